@@ -1,0 +1,79 @@
+"""Read params.yaml, and report mistakes in one line."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PARAMS = Path("params.yaml")
+
+
+class InputError(SystemExit):
+    """A mistake in the data or in params.yaml, for the person who runs the stage.
+
+    Uncaught, Python prints the message without a traceback and exits with status 1.
+    """
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that reads 1e-05 as a number.
+
+    DVC writes YAML 1.2 (`--set-param models.svc.tol=1e-5` becomes `tol: 1e-05`), where the
+    dot of a float is optional: https://yaml.org/spec/1.2.2/#1032-tag-resolution.
+    PyYAML follows YAML 1.1 and would read a string.
+    """
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+def load_params(section: str, keys: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return one section of params.yaml.
+
+    With `keys`, the section must hold exactly these: a misspelt `--set-param` adds a key
+    that nothing reads, and is caught here.
+
+    Raises InputError when the file, the section or a key is missing, unknown or malformed.
+    """
+    try:
+        params = yaml.load(PARAMS.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise InputError(
+            f"{PARAMS} not found in {Path.cwd()}: run from the project's root folder"
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise InputError(f"{PARAMS}, line {line}: {error.problem}") from None
+
+    values = params.get(section) if isinstance(params, dict) else None
+    if not isinstance(values, dict):
+        raise InputError(f"{PARAMS}: section `{section}` is missing or is not a mapping")
+    if keys is None:
+        return values
+
+    keys = list(keys)
+    for key in values:
+        if key not in keys:
+            raise InputError(f"{PARAMS}: unknown key {section}.{key}{nearest(key, keys)}")
+    for key in keys:
+        if key not in values:
+            raise InputError(f"{PARAMS}: {section}.{key} is missing")
+    return values
+
+
+def nearest(name: object, choices: Iterable[object]) -> str:
+    """Return "; did you mean 'x'?" for the choice closest to `name`, or a list of them all."""
+    names = [str(choice) for choice in choices]
+    # Matched without case: the commonest slip in a column name is its capitals.
+    folded = {choice.casefold(): choice for choice in names}
+    match = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    if match:
+        return f"; did you mean {folded[match[0]]!r}?"
+    return f"; choose from {', '.join(names[:20])}{' …' if len(names) > 20 else ''}"

@@ -1,0 +1,48 @@
+"""Predict the target of new rows: python src/predict.py new.csv [-o predictions.csv]"""
+
+import argparse
+import sys
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from models import MODEL, load
+from params import InputError
+from prepare import check_numeric, read_csv, select
+
+
+def predict(estimator: Pipeline, table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return a row for each row of `table`: its other columns, then the prediction.
+
+    `table` must hold every feature; columns that are no feature, such as an identifier, are
+    carried over. `prediction` is followed by a column `probability of CLASS` for each class,
+    if the model gives probabilities. `source` is the file's name, for messages.
+
+    Raises InputError for a missing feature or a value that is not a number.
+    """
+    names = list(estimator.feature_names_in_)
+    features = select(table, names, source)
+    check_numeric(features, source)
+    result = table.drop(columns=names).assign(prediction=estimator.predict(features))
+    if hasattr(estimator, "predict_proba"):
+        probabilities = estimator.predict_proba(features)
+        for label, column in zip(estimator.classes_, probabilities.T, strict=True):
+            result[f"probability of {label}"] = column
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Predict the target of the rows of a CSV file.")
+    parser.add_argument("table", help="CSV file with the features; other columns are kept")
+    parser.add_argument("-o", "--output", help="CSV file to write (default: print)")
+    arguments = parser.parse_args()
+
+    result = predict(load(MODEL), read_csv(arguments.table), arguments.table)
+    try:
+        result.to_csv(arguments.output or sys.stdout, index=False, lineterminator="\n")
+    except OSError as error:
+        raise InputError(f"cannot write {arguments.output or 'to stdout'}: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

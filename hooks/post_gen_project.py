@@ -1,0 +1,141 @@
+"""Turn the rendered files into a git and DVC project with one commit.
+
+Runs in the project's folder. Once files exist, nothing here fails the bake: the first command
+that does not succeed ends the work, and it and those behind it are printed to be run by hand.
+"""
+
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+# The answers enter as data: as JSON they cannot close the string or escape from it.
+ANSWERS = json.loads(
+    r"""
+<< cookiecutter | tojson >>
+"""
+)
+RAW_DATA = "data/raw/iris.csv"
+PROJECT = Path.cwd()
+
+
+def run(command: list[str], timeout: float | None = None) -> subprocess.CompletedProcess:
+    """Run a command quietly; one that cannot be run has status 127."""
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            # Until core.analytics is set, `dvc init` would report its use.
+            env={**os.environ, "DVC_NO_ANALYTICS": "true"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
+
+
+def find_dvc() -> list[str]:
+    """Return the command that runs DVC 3; empty if there is none.
+
+    Looks in the Python that runs cookiecutter, then on PATH, then for uv, which can fetch it.
+    """
+    candidates = [["dvc"], ["uvx", "--from", "dvc>=3.67,<4", "dvc"]]
+    if importlib.util.find_spec("dvc"):
+        candidates.insert(0, [sys.executable, "-m", "dvc"])
+    for command in candidates:
+        if shutil.which(command[0]):
+            version = run([*command, "--version"], timeout=120)
+            if version.returncode == 0 and version.stdout.startswith("3."):
+                return command
+    return []
+
+
+def enclosing_repository() -> str | None:
+    """Return the root of the git repository that the project becomes a part of, if any.
+
+    A folder that an outer repository ignores is not a part of it.
+    """
+    root = run(["git", "rev-parse", "--show-toplevel"])
+    if root.returncode or run(["git", "check-ignore", "--quiet", "."]).returncode == 0:
+        return None
+    return root.stdout.strip()
+
+
+def steps(nested: bool) -> Iterator[list[str]]:
+    """Yield the commands to run, in order; each may depend on those before it."""
+    if not nested:
+        yield ["git", "init", "--quiet"]
+        yield ["git", "symbolic-ref", "HEAD", "refs/heads/main"]
+        for key in ("name", "email"):
+            if run(["git", "config", f"user.{key}"]).returncode:
+                yield ["git", "config", f"user.{key}", ANSWERS[f"author_{key}"]]
+    yield ["dvc", "init", "--quiet", *(["--subdir"] if nested else [])]
+    yield ["dvc", "config", "core.autostage", "true"]
+    yield ["dvc", "config", "core.analytics", "false"]
+    yield ["dvc", "config", "core.check_update", "false"]
+    # Absolute, so that a clone in any folder of this machine finds it.
+    remote = PROJECT.parent / Path(ANSWERS["remote"].strip()).expanduser()
+    yield ["dvc", "remote", "add", "--quiet", "--default", "origin", os.path.normpath(remote)]
+    yield ["dvc", "add", "--quiet", RAW_DATA]
+    if not nested:
+        yield ["git", "add", "--all"]
+        yield ["git", "commit", "--quiet", "--message", f"Start {ANSWERS['project_name']}"]
+        yield ["dvc", "install"]
+
+
+def quote(command: list[str]) -> str:
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
+
+
+def main() -> None:
+    print("Setting up git and DVC ...", flush=True)
+    outer = enclosing_repository()
+    dvc = find_dvc()
+    commands = steps(nested=outer is not None)
+    problem, left = None, []
+    for command in commands:
+        if command[0] == "dvc" and not dvc:
+            problem = "DVC was not found"
+        else:
+            done = run([*dvc, *command[1:]] if command[0] == "dvc" else command)
+            if done.returncode == 0:
+                if command[:2] == ["git", "config"]:
+                    print(f"git had no {command[2]}: this repository now uses {command[3]!r}")
+                continue
+            lines = (done.stderr or done.stdout).strip().splitlines()
+            problem = f"`{quote(command)}` failed" + (f": {lines[-1]}" if lines else "")
+        left = [command, *commands]
+        break
+
+    activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
+    python = "python" if os.name == "nt" else "python3"
+    print()
+    if problem:
+        print(f"{PROJECT.name} has all its files, but {problem}. Run the rest by hand:")
+    elif outer:
+        print(
+            f"{PROJECT.name} lies in the git repository {outer}: DVC was set up for its folder, "
+            "nothing was committed and no git hooks were installed. Next:"
+        )
+    else:
+        print(
+            f"{PROJECT.name} is a git repository with one commit; DVC tracks {RAW_DATA} and "
+            "pushes to the remote `origin`. Next:"
+        )
+    print(
+        f"  cd {quote([str(PROJECT)])} && {python} -m venv .venv && {activate} && "
+        "pip install -r requirements.txt"
+    )
+    for command in left:
+        print(f"  {quote(command)}")
+    print("  dvc repro")
+
+
+if __name__ == "__main__":
+    main()
