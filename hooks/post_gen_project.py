@@ -30,6 +30,7 @@ def run(command: list[str], timeout: float | None = None) -> subprocess.Complete
         return subprocess.run(
             command,
             capture_output=True,
+            check=False,
             text=True,
             errors="replace",
             timeout=timeout,
@@ -45,7 +46,8 @@ def find_dvc() -> list[str]:
 
     Looks in the Python that runs cookiecutter, then on PATH, then for uv, which can fetch it.
     """
-    candidates = [["dvc"], ["uvx", "--from", "dvc>=3.67,<4", "dvc"]]
+    uvx = ["uvx", "--python", sys.executable, "--from", "dvc>=3.67,<4", "dvc"]
+    candidates = [["dvc"], uvx]
     if importlib.util.find_spec("dvc"):
         candidates.insert(0, [sys.executable, "-m", "dvc"])
     for command in candidates:

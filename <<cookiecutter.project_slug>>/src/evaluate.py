@@ -47,7 +47,8 @@ def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
     """Return the model's class and every hyperparameter in effect, defaults included.
 
     The layout is that of DagsHub's logger: `model_class`, and `model` from get_params() with
-    everything but numbers, booleans, None and strings turned into a string.
+    everything but numbers, booleans, None and strings turned into a string. scikit-learn marks
+    parameters that are on their way out, and have no effect, by the value "deprecated".
     """
     model = estimator["model"]
     plain = (bool, int, float, str, type(None))
@@ -56,6 +57,7 @@ def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
         "model": {
             name: value if isinstance(value, plain) else str(value)
             for name, value in model.get_params().items()
+            if not (isinstance(value, str) and value == "deprecated")
         },
     }
 

@@ -32,14 +32,16 @@ def build(name: str, spec: dict[str, Any], scale: bool, seed: int) -> Pipeline:
 
     Raises InputError when the class cannot be imported or does not take an argument.
     """
+    if not isinstance(spec, dict) or "class" not in spec:
+        raise InputError(f"params.yaml: models.{name} needs a `class`, an estimator's dotted path")
     arguments = dict(spec)
-    path = arguments.pop("class", None)
+    path = str(arguments.pop("class"))
     try:
-        model = pkgutil.resolve_name(str(path))(**arguments)
+        model = pkgutil.resolve_name(path)(**arguments)
+        if "random_state" in model.get_params() and "random_state" not in arguments:
+            model.set_params(random_state=seed)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"params.yaml: models.{name} ({path}): {error}") from None
-    if "random_state" in model.get_params() and "random_state" not in arguments:
-        model.set_params(random_state=seed)
     steps: list[tuple[str, BaseEstimator]] = [("model", model)]
     if scale:
         steps.insert(0, ("scale", StandardScaler()))

@@ -69,11 +69,11 @@ def load_params(section: str, keys: Iterable[str] | None = None) -> dict[str, An
 
 
 def nearest(name: object, choices: Iterable[object]) -> str:
-    """Return "; did you mean 'x'?" for the choice closest to `name`, or a list of them all."""
+    """Return "; did you mean 'x'?" for the choice closest to `name`, else a list of them."""
     names = [str(choice) for choice in choices]
     # Matched without case: the commonest slip in a column name is its capitals.
     folded = {choice.casefold(): choice for choice in names}
     match = difflib.get_close_matches(str(name).casefold(), folded, n=1)
     if match:
         return f"; did you mean {folded[match[0]]!r}?"
-    return f"; choose from {', '.join(names[:20])}{' …' if len(names) > 20 else ''}"
+    return f"; there is {', '.join(names[:20]) or 'nothing else'}{', ...' if names[20:] else ''}"

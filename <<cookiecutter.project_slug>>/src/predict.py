@@ -1,6 +1,7 @@
 """Predict the target of new rows: python src/predict.py new.csv [-o predictions.csv]"""
 
 import argparse
+import os
 import sys
 
 import pandas as pd
@@ -20,6 +21,8 @@ def predict(estimator: Pipeline, table: pd.DataFrame, source: str) -> pd.DataFra
 
     Raises InputError for a missing feature or a value that is not a number.
     """
+    if table.empty:
+        raise InputError(f"{source} has no rows")
     names = list(estimator.feature_names_in_)
     features = select(table, names, source)
     check_numeric(features, source)
@@ -40,6 +43,9 @@ def main() -> None:
     result = predict(load(MODEL), read_csv(arguments.table), arguments.table)
     try:
         result.to_csv(arguments.output or sys.stdout, index=False, lineterminator="\n")
+    except BrokenPipeError:
+        # The reader, `head` for instance, has had enough. Python would complain when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         raise InputError(f"cannot write {arguments.output or 'to stdout'}: {error}") from None
 

@@ -14,7 +14,7 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path)
     except FileNotFoundError:
-        raise InputError(f"{path} not found: check the path, or fetch the file with `dvc pull`") from None
+        raise InputError(f"{path} not found: check its path, or fetch it with `dvc pull`") from None
     except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise InputError(f"{path} cannot be read as a CSV: {str(error).strip()}") from None
 
@@ -22,11 +22,13 @@ def read_csv(path: str | Path) -> pd.DataFrame:
 def select(table: pd.DataFrame, columns: list[str], source: str | Path) -> pd.DataFrame:
     """Return the named columns of `table`, in this order.
 
-    Raises InputError that names the first missing column and the nearest one in `source`.
+    Raises InputError that names the missing columns and what is nearest to the first of them.
     """
-    for column in columns:
-        if column not in table.columns:
-            raise InputError(f"{source}: no column {column!r}{nearest(column, table.columns)}")
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        others = [column for column in table.columns if column not in columns]
+        names = ", ".join(map(repr, missing))
+        raise InputError(f"{source} has no column {names}{nearest(missing[0], others)}")
     return table[columns]
 
 
@@ -36,10 +38,9 @@ def check_numeric(features: pd.DataFrame, source: str | Path) -> None:
         numbers = pd.to_numeric(column, errors="coerce")
         bad = column[~numbers.abs().lt(float("inf"))]
         if len(bad):
-            # + 2: counted from 1, after the header
-            raise InputError(
-                f"{source}, row {bad.index[0] + 2}: {name} is {bad.iloc[0]!r}, not a number"
-            )
+            row, value = bad.index[0] + 2, bad.iloc[0]  # + 2: from 1, behind the header
+            problem = "is empty" if pd.isna(value) else f"is {str(value)!r}, not a finite number"
+            raise InputError(f"{source}, row {row}: {name} {problem}")
 
 
 def prepare(
@@ -52,15 +53,17 @@ def prepare(
     Raises InputError for an unknown column, a value that is not a number, a missing target,
     or a target with fewer than two classes.
     """
+    if not isinstance(features, list) or not features or len(set(features)) < len(features):
+        raise InputError("params.yaml: prepare.features must be a list of different columns")
     if target in features:
         raise InputError(f"params.yaml: prepare.features contains the target, {target!r}")
     prepared = select(table, [*features, target], source)
     check_numeric(prepared[features], source)
     if prepared[target].isna().any():
         row = prepared.index[prepared[target].isna()][0] + 2
-        raise InputError(f"{source}, row {row}: no value for the target, {target}")
+        raise InputError(f"{source}, row {row}: {target}, the target, is empty")
     if prepared[target].nunique() < 2:
-        raise InputError(f"{source}: the target, {target}, needs at least two classes")
+        raise InputError(f"{source}: {target}, the target, needs at least two classes")
     return prepared
 
 

@@ -1,0 +1,60 @@
+"""dvc.yaml must agree with the code.
+
+DVC does not look into the scripts: a module or a section of params.yaml that a stage uses but
+does not declare changes without a rerun, and the stage serves stale results.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+each_stage = pytest.mark.parametrize("name", STAGES)
+
+
+def parse(script: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(script.read_text(encoding="utf-8"))))
+
+
+def modules_used(script: Path) -> set[Path]:
+    """Return `script` and the modules of src/ that it imports, directly or through another."""
+    names: set[str] = set()
+    for node in parse(script):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    found = {script}
+    for module in (SOURCE / f"{name}.py" for name in names):
+        if module.exists():
+            found |= modules_used(module)
+    return found
+
+
+def script_of(name: str) -> Path:
+    command, script = STAGES[name]["cmd"].split()
+    assert command == "python"
+    return ROOT / script
+
+
+@each_stage
+def test_deps_are_the_modules_that_the_stage_imports(name):
+    declared = {dep for dep in STAGES[name]["deps"] if dep.startswith("src/")}
+    used = {module.relative_to(ROOT).as_posix() for module in modules_used(script_of(name))}
+    assert declared == used
+
+
+@each_stage
+def test_params_are_the_sections_that_the_stage_reads(name):
+    declared = {param.split(".")[0] for param in STAGES[name].get("params", [])}
+    read = {
+        node.args[0].value
+        for node in parse(script_of(name))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params"
+    }
+    assert declared == read

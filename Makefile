@@ -1,0 +1,35 @@
+# `make demo` and `make test` first make a private environment in .venv, if there is none.
+
+PYTHON ?= python3
+VENV ?= .venv
+TEMPLATE := <<cookiecutter.project_slug>>
+READY := $(VENV)/.ready
+
+.PHONY: demo test constraints
+
+# Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
+demo: $(READY)
+	rm -rf demo && mkdir demo
+	export PATH="$(abspath $(VENV))/bin:$$PATH" && set -e && \
+	cookiecutter . --no-input --default-config --output-dir demo && \
+	cd demo/iris-classifier && set -x && \
+	dvc repro && \
+	git add . && git commit --quiet --message "Random forest" && \
+	dvc exp run --name logistic_regression --set-param train.model=logistic_regression && \
+	dvc exp run --name svc --set-param train.model=svc && \
+	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|model.skops'
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+$(READY): tests/requirements.txt $(TEMPLATE)/requirements.txt $(TEMPLATE)/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, for example: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	touch $@
+
+# Pins the newest versions that suit every platform and Python 3.11 and later.
+constraints: $(READY)
+	cd '$(TEMPLATE)' && grep -v '^-c' requirements.txt | \
+	$(abspath $(VENV))/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
+		--no-annotate --no-header --upgrade --quiet --output-file constraints.txt -

@@ -1,0 +1,200 @@
+"""What cookiecutter leaves behind, and what it refuses."""
+
+import configparser
+import json
+import re
+import tomllib
+from collections import Counter
+from itertools import product
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, Project, run
+from sklearn.datasets import load_iris
+
+
+def test_the_project_is_a_repository_with_one_commit(baked):
+    assert baked.run("git branch --show-current") == "main\n"
+    assert baked.run("git rev-list --count --all") == "1\n"
+    assert baked.run("git status --porcelain") == ""
+    assert baked.run("dvc status --quiet data/raw/iris.csv.dvc") == ""
+    assert baked.run("git log -1 --format=%an,%s") == "Tester,Start Iris classifier\n"
+
+
+def test_dvc_is_configured(baked):
+    config = configparser.ConfigParser()
+    config.read(baked.path / ".dvc/config")
+    assert dict(config["core"]) == {
+        "autostage": "true",
+        "analytics": "false",
+        "check_update": "false",
+        "remote": "origin",
+    }
+    remote = baked.path.with_name("iris-classifier-remote")
+    assert config["'remote \"origin\"'"]["url"] == str(remote)
+    for hook in ("pre-commit", "pre-push", "post-checkout"):
+        assert "dvc git-hook" in (baked.path / ".git/hooks" / hook).read_text()
+
+
+def test_the_table_is_tracked_by_dvc_and_not_by_git(baked):
+    tracked = baked.tracked()
+    assert "data/raw/iris.csv.dvc" in tracked
+    assert "data/raw/iris.csv" not in tracked
+    assert (baked.path / "data/raw/iris.csv").exists()
+
+
+def test_the_table_is_the_tutorials(baked):
+    """Fisher's measurements as UCI has them, with its two well-known errors (rows 35 and 38)."""
+    table = pd.read_csv(baked.path / "data/raw/iris.csv")
+    bunch = load_iris(as_frame=True)
+    names = ["SepalLengthCm", "SepalWidthCm", "PetalLengthCm", "PetalWidthCm"]
+    assert table.columns.tolist() == ["Id", *names, "Species"]
+    assert table["Id"].tolist() == list(range(1, 151))
+    species = ["Iris-" + bunch.target_names[label] for label in bunch.target]
+    assert table["Species"].tolist() == species
+    expected = bunch.data.set_axis(names, axis="columns")
+    expected.loc[34, "PetalWidthCm"] = 0.1
+    expected.loc[37, ["SepalWidthCm", "PetalLengthCm"]] = [3.1, 1.5]
+    pd.testing.assert_frame_equal(table[names], expected)
+
+
+def test_the_last_lines_say_what_was_done_and_what_to_do(baked):
+    *_, done, install, repro = baked.output.splitlines()
+    assert "one commit" in done and "data/raw/iris.csv" in done and "`origin`" in done
+    assert install.startswith(f"  cd {baked.path} && ")
+    assert repro == "  dvc repro"
+    assert "warning" not in baked.output.lower()
+
+
+def test_files_are_rendered_without_scars(baked):
+    for name in baked.tracked():
+        text = (baked.path / name).read_text(encoding="utf-8")
+        assert not re.search(r"<<|>>|<%|%>|<#|#>|cookiecutter\.", text), name
+        assert not text.startswith("\n"), name
+        assert text.endswith("\n") and not text.endswith("\n\n"), name
+        assert not re.search(r"[ \t]\n", text), name
+        assert not re.search(r"\n\n\n\n" if name.endswith(".py") else r"\n\n\n", text), name
+
+
+def test_every_structured_file_parses(baked):
+    parsers = {
+        ".yaml": yaml.safe_load,
+        ".yml": yaml.safe_load,
+        ".dvc": yaml.safe_load,
+        ".json": json.loads,
+        ".toml": tomllib.loads,
+    }
+    parsed = Counter()
+    for name in baked.tracked():
+        suffix = "." + name.rpartition(".")[2]
+        if suffix in parsers:
+            assert parsers[suffix]((baked.path / name).read_text(encoding="utf-8")), name
+            parsed[suffix] += 1
+    assert parsed.keys() >= {".yaml", ".dvc", ".toml"}
+
+
+def test_file_names_are_legal_on_windows(baked):
+    names = baked.tracked()
+    for part in {part for name in names for part in name.split("/")}:
+        assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part), part
+        assert not re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", part), part
+    assert len({name.casefold() for name in names}) == len(names)
+
+
+def test_the_projects_own_checks_pass(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    project.run("ruff check")
+    project.run("ruff format --check")
+    project.run("python -m pytest -p no:cacheprovider")
+    assert project.run("git status --porcelain") == ""
+
+
+def test_the_template_passes_the_same_checks(env, baked):
+    baked.run(["ruff", "check", "--no-cache", ROOT])
+    baked.run(["ruff", "format", "--no-cache", "--check", ROOT])
+
+
+HOSTILE = r"""It's "quoted" \n """ + '"""' + r" `id` $(id) {{ x }} %s ${y} <b> é 漢"
+
+
+def test_answers_are_data_wherever_they_end_up(bake, tmp_path, env):
+    (home := tmp_path / "home").mkdir()
+    anonymous = {**env, "HOME": str(home)}
+    project = bake(
+        tmp_path,
+        env=anonymous,
+        project_name=HOSTILE,
+        project_slug="hostile",
+        description=HOSTILE,
+        author_name=HOSTILE,
+        author_email="a'b@example.com",
+        remote="a store; 'x' $(id)",
+    )
+    assert project.run("git log -1 --format=%s") == f"Start {HOSTILE}\n"
+    # git itself strips characters that would break its header from a name
+    assert project.run("git log -1 --format=%an") == HOSTILE.replace("<b>", "b") + "\n"
+    assert (project.path / "README.md").read_text("utf-8").startswith(f"# {HOSTILE}\n\n{HOSTILE}\n")
+    assert f"{tmp_path}/a store; 'x' $(id)" in project.run("dvc remote list")
+    project.run("dvc push")
+    assert (tmp_path / "a store; 'x' $(id)").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("answer", "value", "message"),
+    [
+        ("project_slug", "", "project_slug is empty"),
+        *product(
+            ["project_slug"],
+            [
+                "a/b",
+                "..",
+                ".git",
+                "-x",
+                "x.",
+                "con",
+                "Aux.txt",
+                "a b",
+                "a\\b",
+                "a:b",
+                "ü",
+                "x" * 101,
+            ],
+            ["cannot name a folder"],
+        ),
+        ("project_slug", "a\nb", "line break"),
+        ("project_name", "a\nb", "line break"),
+        ("project_name", "!!!", "project_slug is empty"),
+        ("remote", " ", "remote is empty"),
+        ("remote", "ftp://example.com/x", "is no folder"),
+    ],
+)
+def test_a_bad_answer_ends_in_one_message_and_no_files(bake, tmp_path, answer, value, message):
+    output = bake(tmp_path, status=1, **{answer: value}).output
+    assert message in output
+    assert answer in output or answer == "project_name"
+    assert len(output.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_folder_is_left_alone(bake, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("keep")
+    output = bake(tmp_path, status=1, project_slug="mine").output
+    assert output == f'Error: "{tmp_path}/mine" directory already exists\n'
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+    assert (tmp_path / "mine/notes.txt").read_text() == "keep"
+
+
+def test_a_short_name_of_a_git_host_works(template, tmp_path, env):
+    """`gh:OWNER/REPO`, with a folder in GitHub's place: cookiecutter clones and bakes."""
+    config = {
+        "abbreviations": {"gh": f"file://{template.parents[1]}/{{0}}.git"},
+        "cookiecutters_dir": "clones",
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    command = "cookiecutter gh:OWNER/cookiecutter-dvc-pipeline --no-input --config-file config.yaml"
+    run(command, tmp_path, env)
+    project = Project(tmp_path / "iris-classifier", env)
+    assert project.run("git status --porcelain") == ""
+    assert project.run("git rev-list --count HEAD") == "1\n"

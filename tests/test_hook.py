@@ -1,0 +1,180 @@
+"""The post-generation hook where tools are missing or somebody else's repository is around."""
+
+import os
+import shutil
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from conftest import BIN, Project, run
+
+DONE = "iris-classifier is a git repository with one commit"
+
+
+@pytest.fixture(scope="session")
+def python_without_dvc(tmp_path_factory, env) -> Path:
+    """A virtual environment that holds cookiecutter and nothing else."""
+    path = tmp_path_factory.mktemp("python") / "venv"
+    run(["uv", "venv", "--quiet", "--python", sys.executable, path], BIN, env)
+    python = path / "bin/python"
+    install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+    run([*install, f"cookiecutter=={version('cookiecutter')}"], BIN, env)
+    return python
+
+
+@pytest.fixture
+def bake_with(tmp_path, env, template):
+    """A function that bakes with a Python and with only the named commands on PATH."""
+
+    def bake_with(python: Path, *commands: str | Path) -> Project:
+        (tools := tmp_path / "tools").mkdir()
+        for command in commands:
+            found = shutil.which(command, path=env["PATH"])
+            assert found, command
+            (tools / Path(command).name).symlink_to(found)
+        few = {**env, "PATH": str(tools)}
+        command = [python, "-m", "cookiecutter", template, "--no-input"]
+        done = run([*command, "--output-dir", tmp_path], tmp_path, few)
+        return Project(tmp_path / "iris-classifier", env, done.stdout)
+
+    return bake_with
+
+
+def same_repository(project: Project, expected: Project) -> bool:
+    """Whether both have the same commit content, a clean status and the same git hooks."""
+
+    def state(project: Project) -> tuple:
+        # .dvc/config differs in the remote's path, and so in its hash
+        tree = project.run("git ls-tree -r HEAD").splitlines()
+        return (
+            [line for line in tree if not line.endswith(".dvc/config")],
+            (project.path / ".dvc/config").read_text().replace(str(project.path.parent), ""),
+            project.run("git status --porcelain"),
+            project.run("git branch --show-current"),
+            sorted(
+                (hook.name, hook.read_text())
+                for hook in (project.path / ".git/hooks").iterdir()
+                if hook.suffix != ".sample"
+            ),
+        )
+
+    return state(project) == state(expected)
+
+
+def test_dvc_in_the_python_of_cookiecutter(bake_with, baked):
+    project = bake_with(Path(sys.executable), "git")
+    assert DONE in project.output
+    assert same_repository(project, baked)
+
+
+def test_dvc_on_path(bake_with, baked, python_without_dvc):
+    project = bake_with(python_without_dvc, "git", "dvc")
+    assert DONE in project.output
+    assert same_repository(project, baked)
+
+
+def test_dvc_through_uvx(bake_with, baked, python_without_dvc):
+    project = bake_with(python_without_dvc, "git", "uv", "uvx", "dirname", "realpath")
+    assert DONE in project.output
+    assert same_repository(project, baked)
+
+
+def left_to_do(project: Project) -> list[str]:
+    """Return the commands that the hook printed, without those that make the environment."""
+    commands = [line.strip() for line in project.output.splitlines() if line.startswith("  ")]
+    assert commands[0].startswith(f"cd {project.path} && ")
+    assert commands[0].endswith("pip install -r requirements.txt")
+    return commands[1:]
+
+
+def test_without_dvc_the_printed_commands_finish_the_job(bake_with, baked, python_without_dvc):
+    project = bake_with(python_without_dvc, "git")
+    assert "has all its files, but DVC was not found" in project.output
+    commands = left_to_do(project)
+    assert commands[0] == "dvc init --quiet" and commands[-1] == "dvc repro"
+    for command in commands[:-1]:
+        project.run(["sh", "-c", command])
+    assert same_repository(project, baked)
+    assert project.repro() == ["prepare", "split", "train", "evaluate"]
+
+
+def test_without_git_the_printed_commands_finish_the_job(bake_with, baked):
+    project = bake_with(Path(sys.executable))
+    assert "`git init --quiet` failed" in project.output
+    commands = left_to_do(project)
+    # git could not be asked for an identity, so the commands give one
+    assert "git config user.email authors@example.com" in commands
+    for command in commands[:-1]:
+        project.run(["sh", "-c", command])
+    assert same_repository(project, baked)
+
+
+@pytest.mark.parametrize("script", ["echo 2.58.2", "echo 3.67.1; exit 1"])
+def test_a_dvc_that_is_old_or_broken_counts_as_none(
+    bake_with, python_without_dvc, script, tmp_path
+):
+    (tmp_path / "dvc").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "dvc").chmod(0o755)
+    project = bake_with(python_without_dvc, "git", tmp_path / "dvc")
+    assert "DVC was not found" in project.output
+
+
+def test_a_step_that_fails_is_named_with_all_that_follow(bake, tmp_path, env):
+    """A commit that git refuses, as with a signing key that is not there."""
+    (home := tmp_path / "home").mkdir()
+    shutil.copy(Path(env["HOME"]) / ".gitconfig", home)
+    with (home / ".gitconfig").open("a") as config:
+        config.write("[commit]\ngpgsign = true\n[gpg]\nprogram = no-such-program\n")
+    project = bake(tmp_path, env={**env, "HOME": str(home)})
+    assert "`git commit --quiet --message 'Start Iris classifier'` failed: " in project.output
+    assert left_to_do(project) == [
+        "git commit --quiet --message 'Start Iris classifier'",
+        "dvc install",
+        "dvc repro",
+    ]
+    assert project.run("git diff --cached --quiet", status=1) == ""
+
+
+def test_without_an_identity_the_repository_gets_the_authors(bake, tmp_path, env):
+    (home := tmp_path / "home").mkdir()
+    project = bake(
+        tmp_path, env={**env, "HOME": str(home)}, author_name="Team", author_email="t@x.org"
+    )
+    assert "git had no user.name: this repository now uses 'Team'" in project.output
+    assert "git had no user.email: this repository now uses 't@x.org'" in project.output
+    assert project.run("git log -1 --format='%an %ae'") == "Team t@x.org\n"
+    assert not (home / ".gitconfig").exists()
+
+
+@pytest.fixture
+def outer(tmp_path, env) -> Path:
+    """A git repository with a commit, and a hook of its own."""
+    (path := tmp_path / "outer").mkdir()
+    (path / "code.py").write_text("x = 1\n")
+    (path / ".gitignore").write_text("scratch/\n")
+    for command in ("git init --quiet", "git add .", "git commit --quiet -m Outer"):
+        run(command, path, env)
+    return path
+
+
+def test_inside_another_repository_nothing_of_it_is_changed(bake, outer, env):
+    hooks = sorted(os.listdir(outer / ".git/hooks"))
+    project = bake(outer)
+    assert f"lies in the git repository {outer}" in project.output
+    assert not (project.path / ".git").exists()
+    assert run("git rev-list --count HEAD", outer, env).stdout == "1\n"
+    assert sorted(os.listdir(outer / ".git/hooks")) == hooks
+    assert (project.path / "data/raw/iris.csv.dvc").exists()
+    assert project.repro() == ["prepare", "split", "train", "evaluate"]
+    run("git add .", outer, env)
+    run("git commit --quiet -m Project", outer, env)
+    assert project.repro() == []
+
+
+def test_inside_an_ignored_folder_the_project_has_its_own_repository(bake, outer, env):
+    (outer / "scratch").mkdir()
+    project = bake(outer / "scratch")
+    assert DONE in project.output
+    assert (project.path / ".git").is_dir()
+    assert run("git status --porcelain", outer, env).stdout == ""
