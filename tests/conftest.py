@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -58,6 +59,18 @@ class Project:
     def experiment(self, *settings: str) -> str:
         options = [option for setting in settings for option in ("--set-param", setting)]
         return self.run(["dvc", "exp", "run", *options])
+
+    def set(self, key: str, value: object) -> None:
+        """Change a parameter as a user's editor would."""
+        path = self.path / "params.yaml"
+        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        *sections, name = key.split(".")
+        section = params
+        for part in sections:
+            section = section[part]
+        assert name in section and section[name] != value, key
+        section[name] = value
+        path.write_text(yaml.safe_dump(params), encoding="utf-8")
 
     def edit(self, file: str, old: str, new: str) -> None:
         text = (self.path / file).read_text(encoding="utf-8")
