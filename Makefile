@@ -9,15 +9,17 @@ READY := $(VENV)/.ready
 
 # Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
 demo: $(READY)
-	rm -rf demo && mkdir demo
-	export PATH="$(abspath $(VENV))/bin:$$PATH" && set -e && \
+	@rm -rf demo && mkdir demo
+	@# cookiecutter would copy the caches of linters and interpreters, if these ran in the template
+	@find '$(TEMPLATE)' \( -name '.*_cache' -o -name __pycache__ \) -prune -exec rm -r {} +
+	@export PATH="$(abspath $(VENV))/bin:$$PATH" && set -x && \
 	cookiecutter . --no-input --default-config --output-dir demo && \
-	cd demo/iris-classifier && set -x && \
+	cd demo/iris-classifier && \
 	dvc repro && \
 	git add . && git commit --quiet --message "Random forest" && \
-	dvc exp run --name logistic_regression --set-param train.model=logistic_regression && \
+	dvc exp run --name logistic --set-param train.model=logistic_regression && \
 	dvc exp run --name svc --set-param train.model=svc && \
-	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|model.skops'
+	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|models/'
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest

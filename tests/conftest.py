@@ -116,7 +116,7 @@ def env(tmp_path_factory) -> dict[str, str]:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "DVC_SITE_CACHE_DIR": str(home / "dvc"),
         "UV_CACHE_DIR": uv_cache,
-        "COLUMNS": "200",
+        "COLUMNS": "80",
     }
 
 

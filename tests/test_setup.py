@@ -40,3 +40,14 @@ def test_every_package_is_pinned_on_every_platform(baked, platform, version, tmp
     resolved = set((tmp_path / "resolved").read_text().lower().splitlines())
     assert "scikit-learn==" in "".join(resolved), output
     assert resolved <= names
+
+
+def test_the_readme_without_make(template, env, tmp_path):
+    """The README's longest block, typed into a fresh clone."""
+    run(f"git clone --quiet {template} clone", tmp_path, env)
+    blocks = re.findall(r"```sh\n(.*?)```", (template / "README.md").read_text(), re.DOTALL)
+    block = max(blocks, key=len)
+    assert block.startswith("python3 -m venv .venv\n")
+    output = run(["sh", "-ec", block], tmp_path / "clone", env).stdout
+    table = output[output.rindex("Experiment") :]
+    assert re.search(r"main .*\[svc\].*\[logistic\]", table, re.DOTALL), table
