@@ -10,8 +10,6 @@ READY := $(VENV)/.ready
 # Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
 demo: $(READY)
 	@rm -rf demo && mkdir demo
-	@# cookiecutter would copy the caches of linters and interpreters, if these ran in the template
-	@find '$(TEMPLATE)' \( -name '.*_cache' -o -name __pycache__ \) -prune -exec rm -r {} +
 	@export PATH="$(abspath $(VENV))/bin:$$PATH" && set -x && \
 	cookiecutter . --no-input --default-config --output-dir demo && \
 	cd demo/iris-classifier && \

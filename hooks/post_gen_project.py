@@ -82,7 +82,7 @@ def steps(nested: bool) -> Iterator[list[str]]:
     yield ["dvc", "config", "core.analytics", "false"]
     yield ["dvc", "config", "core.check_update", "false"]
     # Absolute, so that a clone in any folder of this machine finds it.
-    remote = PROJECT.parent / Path(ANSWERS["remote"].strip()).expanduser()
+    remote = PROJECT.parent / os.path.expanduser(ANSWERS["remote"].strip())
     yield ["dvc", "remote", "add", "--quiet", "--default", "origin", os.path.normpath(remote)]
     yield ["dvc", "add", "--quiet", RAW_DATA]
     if not nested:
@@ -96,6 +96,8 @@ def quote(command: list[str]) -> str:
 
 
 def main() -> None:
+    # A terminal that cannot show a character must not end the bake.
+    sys.stdout.reconfigure(errors="replace")
     print("Setting up git and DVC ...", flush=True)
     outer = enclosing_repository()
     dvc = find_dvc()

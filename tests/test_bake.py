@@ -3,6 +3,7 @@
 import configparser
 import json
 import re
+import shutil
 import tomllib
 from collections import Counter
 from itertools import product
@@ -177,6 +178,18 @@ def test_a_bad_answer_ends_in_one_message_and_no_files(bake, tmp_path, answer, v
     assert list(tmp_path.iterdir()) == []
 
 
+def test_caches_that_tools_left_in_the_template_do_no_harm(template, tmp_path, env):
+    shutil.copytree(template, tmp_path / "template")
+    project = tmp_path / "template/<<cookiecutter.project_slug>>"
+    for cache in (".ruff_cache/0.1/x", "src/__pycache__/params.pyc"):
+        (project / cache).parent.mkdir(parents=True)
+        (project / cache).write_bytes(b"<< \x89 <%")
+    run("cookiecutter template --no-input", tmp_path, env)
+    baked = Project(tmp_path / "iris-classifier", env)
+    assert baked.run("git status --porcelain") == ""
+    assert not [name for name in baked.tracked() if "cache" in name]
+
+
 def test_an_existing_folder_is_left_alone(bake, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("keep")
@@ -186,15 +199,16 @@ def test_an_existing_folder_is_left_alone(bake, tmp_path):
     assert (tmp_path / "mine/notes.txt").read_text() == "keep"
 
 
-def test_a_short_name_of_a_git_host_works(template, tmp_path, env):
-    """`gh:OWNER/REPO`, with a folder in GitHub's place: cookiecutter clones and bakes."""
+def test_the_readmes_first_command_works(template, tmp_path, env):
+    """In a fresh Python that uv makes, with a folder in GitHub's place to clone from."""
+    command = "uvx --with dvc cookiecutter gh:OWNER/cookiecutter-dvc-pipeline"
+    assert f"```sh\n{command}\n" in (template / "README.md").read_text()
     config = {
         "abbreviations": {"gh": f"file://{template.parents[1]}/{{0}}.git"},
         "cookiecutters_dir": "clones",
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    command = "cookiecutter gh:OWNER/cookiecutter-dvc-pipeline --no-input --config-file config.yaml"
-    run(command, tmp_path, env)
+    run(f"{command} --no-input --config-file config.yaml", tmp_path, env)
     project = Project(tmp_path / "iris-classifier", env)
     assert project.run("git status --porcelain") == ""
     assert project.run("git rev-list --count HEAD") == "1\n"

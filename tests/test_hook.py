@@ -97,6 +97,14 @@ def test_without_dvc_the_printed_commands_finish_the_job(bake_with, baked, pytho
     assert project.repro() == ["prepare", "split", "train", "evaluate"]
 
 
+def test_a_terminal_that_cannot_show_a_name_does_not_end_the_bake(bake, tmp_path, env):
+    ascii_only = {**env, "PYTHONIOENCODING": "ascii", "HOME": str(tmp_path / "nowhere")}
+    project = bake(tmp_path, env=ascii_only, author_name="Zoë", remote="~nobody/store")
+    assert "this repository now uses 'Zo?'" in project.output
+    assert DONE in project.output
+    assert project.run("git log -1 --format=%an") == "Zoë\n"
+
+
 def test_without_git_the_printed_commands_finish_the_job(bake_with, baked):
     project = bake_with(Path(sys.executable))
     assert "`git init --quiet` failed" in project.output
