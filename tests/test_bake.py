@@ -136,7 +136,7 @@ def test_answers_are_data_wherever_they_end_up(bake, tmp_path, env):
     # git itself strips characters that would break its header from a name
     assert project.run("git log -1 --format=%an") == HOSTILE.replace("<b>", "b") + "\n"
     assert (project.path / "README.md").read_text("utf-8").startswith(f"# {HOSTILE}\n\n{HOSTILE}\n")
-    assert f"{tmp_path}/a store; 'x' $(id)" in project.run("dvc remote list")
+    assert project.run("dvc config remote.origin.url") == f"{tmp_path}/a store; 'x' $(id)\n"
     project.run("dvc push")
     assert (tmp_path / "a store; 'x' $(id)").is_dir()
 
