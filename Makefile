@@ -22,14 +22,15 @@ demo: $(READY)
 test: $(READY)
 	$(VENV)/bin/python -m pytest
 
-$(READY): tests/requirements.txt $(TEMPLATE)/requirements.txt $(TEMPLATE)/constraints.txt
+$(READY): tests/requirements.txt $(TEMPLATE)/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, for example: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	touch $@
 
-# Pins the newest versions that suit every platform and Python 3.11 and later.
+# Pins the newest versions that suit every platform, Python 3.11 and later, and every remote.
 constraints: $(READY)
-	cd '$(TEMPLATE)' && grep -v '^-c' requirements.txt | \
+	cd '$(TEMPLATE)' && \
+	{ grep '^[[:alpha:]]' requirements.txt; printf 'dvc-%s\n' azure gs s3 ssh webdav; } | \
 	$(abspath $(VENV))/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
 		--no-annotate --no-header --upgrade --quiet --output-file constraints.txt -

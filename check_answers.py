@@ -1,12 +1,15 @@
-"""Reject bad answers before cookiecutter writes anything.
+"""Check and interpret the answers before cookiecutter writes anything.
 
-A Jinja filter that cookiecutter.json applies after the last question. A pre_gen_project hook
-could do the same, but cookiecutter shows a traceback below the hook's message; for the exception
-raised here it prints the message alone and exits with status 1.
+Two Jinja filters. A pre_gen_project hook could reject answers too, but cookiecutter shows a
+traceback below the hook's message; for the exception raised here it prints the message alone and
+exits with status 1.
 """
 
+import os
 import re
 from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
 
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.utils import simple_filter
@@ -14,6 +17,21 @@ from cookiecutter.utils import simple_filter
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 SLUG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+
+# DVC's remotes: the package that each needs, and its options for time limits in seconds, see
+# https://doc.dvc.org/command-reference/remote/modify. By default DVC waits for minutes.
+HTTP_LIMITS = {"connect_timeout": "5", "read_timeout": "30"}
+REMOTES: dict[str, tuple[str, dict[str, str]]] = {
+    "http": ("", HTTP_LIMITS),
+    "https": ("", HTTP_LIMITS),
+    "s3": ("dvc-s3", HTTP_LIMITS),
+    "gs": ("dvc-gs", {}),
+    "azure": ("dvc-azure", {"timeout": "30"}),
+    "ssh": ("dvc-ssh", {"timeout": "30"}),
+    "webdav": ("dvc-webdav", {"timeout": "30"}),
+    "webdavs": ("dvc-webdav", {"timeout": "30"}),
+}
+DAGSHUB = "https://dagshub.com"
 
 
 @simple_filter
@@ -34,13 +52,67 @@ def check_answers(answers: Mapping[str, str]) -> str:
             f"project_slug: {slug!r} cannot name a folder on every system. Use letters, digits, "
             "'-', '_' and '.'; start with a letter or digit and do not end in a dot."
         )
-
-    remote = answers["remote"].strip()
-    if not remote:
-        raise FailedHookException("remote is empty: give a folder, for example my-remote.")
-    if "://" in remote:
-        raise FailedHookException(
-            f"remote: {remote!r} is no folder. Take the default, then run "
-            "`dvc remote add --default --force origin URL` in the new project."
-        )
+    read_remote(answers["remote"])
     return "yes"
+
+
+@simple_filter
+def interpret_remote(answer: str) -> dict[str, Any]:
+    """Return what an answer to the question `remote` means, see read_remote."""
+    return read_remote(answer)
+
+
+def read_remote(answer: str) -> dict[str, Any]:
+    """Return what an answer to the question `remote` means.
+
+    `url` and `options` are those of the DVC remote, `plugin` is the package that it needs, `git`
+    the address of the git remote, and `login` the options that hold credentials: for a DagsHub
+    repository, with {token} in the token's place. What a remote does not have is empty.
+
+    Raises FailedHookException with a message for the user when DVC has no such remote.
+    """
+    answer = answer.strip()
+    scheme, separator, _ = answer.partition("://")
+    remote = {"url": answer, "git": "", "plugin": "", "options": {"verify": "true"}, "login": {}}
+    if not answer:
+        raise FailedHookException("remote is empty: give a folder or a URL.")
+    if not separator:
+        return remote
+
+    parts = urlsplit(answer)
+    if scheme not in REMOTES or not parts.netloc:
+        raise FailedHookException(
+            f"remote: {answer!r} is not understood. Give a folder, {DAGSHUB}/OWNER/REPO, or a URL "
+            f"that starts with {', '.join(f'{name}://' for name in REMOTES)}."
+        )
+    if parts.password or (parts.username and scheme != "ssh"):
+        # cookiecutter keeps answers in a file, so they must not hold secrets; nor may messages.
+        raise FailedHookException(
+            f"remote: leave user and password out of the {scheme}:// URL; cookiecutter would "
+            "store them. The project's README.md says how to log in."
+        )
+    remote["plugin"], limits = REMOTES[scheme]
+    remote["options"] |= limits
+
+    # The variable that DagsHub's own client reads, for a server of one's own
+    host = (os.environ.get("DAGSHUB_CLIENT_HOST") or DAGSHUB).rstrip("/")
+    if answer != host and not answer.startswith(f"{host}/"):
+        return remote
+    match = re.fullmatch(r"/([\w.-]+)/([\w.-]+?)(\.git|\.dvc|\.s3)?/?", answer[len(host) :])
+    if not match:
+        raise FailedHookException(
+            f"remote: {answer!r} is no DagsHub repository. Give {host}/OWNER/REPO."
+        )
+    owner, name, form = match.groups()
+    repository = f"{host}/{owner}/{name}"
+    remote["git"] = f"{repository}.git"
+    if form == ".s3":
+        # DagsHub's bucket is called dvc in every repository; the endpoint tells them apart.
+        remote["url"] = "s3://dvc"
+        remote["plugin"] = REMOTES["s3"][0]
+        remote["options"] |= {"endpointurl": f"{repository}.s3"}
+        remote["login"] = {"access_key_id": "{token}", "secret_access_key": "{token}"}
+    else:
+        remote["url"] = f"{repository}.dvc"
+        remote["login"] = {"auth": "basic", "user": owner, "password": "{token}"}
+    return remote

@@ -20,6 +20,12 @@ ANSWERS = json.loads(
 << cookiecutter | tojson >>
 """
 )
+REMOTE = json.loads(
+    r"""
+<< cookiecutter.remote | interpret_remote | tojson >>
+"""
+)
+TOKEN = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
 RAW_DATA = "data/raw/iris.csv"
 PROJECT = Path.cwd()
 
@@ -81,14 +87,35 @@ def steps(nested: bool) -> Iterator[list[str]]:
     yield ["dvc", "config", "core.autostage", "true"]
     yield ["dvc", "config", "core.analytics", "false"]
     yield ["dvc", "config", "core.check_update", "false"]
-    # Absolute, so that a clone in any folder of this machine finds it.
-    remote = PROJECT.parent / os.path.expanduser(ANSWERS["remote"].strip())
-    yield ["dvc", "remote", "add", "--quiet", "--default", "origin", os.path.normpath(remote)]
+    url = REMOTE["url"]
+    if "://" not in url:
+        # Absolute, so that a clone in any folder of this machine finds it.
+        url = os.path.normpath(PROJECT.parent / os.path.expanduser(url))
+    yield ["dvc", "remote", "add", "--quiet", "--default", "origin", url]
+    for option, value in REMOTE["options"].items():
+        yield ["dvc", "remote", "modify", "origin", option, value]
     yield ["dvc", "add", "--quiet", RAW_DATA]
     if not nested:
+        if REMOTE["git"]:
+            yield ["git", "remote", "add", "origin", REMOTE["git"]]
         yield ["git", "add", "--all"]
         yield ["git", "commit", "--quiet", "--message", f"Start {ANSWERS['project_name']}"]
         yield ["dvc", "install"]
+        yield ["python", "src/share.py", "hooks"]
+
+
+def log_in() -> None:
+    """Write the token where DVC looks for it and git does not: .dvc/config.local.
+
+    Not by `dvc remote modify`, whose arguments every user of this machine could see.
+    """
+    path = Path(".dvc/config.local")
+    path.touch(mode=0o600)
+    lines = ["['remote \"origin\"']"]
+    for option, value in REMOTE["login"].items():
+        lines.append(f'    {option} = "{value.format(token=TOKEN)}"')
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("The token of DAGSHUB_USER_TOKEN is in .dvc/config.local, which git ignores.")
 
 
 def quote(command: list[str]) -> str:
@@ -100,14 +127,15 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")
     print("Setting up git and DVC ...", flush=True)
     outer = enclosing_repository()
-    dvc = find_dvc()
+    programs = {"dvc": find_dvc(), "python": [sys.executable]}
     commands = steps(nested=outer is not None)
     problem, left = None, []
     for command in commands:
-        if command[0] == "dvc" and not dvc:
+        program = programs.get(command[0], command[:1])
+        if not program:
             problem = "DVC was not found"
         else:
-            done = run([*dvc, *command[1:]] if command[0] == "dvc" else command)
+            done = run([*program, *command[1:]])
             if done.returncode == 0:
                 if command[:2] == ["git", "config"]:
                     print(f"git had no {command[2]}: this repository now uses {command[3]!r}")
@@ -116,6 +144,12 @@ def main() -> None:
             problem = f"`{quote(command)}` failed" + (f": {lines[-1]}" if lines else "")
         left = [command, *commands]
         break
+
+    if REMOTE["login"]:
+        if TOKEN and not problem:
+            log_in()
+        else:
+            left.append(["python", "src/share.py", "login"])
 
     activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
     python = "python" if os.name == "nt" else "python3"

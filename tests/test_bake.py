@@ -32,8 +32,10 @@ def test_dvc_is_configured(baked):
         "check_update": "false",
         "remote": "origin",
     }
-    remote = baked.path.with_name("iris-classifier-remote")
-    assert config["'remote \"origin\"'"]["url"] == str(remote)
+    assert dict(config["'remote \"origin\"'"]) == {
+        "url": str(baked.path.with_name("iris-classifier-remote")),
+        "verify": "true",
+    }
     for hook in ("pre-commit", "pre-push", "post-checkout"):
         assert "dvc git-hook" in (baked.path / ".git/hooks" / hook).read_text()
 
@@ -167,7 +169,10 @@ def test_answers_are_data_wherever_they_end_up(bake, tmp_path, env):
         ("project_name", "a\nb", "line break"),
         ("project_name", "!!!", "project_slug is empty"),
         ("remote", " ", "remote is empty"),
-        ("remote", "ftp://example.com/x", "is no folder"),
+        ("remote", "ftp://example.com/x", "starts with http://, https://, s3://, gs://"),
+        ("remote", "s3://", "is not understood"),
+        ("remote", "https://dagshub.com/OWNER", "Give https://dagshub.com/OWNER/REPO"),
+        ("remote", "https://me:hidden@example.com/x", "leave user and password out"),
     ],
 )
 def test_a_bad_answer_ends_in_one_message_and_no_files(bake, tmp_path, answer, value, message):
@@ -175,6 +180,7 @@ def test_a_bad_answer_ends_in_one_message_and_no_files(bake, tmp_path, answer, v
     assert message in output
     assert answer in output or answer == "project_name"
     assert len(output.splitlines()) == 1
+    assert "hidden" not in output
     assert list(tmp_path.iterdir()) == []
 
 

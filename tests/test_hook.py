@@ -137,6 +137,7 @@ def test_a_step_that_fails_is_named_with_all_that_follow(bake, tmp_path, env):
     assert left_to_do(project) == [
         "git commit --quiet --message 'Start Iris classifier'",
         "dvc install",
+        "python src/share.py hooks",
         "dvc repro",
     ]
     assert project.run("git diff --cached --quiet", status=1) == ""
