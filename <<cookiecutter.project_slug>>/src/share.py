@@ -13,9 +13,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+WRONG_TOKEN = "the token may have expired, or may not use this repository"
+NO_REMOTE = "answers with a page where it has no object: a login page, or no DVC remote"
 
 # Seconds to wait for the remote's first answer. A server may accept a connection and keep silent.
 PATIENCE = 20
@@ -34,7 +38,8 @@ fi
 # takes a login page for success, and uploads what the workspace needs, not what the commits need.
 COMMANDS = {
     "pre-commit": 'exec dvc git-hook pre-commit "$@"',
-    "post-checkout": 'exec dvc git-hook post-checkout "$@"',
+    "post-checkout": r"""dvc git-hook post-checkout "$@" && exit
+echo "post-checkout: \`dvc pull\` fetches the data of this commit" >&2""",
     "pre-push": """python src/share.py reach </dev/null && dvc git-hook pre-push "$@" </dev/null \\
     && python src/share.py check --pushed && exit
 echo "git pushed nothing: the data has to be on the DVC remote first. Mend it and push again." >&2
@@ -128,7 +133,9 @@ def probe(odb: Any, config: dict[str, Any]) -> str | None:
             odb.fs.info(path)
         except FileNotFoundError:
             return None
-        return "has an object that cannot exist"
+        except PermissionError as error:
+            return f"refuses access ({first_line(error)}): {WRONG_TOKEN}"
+        return NO_REMOTE
 
     import requests
 
@@ -148,9 +155,9 @@ def probe(odb: Any, config: dict[str, Any]) -> str | None:
     if status == 401:
         return "wants credentials, or other ones (401): run `python src/share.py login`"
     if status == 403:
-        return "refuses access (403): the token may have expired, or may not see this repository"
-    if status in (200, 206):
-        return "answers with a page where it has no object (200): a login page, or no DVC remote"
+        return f"refuses access (403): {WRONG_TOKEN}"
+    if status == 200:
+        return NO_REMOTE
     if 300 <= status < 400:
         return f"redirects to {answer.headers.get('Location')} ({status}): is the address right?"
     later = ": try again later" if status == 429 or status >= 500 else ""
@@ -251,11 +258,15 @@ def check(repo: Any, name: str, commits: Iterable[str], repair: bool) -> str:
             bad.append((oid, f"{file} has {info['size']} bytes instead of {size}"))
     if bad and repair:
         for oid, what in bad:
-            local = repo.cache.local.oid_to_path(oid)
+            local, path = repo.cache.local.oid_to_path(oid), odb.oid_to_path(oid)
             if not Path(local).exists():
                 raise SharingError(f"{what} on {url}, and this machine has no copy of it")
             try:
-                odb.add(local, repo.cache.local.fs, oid, check_exists=False)
+                # Stores write-protect objects. HTTP cannot remove any, but overwrites them.
+                with suppress(FileNotFoundError, NotImplementedError):
+                    odb.fs.remove(path)
+                odb.fs.makedirs(odb.fs.parent(path), exist_ok=True)
+                odb.fs.put_file(local, path)
             except Exception as error:  # noqa: BLE001
                 raise SharingError(f"{what}, and {url} refuses it: {first_line(error)}") from None
         return check(repo, name, commits, repair=False)

@@ -1,0 +1,419 @@
+"""One `git push` and its failures, over DVC's HTTP and S3, against real servers."""
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import Project, run
+from servers import INSTALL, MODES, TOKEN, Host, missing
+
+KINDS = {"http": "", "s3": ".s3"}
+MODELS = {
+    "forest": "RandomForestClassifier",
+    "logistic": "LogisticRegression",
+    "machine": "SVC",
+}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory, env):
+    """The servers, for the whole session."""
+    if packages := missing():
+        reason = f"{', '.join(packages)} not installed: {INSTALL}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    host = Host(tmp_path_factory.mktemp("host"), env)
+    try:
+        host.start()
+        yield host
+    finally:
+        host.stop()
+
+
+@pytest.fixture(scope="session")
+def member(host, env, tmp_path_factory) -> dict[str, str]:
+    """The environment of a member of OWNER: git knows the password, DAGSHUB_USER_TOKEN the token."""
+    home = tmp_path_factory.mktemp("member")
+    shutil.copy(Path(env["HOME"]) / ".gitconfig", home)
+    with (home / ".gitconfig").open("a") as config:
+        config.write("[credential]\nhelper = store\n")
+    address = host.url.replace("//", f"//{host.user}:{host.token}@")
+    (home / ".git-credentials").write_text(f"{address}\n")
+    return {
+        **env,
+        "HOME": str(home),
+        "DAGSHUB_CLIENT_HOST": host.url,
+        "DAGSHUB_USER_TOKEN": host.token,
+    }
+
+
+@pytest.fixture(scope="session")
+def originals(host, member, bake, tmp_path_factory) -> dict[str, Project]:
+    """A project of each kind after `dvc repro` and a commit, not yet pushed."""
+    projects = {}
+    for kind, suffix in KINDS.items():
+        url = host.create(f"original-{kind}")
+        project = bake(tmp_path_factory.mktemp(kind), env=member, remote=f"{url}{suffix}")
+        project.repro()
+        project.run("git add .")
+        project.run("git commit --quiet -m 'Random forest'")
+        projects[kind] = project
+    return projects
+
+
+@pytest.fixture
+def share(host, originals, tmp_path) -> Callable[[str], Project]:
+    """A function that copies a project of a kind, with an empty repository `shared` of its own."""
+
+    def share(kind: str) -> Project:
+        name = tmp_path.name
+        url = host.create(name)
+        project = originals[kind].copy(tmp_path / "project")
+        project.edit(".dvc/config", f"original-{kind}", name)
+        project.run(f"git remote set-url origin {url}.git")
+        project.run("git commit --quiet --all -m Address")
+        return project
+
+    return share
+
+
+def teammate(project: Project, folder: str = "teammate") -> Project:
+    """Clone what `project` pushed, as the README says."""
+    path = project.path.with_name(folder)
+    url = project.run("git remote get-url origin").strip()
+    run(f"git clone --quiet {url} {path}", path.parent, project.env)
+    clone = Project(path, project.env)
+    clone.run("python src/share.py login")
+    clone.run("python src/share.py hooks")
+    return clone
+
+
+def assert_complete(project: Project, clone: Project) -> None:
+    clone.run("dvc pull")
+    assert clone.outcome() == project.outcome()
+    assert clone.repro() == []
+
+
+def state(project: Project) -> tuple:
+    """Return what a failed push must not change."""
+    return (
+        project.outcome(),
+        project.run("git rev-parse HEAD"),
+        project.run("git status --porcelain"),
+        (project.path / ".dvc/config").read_bytes(),
+    )
+
+
+def address(project: Project) -> str:
+    """Return the URL of the DVC remote, as messages name it."""
+    remote = configparser.ConfigParser()
+    remote.read(project.path / ".dvc/config")
+    section = remote["'remote \"origin\"'"]
+    return section.get("endpointurl", section["url"])
+
+
+def published(project: Project) -> str:
+    return project.run("git ls-remote --heads origin")
+
+
+def model_class(project: Project) -> str:
+    return yaml.safe_load((project.path / "results/params.yml").read_text())["model_class"]
+
+
+@each_kind
+def test_one_push_shares_everything(share, kind):
+    project = share(kind)
+    project.run("git push --quiet --set-upstream origin main")
+    clone = teammate(project)
+    assert_complete(project, clone)
+    assert "all 5 files are there" in clone.run("python src/share.py check")
+
+
+@each_kind
+def test_experiments_travel(share, kind):
+    project = share(kind)
+    project.run("git push --quiet --set-upstream origin main")
+    for name, setting in {
+        "logistic": "train.model=logistic_regression",
+        "machine": "train.model=svc",
+        "forest": "models.random_forest.n_estimators=7",
+    }.items():
+        project.run(f"dvc exp run --name {name} --set-param {setting}")
+        project.run("git checkout --quiet .")
+    project.run("dvc exp push origin logistic machine forest")
+    clone = teammate(project)
+    assert all(name in clone.run("dvc exp list origin") for name in MODELS)
+    clone.run("dvc exp pull origin logistic machine forest")
+    for name, class_name in MODELS.items():
+        clone.run(f"dvc exp apply {name}")
+        assert model_class(clone) == class_name
+        assert clone.repro() == []
+        clone.run("git checkout --quiet .")
+
+
+@each_kind
+def test_three_commits_as_in_the_tutorial_are_all_there_after_one_push(share, kind):
+    """`dvc push` alone sends what the workspace needs: the last of the three models."""
+    project = share(kind)
+    expected = {project.run("git rev-parse HEAD").strip(): project.outcome()}
+    for model in ("logistic_regression", "svc"):
+        project.run(f"dvc exp run --set-param train.model={model}")
+        project.run("git add .")
+        project.run(f"git commit --quiet -m {model}")
+        changed = project.run("git show --name-only --format=").split()
+        assert {"results/params.yml", "dvc.lock"} <= set(changed)
+        expected[project.run("git rev-parse HEAD").strip()] = project.outcome()
+    project.run("git push --quiet --set-upstream origin main")
+    clone = teammate(project)
+    tip = project.run("git rev-parse HEAD").strip()
+    for commit, outcome in expected.items():
+        output = clone.run(f"git checkout --quiet {commit}")
+        assert "`dvc pull` fetches the data of this commit" in output or commit == tip
+        clone.run("dvc pull")
+        assert clone.outcome() == outcome
+
+
+SAID = {
+    "401": "wants credentials, or other ones (401): run `python src/share.py login`",
+    "403": "refuses access (403)",
+    "413": "answers 413",
+    "429": "answers 429",
+    "503": "answers 503",
+    "login": "answers with a page where it has no object",
+    "redirect": "redirects to",
+    "silent": "does not answer",
+}
+
+
+# boto3 follows redirects, and words statuses in its own way.
+SAID_BY_S3 = {
+    "401": "cannot be used: [Errno 5] An error occurred (401)",
+    "403": "refuses access (Forbidden)",
+    "413": "cannot be used: [Errno 5] An error occurred (413)",
+    "429": "cannot be used: [Errno 5] An error occurred (429)",
+    "503": "cannot be used: [Errno 16] Service Unavailable",
+    "login": SAID["login"],
+    "redirect": SAID["login"],
+    "silent": "gives no answer within 20 seconds",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@each_kind
+def test_a_remote_that_fails_stops_the_push_with_one_line(share, host, kind, mode):
+    project = share(kind)
+    before = state(project)
+    with host.failing(mode):
+        output = project.run("git push origin main", status=1)
+        assert published(project) == ""
+        started = time.monotonic()
+        said = project.run("python src/share.py check", status=1)
+        assert time.monotonic() - started < 30
+    expected = SAID if kind == "http" else SAID_BY_S3
+    assert said.startswith(address(project)) and expected[mode] in said
+    assert len(said.splitlines()) == 1
+    assert said in output
+    assert "git pushed nothing: the data has to be on the DVC remote first." in output
+    assert "Traceback" not in output
+    assert state(project) == before
+    project.run("git push --quiet origin main")
+    assert_complete(project, teammate(project))
+
+
+@each_kind
+def test_a_wrong_token_and_no_token_stop_the_push(share, kind):
+    project = share(kind)
+    before = state(project)
+    local = project.path / ".dvc/config.local"
+    right = local.read_text()
+    for text in (right.replace(TOKEN, "another"), ""):
+        local.write_text(text)
+        output = project.run("git push origin main", status=1)
+        assert published(project) == ""
+        said = project.run("python src/share.py check", status=1)
+        assert said in output and "another" not in output
+        assert len(said.splitlines()) == 1
+        if kind == "http":
+            assert SAID["401"] in said
+        else:
+            assert "refuses access" in said or "credentials" in said
+        assert state(project) == before
+    project.run("python src/share.py login")
+    project.run("git push --quiet origin main")
+    assert_complete(project, teammate(project))
+
+
+@each_kind
+def test_a_server_that_is_gone_is_named_and_the_push_works_when_it_is_back(share, host, kind):
+    project = share(kind)
+    before = state(project)
+    host.kill()
+    try:
+        project.run("git push origin main", status=128)
+        started = time.monotonic()
+        said = project.run("python src/share.py check", status=1)
+        assert time.monotonic() - started < 30
+        assert said.startswith(address(project)) and len(said.splitlines()) == 1
+        assert state(project) == before
+    finally:
+        host.start()
+    project.run("git push --quiet origin main")
+    assert_complete(project, teammate(project))
+
+
+def test_a_host_that_does_not_exist_is_named(share):
+    project = share("http")
+    project.run("dvc remote modify origin url http://no-such-host.invalid/OWNER/REPO.dvc")
+    said = project.run("python src/share.py check", status=1)
+    assert said.startswith("http://no-such-host.invalid/OWNER/REPO.dvc cannot be reached")
+
+
+def test_a_wrong_path_on_the_right_host_is_named(share, host):
+    project = share("http")
+    project.run(f"dvc remote modify origin url {host.url}/OWNER/none.dvc")
+    said = project.run("python src/share.py check", status=1)
+    assert "is missing on" in said and "(and 4 more)" in said
+
+
+def test_a_push_that_the_server_dies_in_is_repeated(share, host):
+    """256 MB, of which some have arrived when nginx is killed."""
+    project = share("http")
+    project.run("git push --quiet origin main")
+    with (project.path / "data/raw/big.bin").open("wb") as file:
+        for _ in range(256):
+            file.write(os.urandom(1 << 20))
+    project.run("dvc add --quiet data/raw/big.bin")
+    project.run("git add .")
+    project.run("git commit --quiet -m Big")
+    before, tip = state(project), published(project)
+    log = (project.path.parent / "push.log").open("w+")
+    push = subprocess.Popen(
+        ["git", "push", "origin", "main"], cwd=project.path, env=project.env, stdout=log, stderr=log
+    )
+    while not any(file.stat().st_size > 1 << 20 for file in (host.folder / "temp/body").rglob("*")):
+        assert push.poll() is None, "the push ended before any of it arrived"
+        time.sleep(0.002)
+    host.kill()
+    try:
+        assert push.wait(timeout=300) == 1
+    finally:
+        host.start()
+    log.seek(0)
+    assert "git pushed nothing" in log.read()
+    assert published(project) == tip
+    assert state(project) == before
+    project.run("git push --quiet origin main")
+    clone = teammate(project)
+    assert_complete(project, clone)
+    big = "data/raw/big.bin"
+    assert (clone.path / big).read_bytes() == (project.path / big).read_bytes()
+
+
+def stored(project: Project, file: str) -> str:
+    """Return the path of an output's object on a remote."""
+    lock = yaml.safe_load((project.path / "dvc.lock").read_text())
+    outs = [out for stage in lock["stages"].values() for out in stage["outs"]]
+    [md5] = [out["md5"] for out in outs if out["path"] == file]
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+@pytest.mark.parametrize("damage", ["deleted", "truncated"])
+@each_kind
+def test_a_damaged_object_is_named_and_repaired(share, host, kind, damage):
+    project = share(kind)
+    name = project.path.parent.name
+    project.run("git push --quiet origin main")
+    key = stored(project, "models/model.skops")
+    file = host.store(name) / key
+    if kind == "http":
+        file.unlink() if damage == "deleted" else os.truncate(file, 100)
+    elif damage == "deleted":
+        host.s3_delete(name, key)
+    else:
+        host.s3_put(name, key, (project.path / "models/model.skops").read_bytes()[:100])
+
+    said = project.run("python src/share.py check", status=1)
+    size = (project.path / "models/model.skops").stat().st_size
+    problem = "is missing" if damage == "deleted" else f"has 100 bytes instead of {size}"
+    assert said.startswith(f"models/model.skops {problem} on {address(project)}: ")
+    clone = teammate(project)
+    clone.run("dvc pull", status=1 if damage == "deleted" else None)
+    model = clone.path / "models/model.skops"
+    assert not model.exists() or model.stat().st_size == size
+
+    assert "all 5 files are there" in project.run("python src/share.py check --repair")
+    assert_complete(project, clone)
+
+
+def test_a_folder_as_remote_is_checked_and_repaired(project):
+    project.run("dvc push")
+    assert "all 5 files are there" in project.run("python src/share.py check")
+    store = Path(project.run("dvc config remote.origin.url").strip())
+    (store / stored(project, "data/test.parquet")).unlink()
+    said = project.run("python src/share.py check", status=1)
+    assert said.startswith(f"data/test.parquet is missing on {store}: ")
+    assert "all 5 files are there" in project.run("python src/share.py check --repair")
+
+
+def test_a_directory_that_lost_a_file_is_named(share, host):
+    """DVC itself takes a directory for complete when its list of files is there."""
+    project = share("http")
+    folder = project.path / "data/raw/images"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.txt").write_text(f"image {number}")
+    project.run("dvc add --quiet data/raw/images")
+    project.run("git add .")
+    project.run("git commit --quiet -m Images")
+    project.run("git push --quiet origin main")
+    objects = [file for file in host.store(project.path.parent.name).rglob("*") if file.is_file()]
+    [lost] = [file for file in objects if file.read_bytes() == b"image 1"]
+    lost.unlink()
+    said = project.run("python src/share.py check", status=1)
+    assert said.startswith("data/raw/images/1.txt is missing on")
+    project.run("python src/share.py check --repair")
+    assert lost.read_bytes() == b"image 1"
+
+
+def test_git_works_where_no_environment_is_activated(share, tmp_path):
+    """As in an IDE: without DVC commits go on and pushes stop; .venv in the project is found."""
+    project = share("http")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("git", "sh"):
+        (tools / name).symlink_to(shutil.which(name))
+    everything = project.env
+    project.env = {**everything, "PATH": str(tools)}
+    with (project.path / "README.md").open("a") as readme:
+        readme.write("More.\n")
+    output = project.run("git commit --quiet --all -m More")
+    assert output == (
+        "pre-commit: DVC is not on PATH; activate the project's environment, or make it in .venv\n"
+    )
+    output = project.run("git push --quiet origin main", status=1)
+    assert "pre-push: DVC is not on PATH; activate the project's environment" in output
+    assert published(project) == ""
+    (project.path / ".venv").symlink_to(sys.prefix)
+    project.run("git push --quiet origin main")
+    project.env = everything
+    assert_complete(project, teammate(project))
+
+
+def test_hooks_leave_a_hook_of_somebody_else_alone(share):
+    project = share("http")
+    hook = project.path / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho mine\n")
+    output = project.run("python src/share.py hooks", status=1)
+    assert output == (
+        ".git/hooks/pre-commit exists: remove it, or add `dvc git-hook pre-commit` to it\n"
+    )
+    assert "mine" in hook.read_text()
