@@ -5,7 +5,9 @@ VENV ?= .venv
 TEMPLATE := <<cookiecutter.project_slug>>
 READY := $(VENV)/.ready
 
-.PHONY: demo test constraints
+SERVERS := nginx-light fcgiwrap
+
+.PHONY: demo test servers constraints
 
 # Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
 demo: $(READY)
@@ -19,8 +21,17 @@ demo: $(READY)
 	dvc exp run --name svc --set-param train.model=svc && \
 	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|models/'
 
-test: $(READY)
-	$(VENV)/bin/python -m pytest
+test: $(READY) servers
+	$(VENV)/bin/python -m pytest --numprocesses 2
+
+# The tests on sharing need these. Where they cannot be installed, those tests are skipped.
+servers:
+	@{ command -v nginx && command -v fcgiwrap; } >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SERVERS); \
+	else \
+		echo "To run the tests on sharing, too: apt-get install --no-install-recommends $(SERVERS)"; \
+	fi
 
 $(READY): tests/requirements.txt $(TEMPLATE)/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, for example: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'

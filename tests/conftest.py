@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from servers import INSTALL, Host, missing
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -123,7 +124,7 @@ def env(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory, env) -> Path:
     """A git repository of the template as in the working tree, without what git ignores."""
-    path = tmp_path_factory.mktemp("host") / "OWNER/cookiecutter-dvc-pipeline.git"
+    path = tmp_path_factory.mktemp("github") / "OWNER/cookiecutter-dvc-pipeline.git"
     command = "git ls-files -z --cached --others --exclude-standard"
     for name in run(command, ROOT, env).stdout.split("\0")[:-1]:
         if (ROOT / name).exists():
@@ -167,3 +168,19 @@ def reproduced(tmp_path_factory, baked) -> Project:
 def project(tmp_path, reproduced) -> Project:
     """A copy of the reproduced project, to be changed."""
     return reproduced.copy(tmp_path / reproduced.path.name)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory, env):
+    """The servers, for the whole session."""
+    if packages := missing():
+        reason = f"{', '.join(packages)} not installed: {INSTALL}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    host = Host(tmp_path_factory.mktemp("servers"), env)
+    try:
+        host.start()
+        yield host
+    finally:
+        host.stop()

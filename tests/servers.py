@@ -23,6 +23,8 @@ MOTO = "moto[server]==5.2.5"
 INSTALL = "apt-get install -y --no-install-recommends nginx-light fcgiwrap"
 STATUSES = ["401", "403", "413", "429", "503"]
 MODES = [*STATUSES, "login", "redirect", "silent"]
+# behind a status: only for requests that write
+UPLOADS = "-uploads"
 
 
 class Config(Template):
@@ -33,7 +35,10 @@ class Config(Template):
 
 # nginx looks for the mode's file at every request, so that a change needs no reload, and
 # connections which are open already see it too.
-FAIL_WITH_STATUS = Config("if (-f @folder/mode/@status) { return @status; }")
+FAIL_WITH_STATUS = Config("""
+    if (-f @folder/mode/@status) { return @status; }
+    if (-f @folder/mode/@status$uploads) { return @status; }
+""")
 FAIL = Config("""
     @statuses
     if (-f @folder/mode/login) { rewrite ^ /login last; }
@@ -59,6 +64,7 @@ http {
     client_max_body_size 0;
     default_type text/html;
     map $request_method $dav_method { default $request_method; POST PUT; }
+    map $request_method $uploads { default -none; POST @uploads; PUT @uploads; }
     map $http_authorization $s3_token { default wrong; "~Credential=@token/" right; }
 
     server {
@@ -198,6 +204,7 @@ class Host:
             user="user root;" if os.geteuid() == 0 else "",
             owner=self.user,
             token=self.token,
+            uploads=UPLOADS,
             folder=self.folder,
             port=self.port,
             moto_port=self.moto_port,
@@ -308,11 +315,12 @@ class Host:
     def fail(self, mode: str | None) -> None:
         """From now on answer every DVC request as `mode` says; git goes on as before.
 
-        A number is the status of every answer. "login" answers 200 with a login page, and
+        A number is the status of every answer, or with UPLOADS behind it of those to writing
+        requests. "login" answers 200 with a login page, and
         "redirect" sends to that page. "silent" takes requests and does not answer. None answers
         normally again.
         """
-        if mode not in (*MODES, None):
+        if mode and mode.removesuffix(UPLOADS) not in MODES:
             raise ValueError(f"no such mode: {mode!r}; known: {', '.join(MODES)}")
         for file in (self.folder / "mode").iterdir():
             file.unlink()

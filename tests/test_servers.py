@@ -1,36 +1,14 @@
 """The servers that stand in for DagsHub do what DagsHub does, with the clients people use."""
 
 import base64
-import os
 from http.client import HTTPConnection
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from conftest import Project
-from servers import INSTALL, STATUSES, Host, missing, tool_environment
+from servers import STATUSES, UPLOADS, Host
 
 LOGIN = f"{Host.user}:{Host.token}"
-
-
-@pytest.fixture(scope="session")
-def host(tmp_path_factory, env):
-    if packages := missing():
-        stop = pytest.fail if os.environ.get("CI") else pytest.skip
-        stop(f"not installed: {', '.join(packages)}; {INSTALL}")
-    host = Host(tmp_path_factory.mktemp("servers"), env)
-    try:
-        host.start()
-        yield host
-    finally:
-        host.stop()
-
-
-@pytest.fixture(scope="session")
-def dvc_with_s3(tmp_path_factory, env) -> Path:
-    """The `dvc` command of an environment with DVC's S3 support."""
-    folder = tmp_path_factory.mktemp("dvc-s3") / "venv"
-    return tool_environment(folder, env, f"dvc=={version('dvc')}", "dvc-s3==3.3.0") / "dvc"
 
 
 @pytest.fixture
@@ -118,7 +96,7 @@ def test_dvc_over_http(host, data):
     assert same_files(data, team)
 
 
-def test_dvc_over_s3(host, data, dvc_with_s3):
+def test_dvc_over_s3(host, data):
     url = host.create("over-s3") + ".s3"
     data.run("dvc remote add --default origin s3://dvc")
     data.run(["dvc", "remote", "modify", "origin", "endpointurl", url])
@@ -128,17 +106,17 @@ def test_dvc_over_s3(host, data, dvc_with_s3):
         for name in ("access_key_id", "secret_access_key"):
             project.run(["dvc", "remote", "modify", "--local", "origin", name, token])
 
-    assert "Forbidden" in data.run([dvc_with_s3, "push"], status=255)
+    assert "Forbidden" in data.run("dvc push", status=255)
     assert host.s3_objects("over-s3") == {}
 
     data.run(["dvc", "remote", "modify", "--local", "origin", "access_key_id", host.token])
-    assert "4 files pushed" in data.run([dvc_with_s3, "push"])
+    assert "4 files pushed" in data.run("dvc push")
     cache = objects(data.path / ".dvc/cache")
     assert host.s3_objects("over-s3") == cache and len(cache) == 4
 
     host.create("another")
     assert host.s3_objects("another") == {}
-    team.run([dvc_with_s3, "pull"])
+    team.run("dvc pull")
     assert same_files(data, team)
 
     lost, truncated, *_ = cache
@@ -166,6 +144,13 @@ def test_an_error_for_every_request(host, paths, status):
         answers = ask(host, paths)
         assert {answer for answer, _ in answers} == {int(status)}
     assert request(host, "GET", paths[0], LOGIN)[0] == 404
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_an_error_for_uploads_alone(host, paths, status):
+    with host.failing(status + UPLOADS):
+        assert {request(host, "POST", path)[0] for path in paths} == {int(status)}
+        assert request(host, "GET", paths[0], LOGIN)[0] == 404
 
 
 def test_a_login_page_for_every_request(host, paths):

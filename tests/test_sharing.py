@@ -1,7 +1,10 @@
 """One `git push` and its failures, over DVC's HTTP and S3, against real servers."""
 
 import configparser
+import contextlib
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import Project, run
-from servers import INSTALL, MODES, TOKEN, Host, missing
+from servers import MODES, STATUSES, TOKEN, UPLOADS
 
 KINDS = {"http": "", "s3": ".s3"}
 MODELS = {
@@ -21,22 +24,6 @@ MODELS = {
     "machine": "SVC",
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-@pytest.fixture(scope="session")
-def host(tmp_path_factory, env):
-    """The servers, for the whole session."""
-    if packages := missing():
-        reason = f"{', '.join(packages)} not installed: {INSTALL}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    host = Host(tmp_path_factory.mktemp("host"), env)
-    try:
-        host.start()
-        yield host
-    finally:
-        host.stop()
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +65,7 @@ def share(host, originals, tmp_path) -> Callable[[str], Project]:
         name = tmp_path.name
         url = host.create(name)
         project = originals[kind].copy(tmp_path / "project")
+        project.env = dict(project.env)
         project.edit(".dvc/config", f"original-{kind}", name)
         project.run(f"git remote set-url origin {url}.git")
         project.run("git commit --quiet --all -m Address")
@@ -284,9 +272,10 @@ def test_a_wrong_path_on_the_right_host_is_named(share, host):
     assert "is missing on" in said and "(and 4 more)" in said
 
 
-def test_a_push_that_the_server_dies_in_is_repeated(share, host):
+@each_kind
+def test_a_push_that_the_server_dies_in_is_repeated(share, host, kind):
     """256 MB, of which some have arrived when nginx is killed."""
-    project = share("http")
+    project = share(kind)
     project.run("git push --quiet origin main")
     with (project.path / "data/raw/big.bin").open("wb") as file:
         for _ in range(256):
@@ -304,11 +293,13 @@ def test_a_push_that_the_server_dies_in_is_repeated(share, host):
         time.sleep(0.002)
     host.kill()
     try:
-        assert push.wait(timeout=300) == 1
+        status = push.wait(timeout=300)
     finally:
         host.start()
     log.seek(0)
-    assert "git pushed nothing" in log.read()
+    output = log.read()
+    assert status == 1, output
+    assert "git pushed nothing" in output
     assert published(project) == tip
     assert state(project) == before
     project.run("git push --quiet origin main")
@@ -417,3 +408,49 @@ def test_hooks_leave_a_hook_of_somebody_else_alone(share):
         ".git/hooks/pre-commit exists: remove it, or add `dvc git-hook pre-commit` to it\n"
     )
     assert "mine" in hook.read_text()
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@each_kind
+def test_a_remote_that_takes_no_upload_stops_the_push(share, host, kind, status):
+    """Reading works: no right to write, a file over the limit, an overloaded store."""
+    project = share(kind)
+    before = state(project)
+    with host.failing(status + UPLOADS):
+        output = project.run("git push origin main", status=1)
+        assert published(project) == ""
+    reasons = {"401": "Unauthorized", "403": "Forbidden|Access Denied", "413": "Too Large"}
+    reasons |= {"429": "Too Many Requests", "503": "Service Unavailable|Slow Down"}
+    assert re.search(f"{status}|{reasons[status]}", output), output
+    assert "git pushed nothing: the data has to be on the DVC remote first." in output
+    assert "Traceback" not in output
+    assert state(project) == before
+    project.run("git push --quiet origin main")
+    assert_complete(project, teammate(project))
+
+
+def test_login_asks_for_the_token_without_showing_it(share):
+    project = share("http")
+    del project.env["DAGSHUB_USER_TOKEN"]
+    project.run("dvc remote modify --local origin password another")
+    terminal, other = pty.openpty()
+    login = subprocess.Popen(
+        ["python", "src/share.py", "login"],
+        cwd=project.path,
+        env=project.env,
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        start_new_session=True,
+    )
+    os.close(other)
+    shown = b""
+    while b"Token (not shown): " not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, f"{TOKEN}\n".encode())
+    with contextlib.suppress(OSError):  # how Linux reports that the other side was closed
+        while text := os.read(terminal, 1000):
+            shown += text
+    assert login.wait(timeout=60) == 0
+    assert b"token stored in .dvc/config.local" in shown and TOKEN.encode() not in shown
+    assert project.run("dvc config --local remote.origin.password") == f"{TOKEN}\n"
