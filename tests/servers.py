@@ -225,8 +225,9 @@ class Host:
             with listen(self.folder / "git.sock") as listener:
                 self._launch("fcgiwrap", executable("fcgiwrap"), "-c", 4, stdin=listener)
         if "nginx" not in self._processes:
-            # left behind by a kill, and nginx does not replace it
+            # left behind by a kill, and nginx does not replace them
             (self.folder / "dav.sock").unlink(missing_ok=True)
+            shutil.rmtree(self.folder / "temp/body", ignore_errors=True)
             nginx = [executable("nginx"), "-p", self.folder, "-c", "nginx.conf", "-e", "stderr"]
             self._launch("nginx", *nginx, "-g", "daemon off;")
             self._wait("nginx", self.port)
@@ -285,6 +286,14 @@ class Host:
     def store(self, name: str) -> Path:
         """Return the folder of what was pushed with DVC over HTTP."""
         return self.folder / "dvc" / self.user / f"{name}.dvc"
+
+    def arriving(self) -> list[int]:
+        """Return how many bytes there are of each upload that is under way."""
+        sizes = []
+        for file in (self.folder / "temp/body").iterdir():
+            with suppress(FileNotFoundError):  # it has arrived in the meantime
+                sizes.append(file.stat().st_size)
+        return sizes
 
     def s3_objects(self, name: str) -> dict[str, int]:
         """Return the size of each object that was pushed with DVC over S3."""
