@@ -128,7 +128,10 @@ def probe(odb: Any, config: dict[str, Any]) -> str | None:
     An HTTP server must say 404: one that shows a login page, or sends people there, does not.
     """
     path = odb.oid_to_path("0" * 32)
-    if urlsplit(config["url"]).scheme not in ("http", "https"):
+    is_http = urlsplit(config["url"]).scheme in ("http", "https")
+    # Other ways to log in are left to DVC's own client.
+    plain = config.get("auth") in (None, "basic") and not config.get("ask_password")
+    if not (is_http and plain):
         try:
             odb.fs.info(path)
         except FileNotFoundError:
@@ -143,8 +146,14 @@ def probe(odb: Any, config: dict[str, Any]) -> str | None:
     if config.get("auth") == "basic":
         auth = (config.get("user", ""), config.get("password", ""))
     try:
-        # stream: the status will do, a login page need not be read
-        answer = requests.get(path, auth=auth, timeout=10, allow_redirects=False, stream=True)
+        answer = requests.get(
+            path,
+            auth=auth,
+            timeout=10,
+            allow_redirects=False,
+            stream=True,  # the status will do, a login page need not be read
+            verify=config.get("ssl_verify", True),
+        )
     except requests.Timeout:
         return "does not answer"
     except requests.ConnectionError:
