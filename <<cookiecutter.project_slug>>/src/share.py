@@ -140,7 +140,7 @@ def probe(odb: Any, config: dict[str, Any]) -> str | None:
             return f"refuses access ({first_line(error)}): {WRONG_TOKEN}"
         return NO_REMOTE
 
-    import requests
+    import requests  # comes with DVC
 
     auth = None
     if config.get("auth") == "basic":
