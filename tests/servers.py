@@ -287,8 +287,12 @@ class Host:
         """Return the folder of what was pushed with DVC over HTTP."""
         return self.folder / "dvc" / self.user / f"{name}.dvc"
 
+    def parts(self) -> int:
+        """Return how many parts of large S3 objects have arrived so far."""
+        return (self.folder / "access.log").read_text().count("partNumber=")
+
     def arriving(self) -> list[int]:
-        """Return how many bytes there are of each upload that is under way."""
+        """Return how many bytes there are of each upload over HTTP that is under way."""
         sizes = []
         for file in (self.folder / "temp/body").iterdir():
             with suppress(FileNotFoundError):  # it has arrived in the meantime
