@@ -279,6 +279,10 @@ def check(repo: Any, name: str, commits: Iterable[str], repair: bool) -> str:
             except Exception as error:  # noqa: BLE001
                 raise SharingError(f"{what}, and {url} refuses it: {first_line(error)}") from None
         return check(repo, name, commits, repair=False)
+    if len(bad) > 1 and all(isinstance(info, FileNotFoundError) for info in found):
+        raise SharingError(
+            f"{url} has none of the {len(bad)} files: is the address right, and was `dvc push` run?"
+        )
     if bad:
         more = f" (and {len(bad) - 1} more)" if bad[1:] else ""
         raise SharingError(
