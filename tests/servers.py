@@ -333,7 +333,7 @@ class Host:
         "redirect" sends to that page. "silent" takes requests and does not answer. None answers
         normally again.
         """
-        if mode and mode.removesuffix(UPLOADS) not in MODES:
+        if mode not in (None, *MODES, *(status + UPLOADS for status in STATUSES)):
             raise ValueError(f"no such mode: {mode!r}; known: {', '.join(MODES)}")
         for file in (self.folder / "mode").iterdir():
             file.unlink()
