@@ -29,9 +29,8 @@ servers:
 	@{ command -v nginx && command -v fcgiwrap; } >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SERVERS); \
-	else \
-		echo "To run the tests on sharing, too: apt-get install --no-install-recommends $(SERVERS)"; \
-	fi
+	else false; fi || \
+	echo "To run the tests on sharing, too: apt-get install --no-install-recommends $(SERVERS)"
 
 $(READY): tests/requirements.txt $(TEMPLATE)/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, for example: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'

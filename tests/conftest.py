@@ -118,6 +118,8 @@ def env(tmp_path_factory) -> dict[str, str]:
         "DVC_SITE_CACHE_DIR": str(home / "dvc"),
         "UV_CACHE_DIR": uv_cache,
         "COLUMNS": "80",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
     }
 
 

@@ -458,3 +458,24 @@ def test_login_asks_for_the_token_without_showing_it(share):
     assert login.wait(timeout=60) == 0
     assert b"token stored in .dvc/config.local" in shown and TOKEN.encode() not in shown
     assert project.run("dvc config --local remote.origin.password") == f"{TOKEN}\n"
+
+
+def test_share_says_where_it_cannot_work(baked, tmp_path):
+    env, script = baked.env, baked.path / "src/share.py"
+    for command, said in {
+        "check": "you are not inside of a DVC repository",
+        "hooks": "this is no git repository",
+    }.items():
+        output = run(["python", script, command], tmp_path, env, status=1).stdout
+        assert said in output and len(output.splitlines()) == 1
+    project = baked.copy(tmp_path / "project")
+    project.run("dvc remote default --unset")
+    output = project.run("python src/share.py check", status=1)
+    assert output == "no default remote: run `dvc remote default NAME`\n"
+
+
+def test_hooks_go_where_git_looks_for_them(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    project.run("git config core.hooksPath ../elsewhere/hooks")
+    project.run("python src/share.py hooks")
+    assert "share.py check" in (tmp_path / "elsewhere/hooks/pre-push").read_text()

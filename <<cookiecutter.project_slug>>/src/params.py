@@ -37,8 +37,8 @@ _Loader.add_implicit_resolver(
 def load_params(section: str, keys: Iterable[str] | None = None) -> dict[str, Any]:
     """Return one section of params.yaml.
 
-    With `keys`, the section must hold exactly these: a misspelt `--set-param` adds a key
-    that nothing reads, and is caught here.
+    With `keys`, the section must hold exactly these: a misspelt key would otherwise be
+    ignored.
 
     Raises InputError when the file, the section or a key is missing, unknown or malformed.
     """

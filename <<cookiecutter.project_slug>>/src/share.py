@@ -51,16 +51,22 @@ class SharingError(SystemExit):
     """What stands in the way of sharing. Python prints it without a traceback; status 1."""
 
 
-def write_hooks(folder: Path) -> None:
-    """Write the git hooks of `dvc install` into `folder`, with a check after each push.
+def write_hooks() -> None:
+    """Write the git hooks of `dvc install`, with a check after each push.
 
-    Raises SharingError when there is another hook of that name.
+    Raises SharingError outside a git repository, or when there is another hook of that name.
     """
+    # Not always .git/hooks: a worktree keeps them elsewhere, and core.hooksPath moves them.
+    command = ["git", "rev-parse", "--git-path", "hooks"]
+    answer = subprocess.run(command, check=False, capture_output=True, text=True)
+    if answer.returncode:
+        raise SharingError("this is no git repository: run `git init` first")
+    folder = Path(answer.stdout.strip())
     for name in COMMANDS:
         path = folder / name
         if path.exists() and "dvc git-hook" not in path.read_text(encoding="utf-8"):
             raise SharingError(f"{path} exists: remove it, or add `dvc git-hook {name}` to it")
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, command in COMMANDS.items():
         text = HOOK.format(name=name, status=int(name == "pre-push"), command=command)
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
@@ -307,23 +313,27 @@ def main() -> None:
     commands.add_parser("hooks", help="let git push data and models first")
     arguments = parser.parse_args()
     if arguments.command == "hooks":
-        return write_hooks(Path(".git/hooks"))
+        return write_hooks()
 
     try:
+        from dvc.exceptions import DvcException
         from dvc.repo import Repo
     except ModuleNotFoundError:
         raise SharingError("this Python has no DVC: activate the project's environment") from None
-    repo = Repo()
-    name = repo.config["core"].get("remote")
-    if not name:
-        raise SharingError("no default remote: run `dvc remote default NAME`")
-    if arguments.command == "login":
-        log_in(repo, name, arguments.user)
-    elif arguments.command == "reach":
-        reach(repo, name)
-    else:
-        commits = pushed_commits(sys.stdin) if arguments.pushed else ["HEAD"]
-        print(check(repo, name, commits, arguments.repair or arguments.pushed))
+    try:
+        repo = Repo()
+        name = repo.config["core"].get("remote")
+        if name not in repo.config["remote"]:
+            raise SharingError("no default remote: run `dvc remote default NAME`")
+        if arguments.command == "login":
+            log_in(repo, name, arguments.user)
+        elif arguments.command == "reach":
+            reach(repo, name)
+        else:
+            commits = pushed_commits(sys.stdin) if arguments.pushed else ["HEAD"]
+            print(check(repo, name, commits, arguments.repair or arguments.pushed))
+    except DvcException as error:
+        raise SharingError(first_line(error)) from None
 
 
 if __name__ == "__main__":
