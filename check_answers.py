@@ -1,6 +1,6 @@
 """Check and interpret the answers before cookiecutter writes anything.
 
-Two Jinja filters. A pre_gen_project hook could reject answers too, but cookiecutter shows a
+Jinja filters. A pre_gen_project hook could reject answers too, but cookiecutter shows a
 traceback below the hook's message; for the exception raised here it prints the message alone and
 exits with status 1.
 """
@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.utils import simple_filter
+
+from raw_table import BUNDLED, inspect, stem
 
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -53,7 +56,47 @@ def check_answers(answers: Mapping[str, str]) -> str:
             "'-', '_' and '.'; start with a letter or digit and do not end in a dot."
         )
     read_remote(answers["remote"])
+    read_table(answers)
     return "yes"
+
+
+@simple_filter
+def suggest_name(answers: Mapping[str, str]) -> str:
+    """Return a name for the project from its table."""
+    _, name, _ = BUNDLED[answers["task"]]
+    if answers["data"] == "bundled":
+        return name
+    words = re.sub(r"[\W_]+", " ", stem(answers["data"])).strip()
+    return f"{words[:1].upper()}{words[1:]} {name.split()[-1]}".strip()
+
+
+@simple_filter
+def suggest_target(answers: Mapping[str, str]) -> str:
+    """Return the target of a bundled table; another table has none that could be guessed."""
+    return BUNDLED[answers["task"]][-1] if answers["data"] == "bundled" else ""
+
+
+@simple_filter
+def interpret_table(answers: Mapping[str, str]) -> dict[str, str]:
+    """Return what the answers `data`, `task` and `target` mean, see raw_table.inspect."""
+    return read_table(answers)
+
+
+def read_table(answers: Mapping[str, str]) -> dict[str, str]:
+    return inspect(answers["data"], answers["task"], answers["target"])
+
+
+@simple_filter
+def yaml_scalar(value: str) -> str:
+    """Return `value` as YAML writes a string, on one line."""
+    return yaml.safe_dump(value, allow_unicode=True, width=10**6).removesuffix("...\n").strip()
+
+
+@simple_filter
+def plugins(answers: Mapping[str, str]) -> str:
+    """Return the packages beside DVC that the remote and the table need, with spaces between."""
+    names = {read_remote(answers["remote"])["plugin"], read_table(answers)["plugin"]}
+    return " ".join(sorted(names - {""}))
 
 
 @simple_filter

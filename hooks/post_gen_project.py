@@ -25,8 +25,12 @@ REMOTE = json.loads(
 << cookiecutter.remote | interpret_remote | tojson >>
 """
 )
+TABLE = json.loads(
+    r"""
+<< cookiecutter | interpret_table | tojson >>
+"""
+)
 TOKEN = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
-RAW_DATA = "data/raw/iris.csv"
 PROJECT = Path.cwd()
 
 
@@ -52,9 +56,13 @@ def find_dvc() -> list[str]:
 
     Looks in the Python that runs cookiecutter, then on PATH, then for uv, which can fetch it.
     """
-    uvx = ["uvx", "--python", sys.executable, "--from", "dvc>=3.67,<4", "dvc"]
-    candidates = [["dvc"], uvx]
-    if importlib.util.find_spec("dvc"):
+    uvx = ["uvx", "--python", sys.executable, "--from", "dvc>=3.67,<4"]
+    candidates = [["dvc"], [*uvx, "dvc"]]
+    plugin = TABLE["plugin"]
+    if plugin:
+        # The others may lack what it takes to fetch the table.
+        candidates.insert(0, [*uvx, "--with", plugin, "dvc"])
+    if importlib.util.find_spec((plugin or "dvc").replace("-", "_")):
         candidates.insert(0, [sys.executable, "-m", "dvc"])
     for command in candidates:
         if shutil.which(command[0]):
@@ -94,7 +102,11 @@ def steps(nested: bool) -> Iterator[list[str]]:
     yield ["dvc", "remote", "add", "--quiet", "--default", "origin", url]
     for option, value in REMOTE["options"].items():
         yield ["dvc", "remote", "modify", "origin", option, value]
-    yield ["dvc", "add", "--quiet", RAW_DATA]
+    source, raw = TABLE["source"], TABLE["raw"]
+    if "://" in source:
+        yield ["dvc", "import-url", "--quiet", source, raw]
+    else:
+        yield ["dvc", "add", "--quiet", *(["--out", raw, source] if source else [raw])]
     if not nested:
         if REMOTE["git"]:
             yield ["git", "remote", "add", "origin", REMOTE["git"]]
@@ -163,7 +175,7 @@ def main() -> None:
         )
     else:
         print(
-            f"{PROJECT.name} is a git repository with one commit; DVC tracks {RAW_DATA} and "
+            f"{PROJECT.name} is a git repository with one commit; DVC tracks {TABLE['raw']} and "
             "pushes to the remote `origin`. Next:"
         )
     print(

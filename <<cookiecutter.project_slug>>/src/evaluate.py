@@ -7,40 +7,28 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    precision_recall_fscore_support,
-)
 from sklearn.pipeline import Pipeline
 
-from models import MODEL, load
+from metrics import score, tidy
+from models import MODEL, innermost, load
+from params import load_params
 
 TEST = Path("data/test.parquet")
+SCORES = Path("results/scores.json")
 RESULTS = Path("results")
 
 
 def evaluate(estimator: Pipeline, table: pd.DataFrame) -> tuple[dict[str, float], pd.DataFrame]:
     """Score `estimator` on `table`: features and, as the last column, the target.
 
-    Returns the metrics (fractions between 0 and 1; precision, recall and F1 are means over the
-    classes) and a frame of the `actual` and `predicted` class of each row.
+    Returns the metrics, see metrics.py, and a frame of the `actual` and `predicted` target of
+    each row.
     """
     features, actual = table.iloc[:, :-1], table.iloc[:, -1]
-    predicted = estimator.predict(features)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        actual, predicted, average="macro", zero_division=0
+    predictions = pd.DataFrame(
+        {"actual": actual.to_numpy(), "predicted": estimator.predict(features)}
     )
-    metrics = {
-        "accuracy": accuracy_score(actual, predicted),
-        "balanced_accuracy": balanced_accuracy_score(actual, predicted),
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
-    }
-    # Six decimals: the rest is noise that differs between processors.
-    metrics = {name: round(float(value), 6) for name, value in metrics.items()}
-    return metrics, pd.DataFrame({"actual": actual.to_numpy(), "predicted": predicted})
+    return tidy(score(estimator, features, actual)), predictions
 
 
 def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
@@ -50,7 +38,7 @@ def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
     everything but numbers, booleans, None and strings turned into a string. scikit-learn marks
     parameters that are on their way out, and have no effect, by the value "deprecated".
     """
-    model = estimator["model"]
+    model = innermost(estimator)
     plain = (bool, int, float, str, type(None))
     return {
         "model_class": type(model).__name__,
@@ -62,8 +50,8 @@ def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
     }
 
 
-def write_metrics_csv(metrics: dict[str, float], path: Path) -> None:
-    """Write metrics in the four columns that DagsHub reads.
+def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
+    """Write metrics in the four columns that DagsHub reads, those of a part as `part.name`.
 
     Timestamp is in epoch milliseconds. It is always 0: with the time of the run, the file would
     differ each time, and so would the commit.
@@ -71,12 +59,16 @@ def write_metrics_csv(metrics: dict[str, float], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["Name", "Value", "Timestamp", "Step"])
-        rows.writerows([name, value, 0, 1] for name, value in metrics.items())
+        for name, value in metrics.items():
+            parts = value if isinstance(value, dict) else {"": value}
+            rows.writerows([f"{name}.{key}".rstrip("."), one, 0, 1] for key, one in parts.items())
 
 
 def main() -> None:
-    estimator = load(MODEL)
-    metrics, predictions = evaluate(estimator, pd.read_parquet(TEST))
+    estimator = load(MODEL, **load_params("evaluate", ["trusted_types"]))
+    scores, predictions = evaluate(estimator, pd.read_parquet(TEST))
+    # Beside those of the test, training and cross-validation show how much is overfitting.
+    metrics = scores | json.loads(SCORES.read_text(encoding="utf-8"))
 
     (RESULTS / "plots").mkdir(parents=True, exist_ok=True)
     predictions.to_csv(RESULTS / "plots/predictions.csv", index=False, lineterminator="\n")
@@ -86,7 +78,7 @@ def main() -> None:
         ("params.yml", yaml.safe_dump(hyperparameters(estimator), sort_keys=False)),
     ]:
         (RESULTS / name).write_text(text, encoding="utf-8", newline="\n")
-    print(", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
+    print("test: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
 
 
 if __name__ == "__main__":

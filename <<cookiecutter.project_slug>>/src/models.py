@@ -7,10 +7,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import skops.io
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from params import InputError
@@ -18,34 +21,77 @@ from params import InputError
 MODEL = Path("models/model.skops")
 
 # Types that a model file may contain beyond those that skops trusts by itself (scikit-learn's
-# estimators, NumPy's arrays). None of them runs code when it is loaded. Tree holds the nodes of
-# decision trees and forests as raw indices, which scikit-learn does not check: a forged file
-# could crash the process that predicts with it.
-TRUSTED = ["sklearn.tree._tree.Tree"]
+# estimators, NumPy's arrays) and those of evaluate.trusted_types in params.yaml. None of them runs
+# code when it is loaded. Tree holds the nodes of decision trees and forests as raw indices, which
+# scikit-learn does not check: a forged file could crash the process that predicts with it.
+TRUSTED = ["numpy.dtype", "sklearn.tree._tree.Tree"]
 
 
-def build(name: str, spec: dict[str, Any], scale: bool, seed: int) -> Pipeline:
-    """Return an unfitted pipeline: standardise if `scale`, then the model that `spec` describes.
+def build(
+    name: str,
+    spec: dict[str, Any],
+    features: pd.DataFrame,
+    *,
+    scale: bool,
+    max_categories: int,
+    class_weight: str,
+    seed: int,
+) -> Pipeline:
+    """Return an unfitted pipeline: preprocessing of `features`, then the model of `spec`.
+
+    Gaps among numbers take the median; with `scale`, numbers are standardised, and so is the
+    target of a regression. Each text gets a column for each of its most frequent values, at most
+    `max_categories`; the others, and a value that training did not see, share the last.
 
     `spec` is an entry of `models` in params.yaml: `class`, the dotted path of an estimator, and
-    its keyword arguments. `seed` becomes its random_state unless `spec` gives one.
+    its keyword arguments. `seed` becomes its random_state, and `class_weight`, unless `none`,
+    its class_weight, if `spec` does not give them.
 
     Raises InputError when the class cannot be imported or does not take an argument.
     """
     if not isinstance(spec, dict) or "class" not in spec:
         raise InputError(f"params.yaml: models.{name} needs a `class`, an estimator's dotted path")
-    arguments = dict(spec)
-    path = str(arguments.pop("class"))
+    arguments = {key: value for key, value in spec.items() if key not in ("class", "search")}
+    path = str(spec["class"])
     try:
         model = pkgutil.resolve_name(path)(**arguments)
-        if "random_state" in model.get_params() and "random_state" not in arguments:
-            model.set_params(random_state=seed)
+        defaults = {"random_state": seed} if "random_state" in model.get_params() else {}
+        if class_weight != "none":
+            defaults["class_weight"] = class_weight
+        model.set_params(**{**defaults, **arguments})
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"params.yaml: models.{name} ({path}): {error}") from None
-    steps: list[tuple[str, BaseEstimator]] = [("model", model)]
+
+    texts = features.select_dtypes("str").columns.tolist()
+    numbers = [column for column in features if column not in texts]
+    steps: list[tuple[str, BaseEstimator]] = [
+        # Kept though empty: a fold may hold no value of a column that has some elsewhere.
+        ("impute", SimpleImputer(strategy="median", keep_empty_features=True))
+    ]
     if scale:
-        steps.insert(0, ("scale", StandardScaler()))
-    return Pipeline(steps)
+        steps.append(("scale", StandardScaler()))
+        if is_regressor(model):
+            model = TransformedTargetRegressor(model, transformer=StandardScaler())
+    encoder = OneHotEncoder(
+        max_categories=max_categories,
+        handle_unknown="infrequent_if_exist",
+        sparse_output=False,
+    )
+    branches = [("numbers", Pipeline(steps), numbers), ("texts", encoder, texts)]
+    columns = ColumnTransformer([branch for branch in branches if branch[2]])
+    return Pipeline([("columns", columns), ("model", model)])
+
+
+def text_features(estimator: Pipeline) -> list[str]:
+    """Return the features that a fitted `estimator` takes as text; the others are numbers."""
+    branches = {name: columns for name, _, columns in estimator["columns"].transformers}
+    return branches.get("texts", [])
+
+
+def innermost(estimator: Pipeline) -> BaseEstimator:
+    """Return the model in a fitted pipeline, without what scales its target."""
+    model = estimator["model"]
+    return model.regressor_ if isinstance(model, TransformedTargetRegressor) else model
 
 
 def save(estimator: BaseEstimator, path: Path) -> None:
@@ -84,21 +130,26 @@ def save(estimator: BaseEstimator, path: Path) -> None:
         write("schema.json", json.dumps(schema).encode())
 
 
-def load(path: Path) -> Pipeline:
+def load(path: Path, trusted_types: list[str]) -> Pipeline:
     """Read a model that `save` wrote. Nothing in the file is executed.
 
+    `trusted_types` comes from the section `evaluate` of params.yaml.
+
     Raises InputError when the file is missing, is no skops file, or contains types that
-    neither skops nor TRUSTED lists.
+    neither skops, TRUSTED nor `trusted_types` lists.
     """
+    if not isinstance(trusted_types, list):
+        raise InputError("params.yaml: evaluate.trusted_types must be a list of types, or []")
+    trusted = [*TRUSTED, *trusted_types]
     try:
-        return skops.io.load(path, trusted=TRUSTED)
+        return skops.io.load(path, trusted=trusted)
     except FileNotFoundError:
         raise InputError(f"{path} not found: run `dvc repro`, or `dvc pull` to fetch it") from None
     except UntrustedTypesFoundException:
-        types = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED)
+        types = set(skops.io.get_untrusted_types(file=path)) - set(trusted)
         raise InputError(
-            f"{path} contains types that are not trusted: {', '.join(sorted(types))}. "
-            "If you know them and where the file comes from, add them to TRUSTED in src/models.py"
+            f"{path} contains types that are not trusted: {', '.join(sorted(types))}. If you know "
+            "them and where the file comes from, add them to evaluate.trusted_types in params.yaml"
         ) from None
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise InputError(f"{path} is not a model that src/train.py saved: {error}") from None

@@ -7,25 +7,29 @@ import sys
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from models import MODEL, load
-from params import InputError
-from prepare import check_numeric, read_csv, select
+from models import MODEL, load, text_features
+from params import InputError, load_params
+from tables import convert, first_text, read_csv, select
 
 
-def predict(estimator: Pipeline, table: pd.DataFrame, source: str) -> pd.DataFrame:
+def predict(estimator: Pipeline, table: pd.DataFrame, source: str, dates: str) -> pd.DataFrame:
     """Return a row for each row of `table`: its other columns, then the prediction.
 
     `table` must hold every feature; columns that are no feature, such as an identifier, are
     carried over. `prediction` is followed by a column `probability of CLASS` for each class,
-    if the model gives probabilities. `source` is the file's name, for messages.
+    if the model gives probabilities. Missing values are filled as in training. `source` is the
+    file's name, for messages, and `dates` the format of dates.
 
-    Raises InputError for a missing feature or a value that is not a number.
+    Raises InputError for a missing feature, or a text where the model takes a number.
     """
     if table.empty:
         raise InputError(f"{source} has no rows")
     names = list(estimator.feature_names_in_)
-    features = select(table, names, source)
-    check_numeric(features, source)
+    features = select(table, names, source).copy()
+    for name in [name for name in names if name not in text_features(estimator)]:
+        kind, features[name] = convert(features[name], dates)
+        if kind == "text":
+            raise InputError(f"{source}, {first_text(table[name])}, but the model takes a number")
     result = table.drop(columns=names).assign(prediction=estimator.predict(features))
     if hasattr(estimator, "predict_proba"):
         probabilities = estimator.predict_proba(features)
@@ -40,7 +44,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", help="CSV file to write (default: print)")
     arguments = parser.parse_args()
 
-    result = predict(load(MODEL), read_csv(arguments.table), arguments.table)
+    estimator = load(MODEL, **load_params("evaluate", ["trusted_types"]))
+    params = load_params("prepare")
+    table = read_csv(arguments.table, params, text=text_features(estimator))
+    result = predict(estimator, table, arguments.table, params["dates"])
     try:
         result.to_csv(arguments.output or sys.stdout, index=False, lineterminator="\n")
     except BrokenPipeError:

@@ -1,82 +1,217 @@
-"""Stage prepare: raw CSV -> checked table of features and target."""
+"""Stage prepare: raw CSV -> checked, typed table, and a report on its columns."""
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from params import InputError, load_params, nearest
+from tables import convert, first_text, read_csv, select
 
 PREPARED = Path("data/prepared.parquet")
+REPORT = Path("results/data.json")
+
+KEYS = [
+    "raw",
+    "separator",
+    "decimal",
+    "encoding",
+    "na_values",
+    "dates",
+    "task",
+    "target",
+    "features",
+    "drop",
+    "group",
+    "time",
+    "missing",
+    "duplicates",
+]
+TASKS = ["classification", "regression"]
+IDENTIFIER = re.compile(r"(?i:(.*[ _.-])?(id|uuid|guid|index|key))|.*[a-z]I[dD]")
 
 
-def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a CSV file with a header. Raises InputError when it is missing or unreadable."""
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} not found: check its path, or fetch it with `dvc pull`") from None
-    except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise InputError(f"{path} cannot be read as a CSV: {str(error).strip()}") from None
+def find_roles(table: pd.DataFrame, params: dict[str, Any]) -> dict[str, str]:
+    """Return the role of each column of `table`: target, group, time, feature, or unused.
 
-
-def select(table: pd.DataFrame, columns: list[str], source: str | Path) -> pd.DataFrame:
-    """Return the named columns of `table`, in this order.
-
-    Raises InputError that names the missing columns and what is nearest to the first of them.
+    Raises InputError when params.yaml names a column that is not there, or one twice.
     """
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        others = [column for column in table.columns if column not in columns]
-        names = ", ".join(map(repr, missing))
-        raise InputError(f"{source} has no column {names}{nearest(missing[0], others)}")
-    return table[columns]
+    source, features, drop = params["raw"], params["features"], params["drop"]
+    roles = dict.fromkeys(table.columns, "feature" if features == "all" else "unused")
+    if features != "all" and not (isinstance(features, list) and features):
+        raise InputError("params.yaml: prepare.features must be `all` or a list of columns")
+    if not isinstance(drop, list):
+        raise InputError("params.yaml: prepare.drop must be a list of columns, or []")
+    if params["group"] and params["time"]:
+        raise InputError("params.yaml: set prepare.group or prepare.time, not both")
+
+    named = [(column, "unused") for column in drop]
+    named += [(params[key], key) for key in ("target", "group", "time") if params[key]]
+    if features != "all":
+        named += [(column, "feature") for column in features]
+    if not params["target"]:
+        raise InputError(f"params.yaml: prepare.target names no column{nearest('', table.columns)}")
+    select(table, [column for column, _ in named], source)
+    seen: set[str] = set()
+    for column, role in named:
+        if column in seen:
+            raise InputError(f"params.yaml: {column!r} has two roles under `prepare`")
+        seen.add(column)
+        roles[column] = role
+    return roles
 
 
-def check_numeric(features: pd.DataFrame, source: str | Path) -> None:
-    """Raise InputError for the first column that is not entirely made of finite numbers."""
-    for name, column in features.items():
-        numbers = pd.to_numeric(column, errors="coerce")
-        bad = column[~numbers.abs().lt(float("inf"))]
-        if len(bad):
-            row, value = bad.index[0] + 2, bad.iloc[0]  # + 2: from 1, behind the header
-            problem = "is empty" if pd.isna(value) else f"is {str(value)!r}, not a finite number"
-            raise InputError(f"{source}, row {row}: {name} {problem}")
+def advise(name: str, column: pd.Series, kind: str, distinct: int) -> str:
+    """Return what to know about a feature, a column of the raw table, before it is used."""
+    if kind == "text":
+        numbers, values = pd.to_numeric(column, errors="coerce").count(), column.count()
+        if numbers > 0.9 * values:
+            return f"is text because of {values - numbers} values, {first_text(column)}"
+        if distinct == len(column):
+            return "has another text in each row: if it is an identifier, add it to prepare.drop"
+    if kind == "integer" and distinct == len(column):
+        counter = column.max() - column.min() == len(column) - 1
+        if counter or IDENTIFIER.fullmatch(name):
+            return "looks like an identifier: add it to prepare.drop unless it is a measurement"
+    return ""
 
 
-def prepare(
-    table: pd.DataFrame, features: list[str], target: str, source: str | Path
-) -> pd.DataFrame:
-    """Return the features and, as the last column, the target; every row complete.
+def convert_target(target: pd.Series, params: dict[str, Any]) -> pd.Series:
+    """Return the target, which has no gaps, as labels or as numbers, by the task.
 
-    Rows keep their order. `source` is the file's name, for messages.
-
-    Raises InputError for an unknown column, a value that is not a number, a missing target,
-    or a target with fewer than two classes.
+    Raises InputError when it is not what the task needs: numbers, or classes of two rows each.
     """
-    if not isinstance(features, list) or not features or len(set(features)) < len(features):
-        raise InputError("params.yaml: prepare.features must be a list of different columns")
-    if target in features:
-        raise InputError(f"params.yaml: prepare.features contains the target, {target!r}")
-    prepared = select(table, [*features, target], source)
-    check_numeric(prepared[features], source)
-    if prepared[target].isna().any():
-        row = prepared.index[prepared[target].isna()][0] + 2
-        raise InputError(f"{source}, row {row}: {target}, the target, is empty")
-    if prepared[target].nunique() < 2:
-        raise InputError(f"{source}: {target}, the target, needs at least two classes")
-    return prepared
+    source, name = params["raw"], target.name
+    if params["task"] == "regression":
+        kind, numbers = convert(target, params["dates"])
+        if kind == "text":
+            raise InputError(
+                f"{source}, {first_text(target)}, but the target of a regression is a number"
+            )
+        return numbers
+    labels = target.infer_objects()
+    if pd.api.types.is_float_dtype(labels) and (labels % 1 == 0).all():
+        labels = labels.astype("int64")  # whole numbers that had gaps between them
+    counts = labels.value_counts()
+    if len(counts) < 2:
+        raise InputError(f"{source}: {name}, the target, needs at least two classes")
+    if counts.iloc[-1] < 2:
+        raise InputError(
+            f"{source}: the class {counts.index[-1]!r} of {name}, the target, has a single row. "
+            "Give it more, remove it, or set prepare.task to regression if a number is predicted"
+        )
+    return labels
+
+
+def prepare(table: pd.DataFrame, params: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the table for the next stages, and a report.
+
+    The table holds the features and, as the last column, the target; its index is called `group`
+    or `time` and holds that column, if there is one. Rows keep their order. A feature is a number
+    or a text, perhaps missing; with `features: all`, those without information are left out.
+
+    Raises InputError for what cannot be used, with the column and where possible the row.
+    """
+    choices = {"task": TASKS, "missing": ["impute", "drop"], "duplicates": ["drop", "keep"]}
+    for key, values in choices.items():
+        if params[key] not in values:
+            raise InputError(f"params.yaml: prepare.{key} is {params[key]!r}{nearest('', values)}")
+    roles = find_roles(table, params)
+    source, target = params["raw"], params["target"]
+
+    columns, lines = {}, []
+    for name, column in table.items():
+        kind, columns[name] = convert(column, params["dates"])
+        missing, distinct = int(columns[name].isna().sum()), int(column.nunique())
+        note = ""
+        if roles[name] == "feature":
+            if params["features"] == "all" and distinct + bool(missing) < 2:
+                roles[name] = "unused"
+                note = "has no values" if missing else "has the same value in each row"
+            else:
+                note = advise(name, column, kind, distinct)
+        line = {"name": name, "role": roles[name], "type": kind}
+        lines.append({**line, "missing": missing, "distinct": distinct, "note": note})
+    features = params["features"]
+    if features == "all":
+        features = [name for name, role in roles.items() if role == "feature"]
+    if not features:
+        raise InputError(f"{source} has no column that could be a feature of {target}")
+
+    keep = pd.Series(True, index=table.index)
+    dropped = {}
+
+    def drop(reason: str, rows: pd.Series) -> None:
+        nonlocal keep
+        dropped[reason] = int((keep & rows).sum())
+        keep &= ~rows
+
+    if params["duplicates"] == "drop":
+        drop("duplicate", table.duplicated())
+    drop("no target", table[target].isna())
+    if params["missing"] == "drop":
+        drop("a feature missing", pd.DataFrame(columns)[features].isna().any(axis="columns"))
+    if not keep.any():
+        raise InputError(f"{source} has no rows left: {dropped}")
+
+    prepared = pd.DataFrame({name: columns[name] for name in features})[keep]
+    prepared[target] = convert_target(table[target][keep], params)
+    for role in ("group", "time"):
+        if name := params[role]:
+            values = columns[name][keep]
+            if values.isna().any():
+                row = values.index[values.isna()][0] + 2
+                raise InputError(f"{source}, row {row}: {name}, the {role}, is empty")
+            if role == "time" and values.dtype == "str":
+                raise InputError(
+                    f"{source}, {first_text(values)}, neither a number nor a date in the format "
+                    f"{params['dates']!r} of prepare.dates"
+                )
+            prepared.index = pd.Index(values, name=role)
+    rows = {"raw": len(table), "dropped": dropped, "prepared": len(prepared)}
+    return prepared, {"source": str(source), "rows": rows, "columns": lines}
+
+
+def summarise(report: dict[str, Any]) -> str:
+    """Return the report as lines for people: rows, a line a column, warnings."""
+    rows = report["rows"]
+    reasons = ", ".join(
+        f"{number} {reason}" for reason, number in rows["dropped"].items() if number
+    )
+    lines = [
+        f"{report['source']}: {rows['raw']} rows"
+        + (f", dropped: {reasons}; {rows['prepared']} left" if reasons else "")
+    ]
+    cells = [[str(cell) for cell in line.values()][:-1] for line in report["columns"]]
+    cells.insert(0, ["column", "role", "type", "missing", "distinct"])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for name, role, kind, *numbers in cells:
+        texts = [text.ljust(width) for text, width in zip((name, role, kind), widths, strict=False)]
+        texts += [text.rjust(width) for text, width in zip(numbers, widths[3:], strict=True)]
+        lines.append("  ".join(texts))
+    duplicates = rows["dropped"].get("duplicate", 0)
+    if duplicates > 0.1 * rows["raw"]:
+        lines.append(
+            f"warning: {duplicates} rows repeat others; if they are observations of their own, "
+            "set prepare.duplicates to keep"
+        )
+    lines += [
+        f"warning: {line['name']} {line['note']}" for line in report["columns"] if line["note"]
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
-    params = load_params("prepare", ["raw", "features", "target"])
-    raw, features, target = params["raw"], params["features"], params["target"]
-    table = prepare(read_csv(raw), features, target, raw)
+    params = load_params("prepare", KEYS)
+    table, report = prepare(read_csv(params["raw"], params), params)
     PREPARED.parent.mkdir(exist_ok=True)
-    table.to_parquet(PREPARED, index=False)
-    print(
-        f"{raw}: {len(table)} rows, {len(features)} features, "
-        f"{table[target].nunique()} classes of {target}"
-    )
+    REPORT.parent.mkdir(exist_ok=True)
+    table.to_parquet(PREPARED, index=table.index.name is not None)
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    REPORT.write_text(text, encoding="utf-8", newline="\n")
+    print(summarise(report))
 
 
 if __name__ == "__main__":

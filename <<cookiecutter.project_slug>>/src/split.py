@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from params import InputError, load_params
 
@@ -15,11 +15,15 @@ TEST = Path("data/test.parquet")
 def split(
     table: pd.DataFrame, test_size: float, stratify: bool, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the training and the test rows of `table`, shuffled.
+    """Return the training and the test rows of `table`.
 
-    `test_size` is a fraction of the rows. The target is the last column; with `stratify`,
-    both parts hold its classes in the same proportions. The rows stay in the splitter's
-    order, because a forest's bootstrap samples depend on it.
+    `test_size` is a fraction of the rows. The table's index decides what a part may hold:
+
+    - `group`: all rows of a group are in one part; `test_size` is the fraction of the groups.
+    - `time`: the newest rows are the test, and every training row is older than each of them.
+      Both parts are in the order of time.
+    - none: rows at random; with `stratify`, the target's classes (the last column) in the same
+      proportions. They stay in the splitter's order, on which a forest's bootstrap depends.
 
     Raises InputError when `test_size` is not a fraction or leaves a class or a part empty.
     """
@@ -28,13 +32,26 @@ def split(
             f"params.yaml: split.test_size is {test_size!r}; "
             "give a fraction between 0 and 1, for example 0.3"
         )
-    target = table.columns[-1]
+    if table.index.name == "time":
+        table = table.sort_index(kind="stable")
+        first = table.index[int(len(table) * (1 - test_size))]
+        train, test = table[table.index < first], table[table.index >= first]
+        if train.empty:
+            raise InputError(
+                f"params.yaml: split of {len(table)} rows by time: none is older than the newest "
+                f"{test_size:.0%}; lower split.test_size or name another prepare.time"
+            )
+        return train, test
     try:
+        if table.index.name == "group":
+            splitter = GroupShuffleSplit(n_splits=1, test_size=test_size, random_state=seed)
+            train_rows, test_rows = next(splitter.split(table, groups=table.index))
+            return table.iloc[train_rows], table.iloc[test_rows]
         train, test = train_test_split(
             table,
             test_size=test_size,
             random_state=seed,
-            stratify=table[target] if stratify else None,
+            stratify=table.iloc[:, -1] if stratify else None,
         )
     except ValueError as error:
         raise InputError(f"params.yaml: split of {len(table)} rows: {error}") from None
@@ -42,12 +59,12 @@ def split(
 
 
 def main() -> None:
-    train, test = split(
-        pd.read_parquet(PREPARED), **load_params("split", ["test_size", "stratify", "seed"])
-    )
-    train.to_parquet(TRAIN, index=False)
-    test.to_parquet(TEST, index=False)
-    print(f"{len(train)} training rows, {len(test)} test rows")
+    table = pd.read_parquet(PREPARED)
+    train, test = split(table, **load_params("split", ["test_size", "stratify", "seed"]))
+    for part, path in [(train, TRAIN), (test, TEST)]:
+        part.to_parquet(path, index=table.index.name is not None)
+    by = f"by {table.index.name}" if table.index.name else "at random"
+    print(f"{len(train)} training rows, {len(test)} test rows, {by}")
 
 
 if __name__ == "__main__":

@@ -1,42 +1,234 @@
-"""Stage train: training table and params.yaml -> fitted model."""
+"""Stage train: training table and params.yaml -> fitted model and its cross-validated scores."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import joblib
+import numpy as np
 import pandas as pd
+from scipy.stats import loguniform, randint, uniform
+from sklearn.base import clone, is_classifier
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    ParameterSampler,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_validate,
+)
 from sklearn.pipeline import Pipeline
 
-from models import MODEL, build, save
+from metrics import LOWER_IS_BETTER, score, tidy
+from models import MODEL, build, innermost, save
 from params import InputError, load_params, nearest
 
 TRAIN = Path("data/train.parquet")
+SCORES = Path("results/scores.json")
+CANDIDATES = Path("results/candidates.csv")
+
+Folds = list[tuple[np.ndarray, np.ndarray]]
+
+
+def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> Folds:
+    """Return the rows to fit and the rows to score, by position, of each fold of `table`.
+
+    The folds follow the rule of the split: no group on both sides if the index is called `group`;
+    only older rows to fit if it is `time`; otherwise at random, stratified to `classify`.
+
+    Raises InputError when there are fewer groups, times or rows than folds.
+    """
+    key = table.index
+    target = table.iloc[:, -1]
+    # No class may be rarer than there are folds; a rare one leaves the folds unstratified.
+    stratify = classify and target.value_counts().min() >= number
+    try:
+        if key.name == "time":
+            times = key.unique()
+            return [
+                (np.flatnonzero(key.isin(times[old])), np.flatnonzero(key.isin(times[new])))
+                for old, new in TimeSeriesSplit(number).split(times)
+            ]
+        if key.name == "group":
+            kind, groups = (StratifiedGroupKFold if stratify else GroupKFold), key
+        else:
+            kind, groups = (StratifiedKFold if stratify else KFold), None
+        splitter = kind(number, shuffle=True, random_state=seed)
+        return list(splitter.split(table, target, groups))
+    except ValueError as error:
+        raise InputError(f"params.yaml: train.search.folds: {error}") from None
+
+
+def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[str, Any]]:
+    """Return `number` settings drawn from `space`, different ones, fewer if there are no more.
+
+    `space` gives an argument a list of values, or a range: {low: 1, high: 9}, of whole numbers if
+    both are, and with `log: true` by order of magnitude.
+
+    Raises InputError when `space` is malformed.
+    """
+    if not isinstance(space, dict) or not space:
+        raise InputError(f"params.yaml: models.{name} needs a `search` to draw candidates from")
+    choices: dict[str, Any] = {}
+    size = 1.0
+    for argument, values in space.items():
+        if isinstance(values, list) and values:
+            choices[argument] = values
+            size *= len(values)
+            continue
+        try:
+            low, high = values["low"], values["high"]
+            if values.get("log"):
+                choices[argument] = loguniform(low, high)
+            elif isinstance(low, int) and isinstance(high, int):
+                choices[argument] = randint(low, high + 1)
+            else:
+                choices[argument] = uniform(low, high - low)
+            choices[argument].rvs(random_state=seed)  # an empty range says so only now
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise InputError(
+                f"params.yaml: models.{name}.search.{argument} must be a list of values, or "
+                "{low: ..., high: ...}, perhaps with log: true"
+            ) from None
+        size = float("inf")
+    sampler = ParameterSampler(choices, int(min(number, size)), random_state=seed)
+    # NumPy's numbers would end up in the results as such.
+    return [
+        {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in one.items()
+        }
+        for one in sampler
+    ]
+
+
+def cross_validated(estimator: Pipeline, table: pd.DataFrame, folds: Folds) -> pd.DataFrame:
+    """Return the metrics of `estimator`, a column each, in each of `folds`, a row each.
+
+    Everything that is learnt from rows, preprocessing included, is learnt anew in each fold.
+    """
+    # Threads share the table; the scores do not depend on how many there are.
+    with joblib.parallel_config(backend="threading"):
+        scores = cross_validate(
+            estimator,
+            table.iloc[:, :-1],
+            table.iloc[:, -1],
+            cv=folds,
+            scoring=score,
+            n_jobs=-1,
+            error_score="raise",
+        )
+    prefix = "test_"
+    return pd.DataFrame(
+        {name[len(prefix) :]: scores[name] for name in scores if name.startswith(prefix)}
+    )
+
+
+def compare(
+    settings: list[dict[str, Any]],
+    estimator: Pipeline,
+    table: pd.DataFrame,
+    folds: Folds,
+    metric: str,
+) -> pd.DataFrame:
+    """Return a row for each of `settings`: its arguments, then the mean of each metric.
+
+    The last column is the standard deviation of `metric` over the folds. Without folds there are
+    no metrics. An argument that a setting leaves out is as `estimator` has it.
+
+    Raises InputError when there are several settings and no such metric.
+    """
+    names = dict.fromkeys(name for setting in settings for name in setting)
+    rows = []
+    for setting in settings:
+        candidate = clone(estimator).set_params(**setting)
+        arguments = candidate.get_params()
+        row = {name.rpartition("__")[2]: arguments[name] for name in names}
+        if folds:
+            scores = cross_validated(candidate, table, folds)
+            row |= tidy(scores.mean())
+            if metric in scores:
+                row |= tidy({f"{metric}_std": scores[metric].std(ddof=0)})
+            elif len(settings) > 1:
+                raise InputError(
+                    f"params.yaml: train.search.metric is {metric!r}{nearest(metric, scores)}"
+                )
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def train(
-    table: pd.DataFrame, models: dict[str, Any], model: str, scale: bool, seed: int
-) -> Pipeline:
-    """Fit the entry of `models` that `model` names.
+    table: pd.DataFrame, models: dict[str, Any], params: dict[str, Any]
+) -> tuple[Pipeline, dict[str, dict[str, float]], pd.DataFrame]:
+    """Fit the entry of `models` that `params` names, or the best of the candidates around it.
 
-    `table` holds the features and, as its last column, the target.
+    `table` holds the features and, as its last column, the target. `params` is the section `train`
+    of params.yaml: candidates are drawn from the model's own `search`, and the model as it stands
+    competes with them.
+
+    Returns the fitted estimator, its scores on the `training` table and, as means over the folds,
+    in cross-validation (`cv`), and the candidates from the best to the worst, see `compare`.
 
     Raises InputError for an unknown model or a value that its class rejects.
     """
-    if model not in models:
-        raise InputError(f"params.yaml: train.model is {model!r}{nearest(model, models)}")
-    estimator = build(model, models[model], scale, seed)
+    name, search, seed = params["model"], params["search"], params["seed"]
+    if name not in models:
+        raise InputError(f"params.yaml: train.model is {name!r}{nearest(name, models)}")
     features, target = table.iloc[:, :-1], table.iloc[:, -1]
+    options = {key: params[key] for key in ("scale", "max_categories", "class_weight", "seed")}
+    estimator = build(name, models[name], features, **options)
+
+    settings: list[dict[str, Any]] = [{}]
+    folds: Folds = []
+    if search["folds"]:
+        folds = make_folds(table, search["folds"], is_classifier(estimator), seed)
+    if search["candidates"]:
+        if not folds:
+            raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
+        prefix = "model__"
+        if isinstance(estimator["model"], TransformedTargetRegressor):
+            prefix += "regressor__"
+        drawn = draw_candidates(name, models[name].get("search"), search["candidates"], seed)
+        settings += [
+            {prefix + argument: value for argument, value in setting.items()} for setting in drawn
+        ]
+    metric = search["metric"]
     try:
-        return estimator.fit(features, target)
-    except ValueError as error:
-        raise InputError(f"params.yaml: models.{model}: {error}") from None
+        candidates = compare(settings, estimator, table, folds, metric)
+        if len(candidates) > 1:
+            # Stable, so that the model as it stands wins a tie
+            candidates = candidates.sort_values(
+                metric, ascending=metric in LOWER_IS_BETTER, kind="stable"
+            )
+        estimator.set_params(**settings[candidates.index[0]])
+        with joblib.parallel_config(backend="threading", n_jobs=-1):
+            estimator.fit(features, target)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"params.yaml: models.{name}: {error}") from None
+
+    scores = {"training": tidy(score(estimator, features, target))}
+    if folds:
+        best = candidates.iloc[0]
+        scores["cv"] = {key: float(best[key]) for key in scores["training"] if key in best}
+    return estimator, scores, candidates
 
 
 def main() -> None:
-    params = load_params("train", ["model", "scale", "seed"])
-    estimator = train(pd.read_parquet(TRAIN), load_params("models"), **params)
+    keys = ["model", "scale", "max_categories", "class_weight", "seed", "search"]
+    params = load_params("train", keys)
+    estimator, scores, candidates = train(pd.read_parquet(TRAIN), load_params("models"), params)
     MODEL.parent.mkdir(exist_ok=True)
+    SCORES.parent.mkdir(exist_ok=True)
     save(estimator, MODEL)
-    print(f"{params['model']}: {estimator['model']}")
+    SCORES.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8", newline="\n")
+    candidates.to_csv(CANDIDATES, index=False, lineterminator="\n")
+    print(f"{params['model']}: {innermost(estimator)}")
+    for part, values in scores.items():
+        print(f"{part}: " + ", ".join(f"{name} {value:.3f}" for name, value in values.items()))
+    if len(candidates) > 1:
+        print(candidates.head().to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -2,22 +2,57 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.base import is_classifier
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import FunctionTransformer
 
 import models
 import params
-from evaluate import evaluate, hyperparameters
+from evaluate import evaluate, hyperparameters, write_metrics_csv
+from metrics import score_classes, tidy
 from params import InputError, load_params, nearest
 from predict import predict
-from prepare import prepare
+from prepare import prepare, summarise
 from split import split
-from train import train
+from tables import convert, read_csv
+from train import draw_candidates, make_folds, train
 
-TREE = {"tree": {"class": "sklearn.tree.DecisionTreeClassifier", "max_depth": 2}}
+TREE = {
+    "tree": {"class": "sklearn.tree.DecisionTreeClassifier", "max_depth": 2},
+    "linear": {"class": "sklearn.linear_model.Ridge"},
+    "free": {"class": "sklearn.tree.DecisionTreeClassifier", "search": {"max_depth": [1, 2]}},
+}
+PREPARE = {
+    "raw": "t.csv",
+    "separator": ",",
+    "decimal": ".",
+    "encoding": "utf-8",
+    "na_values": ["?"],
+    "dates": "ISO8601",
+    "task": "classification",
+    "target": "label",
+    "features": "all",
+    "drop": [],
+    "group": "",
+    "time": "",
+    "missing": "impute",
+    "duplicates": "drop",
+}
+TRAIN = {
+    "model": "tree",
+    "scale": True,
+    "max_categories": 3,
+    "class_weight": "none",
+    "seed": 0,
+    "search": {"candidates": 0, "folds": 3, "metric": "accuracy"},
+}
 
 
 @pytest.fixture
@@ -26,32 +61,173 @@ def table() -> pd.DataFrame:
     return pd.DataFrame({"x": range(24), "y": [0.5, 1.5] * 12, "label": ["a"] * 12 + ["b"] * 12})
 
 
+def fit(table: pd.DataFrame, models: dict[str, Any] = TREE, **changes: Any):
+    estimator, _, _ = train(table, models, TRAIN | changes)
+    return estimator
+
+
 @pytest.fixture
 def estimator(table):
-    return train(table, TREE, "tree", scale=True, seed=0)
+    return fit(table)
 
 
-def test_prepare_puts_the_target_last_and_keeps_the_order_of_the_rows(table):
-    prepared = prepare(table.assign(id="n"), ["y", "x"], "label", "t.csv")
-    pd.testing.assert_frame_equal(prepared, table[["y", "x", "label"]])
+def read(tmp_path: Path, content: str | bytes, **changes: Any) -> pd.DataFrame:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_csv(path, PREPARE | changes)
 
 
 @pytest.mark.parametrize(
-    ("change", "features", "message"),
+    ("content", "changes"),
     [
-        ({}, ["x", "Y"], r"no column 'Y'; did you mean 'y'\?"),
-        ({}, ["x", "x"], "different columns"),
-        ({}, "x", "different columns"),
-        ({}, ["x", "label"], "contains the target"),
-        ({"y": ["?"] + [1] * 23}, ["y"], r"row 2: y is '\?', not a finite number"),
-        ({"y": [1] * 23 + [float("nan")]}, ["y"], "row 25: y is empty"),
-        ({"label": [None] + ["a"] * 23}, ["x"], "row 2: label, the target, is empty"),
-        ({"label": "a"}, ["x"], "at least two classes"),
+        ('x,"the ""name"""\n1.5,"a\nb"\n', {}),
+        ('x;"the ""name"""\n1,5;"a\nb"\n', {"separator": ";", "decimal": ","}),
+        ('x\t"the ""name"""\n1.5\t"a\nb"\n', {"separator": "\t"}),
+        (b'\xef\xbb\xbfx,"the ""name"""\r\n1.5,"a\nb"\r\n', {}),
     ],
 )
-def test_prepare_names_what_is_wrong(table, change, features, message):
+def test_a_table_is_read_as_it_is_written(tmp_path, content, changes):
+    table = read(tmp_path, content, **changes)
+    pd.testing.assert_frame_equal(table, pd.DataFrame({"x": [1.5], 'the "name"': ["a\nb"]}))
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "message"),
+    [
+        ("", {}, "t.csv cannot be read: No columns"),
+        ("a,b\n1,2,3\n", {}, "more cells than its header"),
+        ("a,b\n1,2\n1,2,3\n", {}, "Expected 2 fields in line 3, saw 3"),
+        (b"a,b\n\xe9,2\n", {}, "t.csv cannot be read: 'utf-8' codec"),
+        ("a,b\n1,2\n", {"encoding": "utf-9"}, "unknown encoding: utf-9. Check separator, decimal"),
+        ("a,b\n1,2\n", {"separator": ""}, "t.csv cannot be read"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_named(tmp_path, content, changes, message):
     with pytest.raises(InputError, match=message):
-        prepare(table.assign(**change), features, "label", "t.csv")
+        read(tmp_path, content, **changes)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([1, 2], "integer", [1, 2]),
+        ([1.0, None], "integer", [1, None]),
+        ([1.5, float("inf")], "number", [1.5, None]),
+        ([True, False], "boolean", [1, 0]),
+        ([True, None], "boolean", [1, None]),
+        (["1970-01-02", "1970/01/03 12:00"], "date", [1, 2.5]),
+        (["1970-01-02T01:00+01:00", None], "date", [1, None]),
+        (["1970-01-02", "x"], "text", ["1970-01-02", "x"]),
+        (["a", None], "text", ["a", None]),
+        ([None, None], "empty", [None, None]),
+    ],
+)
+def test_a_column_is_converted_to_numbers_or_text(values, kind, expected):
+    found, converted = convert(pd.Series(values), "ISO8601")
+    assert found == kind
+    assert converted.dtype == "str" if kind == "text" else converted.dtype.kind in "if"
+    assert [None if pd.isna(value) else value for value in converted] == expected
+
+
+def test_dates_follow_their_pattern():
+    assert convert(pd.Series(["02/01/1970"]), "%d/%m/%Y")[1].tolist() == [1]
+    assert convert(pd.Series(["02/01/1970"]), "ISO8601")[0] == "text"
+    with pytest.raises(InputError, match=r"params.yaml: prepare.dates: .*bad directive"):
+        convert(pd.Series(["02/01/1970"]), "%d/%Q")
+
+
+def test_prepare_puts_the_target_last_and_keeps_the_order_of_the_rows(table):
+    prepared, _ = prepare(table.assign(id="n"), PREPARE | {"features": ["y", "x"]})
+    pd.testing.assert_frame_equal(prepared, table[["y", "x", "label"]])
+
+
+def test_prepare_takes_every_column_that_has_no_other_role(table):
+    more = table.assign(patient=[1, 2] * 12, note="n", nothing=None, some=["s", None] * 12)
+    prepared, report = prepare(more, PREPARE | {"group": "patient", "drop": ["y"]})
+    assert prepared.columns.tolist() == ["x", "some", "label"]
+    assert prepared.index.name == "group"
+    assert prepared.index.tolist() == more["patient"].tolist()
+    assert {line["name"]: line["role"] for line in report["columns"]} == {
+        **dict.fromkeys(["y", "note", "nothing"], "unused"),
+        **dict.fromkeys(["x", "some"], "feature"),
+        "label": "target",
+        "patient": "group",
+    }
+
+
+def test_prepare_says_which_rows_it_drops_and_why(table):
+    table["some"] = ["s", None] * 12
+    table.loc[0, "label"] = None
+    twice = pd.concat([table, table[-2:]])
+    _, report = prepare(twice.reset_index(drop=True), PREPARE | {"missing": "drop"})
+    dropped = {"duplicate": 2, "no target": 1, "a feature missing": 12}
+    assert report["rows"] == {"raw": 26, "dropped": dropped, "prepared": 11}
+    kept, report = prepare(twice.reset_index(drop=True), PREPARE | {"duplicates": "keep"})
+    assert report["rows"] == {"raw": 26, "dropped": {"no target": 1}, "prepared": 25}
+    assert "1 no target; 25 left" in summarise(report)
+    assert kept["some"].isna().sum() == 13
+
+
+def test_prepare_warns_of_what_looks_wrong_by_name(table):
+    table = table.assign(
+        Id=range(1, 25),
+        patient_id=[n * n for n in range(24)],
+        squares=[n * n for n in range(24)],
+        name=[f"n{n}" for n in range(24)],
+        mostly=[*map(str, range(23)), "unknown"],
+        group=1,
+    )
+    _, report = prepare(table, PREPARE)
+    warnings = {
+        line.split()[1]: line
+        for line in summarise(report).splitlines()
+        if line.startswith("warning: ")
+    }
+    # x of the fixture counts the rows as well
+    assert warnings.keys() == {"x", "Id", "patient_id", "name", "mostly", "group"}
+    assert "looks like an identifier" in warnings["patient_id"]
+    assert "text because of 1 values, row 25: mostly is 'unknown'" in warnings["mostly"]
+    assert "same value" in warnings["group"]
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "message"),
+    [
+        ({}, {"features": ["x", "Y"]}, r"no column 'Y'; did you mean 'y'\?"),
+        ({}, {"features": ["x", "x"]}, "'x' has two roles"),
+        ({}, {"features": ["x", "label"]}, "'label' has two roles"),
+        ({}, {"features": "x"}, "must be `all` or a list"),
+        ({}, {"drop": "x"}, "prepare.drop must be a list"),
+        ({}, {"drop": ["x", "y"]}, "no column that could be a feature"),
+        ({}, {"target": ""}, "prepare.target names no column; there is x, y, label"),
+        ({}, {"target": "Label"}, r"no column 'Label'; did you mean 'label'\?"),
+        ({}, {"group": "x", "time": "y"}, "prepare.group or prepare.time, not both"),
+        ({}, {"task": "regresion"}, "task is 'regresion'; there is classification, regression"),
+        ({}, {"task": "regression"}, "row 2: label is 'a', but the target of a regression"),
+        ({"label": "a"}, {}, "at least two classes"),
+        ({"label": None}, {}, "no rows left"),
+        ({"label": ["a"] * 23 + ["b"]}, {}, "the class 'b' of label, the target, has a single row"),
+        ({"y": [None] * 23 + [1]}, {"group": "y"}, "row 2: y, the group, is empty"),
+        ({"y": ["soon"] * 24}, {"time": "y"}, "row 2: y is 'soon', neither a number nor a date"),
+    ],
+)
+def test_prepare_names_what_is_wrong(table, change, settings, message):
+    with pytest.raises(InputError, match=message):
+        prepare(table.assign(**change), PREPARE | settings)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([True, False], [True, False]),
+        ([1.0, 3.0], [1, 3]),
+        ([0.5, 1.5], [0.5, 1.5]),
+        (["1", "b"], ["1", "b"]),
+    ],
+)
+def test_labels_keep_their_type(table, labels, expected):
+    prepared, _ = prepare(table.assign(label=pd.Series([*labels * 11, None, None])), PREPARE)
+    assert prepared["label"].tolist() == expected * 11
 
 
 def test_split_keeps_every_row_once_and_the_proportions_of_the_classes(table):
@@ -61,15 +237,60 @@ def test_split_keeps_every_row_once_and_the_proportions_of_the_classes(table):
     assert [part["label"].eq("a").mean() for part in parts] == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_is_on_both_sides_of_a_split_or_fold(table, seed):
+    groups = table.set_index(pd.Index(list("abcdefgh") * 3, name="group"))
+    parts = split(groups, test_size=0.25, stratify=True, seed=seed)
+    assert sum(map(len, parts)) == len(table)
+    pairs = [(part.index, other.index) for part, other in [parts]]
+    for rows, others in make_folds(parts[0], 3, classify=True, seed=seed):
+        pairs.append((parts[0].index[rows], parts[0].index[others]))
+    assert len(pairs) == 4
+    for one, other in pairs:
+        assert len(one) and len(other)
+        assert not set(one) & set(other)
+
+
+def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
+    times = table.sample(frac=1, random_state=0)
+    times.index = pd.Index(times["x"] // 2, name="time")  # two rows at each time
+    train_rows, test_rows = split(times, test_size=0.3, stratify=True, seed=0)
+    assert len(train_rows) + len(test_rows) == len(table)
+    pairs = [(train_rows.index, test_rows.index)]
+    for rows, others in make_folds(train_rows, 3, classify=False, seed=0):
+        pairs.append((train_rows.index[rows], train_rows.index[others]))
+    assert len(pairs) == 4
+    for old, new in pairs:
+        assert old.max() < new.min()
+    one_time = table.set_index(pd.Index([1] * 24, name="time"))
+    with pytest.raises(InputError, match="none is older"):
+        split(one_time, test_size=0.3, stratify=True, seed=0)
+
+
 @pytest.mark.parametrize("test_size", [0.0, 1.0, -0.3, 30, "0.3", True, 0.001])
 def test_split_rejects_a_test_size_that_leaves_a_part_empty(table, test_size):
     with pytest.raises(InputError, match="params.yaml: split"):
         split(table, test_size, stratify=True, seed=0)
 
 
+def test_preprocessing_learns_nothing_from_rows_outside_its_fold(table):
+    """The median that fills a gap is that of the rows to fit, in training and in each fold."""
+    table.loc[3, "y"] = None
+    for rows, _ in make_folds(table, 3, classify=True, seed=0):
+        estimator = fit(table.iloc[rows], search=TRAIN["search"] | {"folds": 0})
+        imputer = estimator["columns"].named_transformers_["numbers"]["impute"]
+        assert imputer.statistics_.tolist() == table[["x", "y"]].iloc[rows].median().tolist()
+
+
 def test_train_passes_arguments_and_seed_to_the_model(estimator):
     assert estimator["model"].max_depth == 2
     assert estimator["model"].random_state == 0
+    assert estimator["model"].class_weight is None
+    balanced = models.build("tree", TREE["tree"], pd.DataFrame({"x": [1]}), **OPTIONS)
+    assert balanced["model"].class_weight == "balanced"
+
+
+OPTIONS = {"scale": True, "max_categories": 3, "class_weight": "balanced", "seed": 0}
 
 
 @pytest.mark.parametrize(
@@ -81,38 +302,135 @@ def test_train_passes_arguments_and_seed_to_the_model(estimator):
         ({"class": "builtins.dict"}, "no attribute 'get_params'"),
         ({**TREE["tree"], "depth": 3}, "unexpected keyword argument 'depth'"),
         ({**TREE["tree"], "max_depth": -1}, "must be an int in the range"),
+        ({**TREE["tree"], "class_weight": {"c": 2}}, "class_weight"),
     ],
 )
 def test_train_names_the_entry_that_does_not_work(table, spec, message):
     with pytest.raises(InputError, match=f"params.yaml: models.tree.*{message}"):
-        train(table, {"tree": spec}, "tree", scale=True, seed=0)
+        fit(table, {"tree": spec})
 
 
-def test_train_rejects_an_unknown_model(table):
-    with pytest.raises(InputError, match=r"train.model is 'treee'; did you mean 'tree'\?"):
-        train(table, TREE, "treee", scale=True, seed=0)
+@pytest.mark.parametrize(
+    ("changes", "search", "message"),
+    [
+        ({"model": "treee"}, {}, r"train.model is 'treee'; did you mean 'tree'\?"),
+        ({"class_weight": "balanced", "model": "linear"}, {}, "models.linear .*class_weight"),
+        ({}, {"folds": 1}, "train.search.folds"),
+        ({}, {"folds": 0, "candidates": 2}, "folds must be 2 or more"),
+        ({}, {"candidates": 2}, "models.tree needs a `search`"),
+        (
+            {"model": "free"},
+            {"candidates": 2, "metric": "log_los"},
+            r"metric is 'log_los'; did you mean 'log_loss'\?",
+        ),
+    ],
+)
+def test_train_names_the_parameter_that_is_wrong(table, changes, search, message):
+    with pytest.raises(InputError, match=f"params.yaml: .*{message}"):
+        fit(table, **changes, search=TRAIN["search"] | search)
+
+
+def test_the_best_candidate_is_fitted_and_all_are_kept(table):
+    noisy = table.assign(y=np.random.default_rng(0).normal(size=24), x=table["x"] % 12)
+    noisy["label"] = ["a", "b"] * 12  # a tree of depth 1 does not see which x are even
+    spec = {"tree": {**TREE["tree"], "max_depth": 1, "search": {"max_depth": [1, 4, 12]}}}
+    search = {"candidates": 9, "folds": 3, "metric": "log_loss"}
+    estimator, scores, candidates = train(noisy, spec, TRAIN | {"search": search})
+    assert sorted(candidates["max_depth"]) == [1, 1, 4, 12]
+    assert candidates["log_loss"].is_monotonic_increasing
+    assert estimator["model"].max_depth == candidates["max_depth"].iloc[0]
+    assert scores["cv"]["log_loss"] == candidates["log_loss"].min()
+
+
+def test_candidates_are_drawn_from_lists_and_ranges():
+    space = {
+        "a": ["u", "v"],
+        "b": {"low": 1, "high": 3},
+        "c": {"low": 0.5, "high": 1},
+        "d": {"low": 0.001, "high": 1000, "log": True},
+    }
+    drawn = draw_candidates("m", space, 200, seed=0)
+    assert drawn == draw_candidates("m", space, 200, seed=0)
+    columns = pd.DataFrame(drawn)
+    assert set(columns["a"]) == {"u", "v"} and set(columns["b"]) == {1, 2, 3}
+    assert columns["c"].between(0.5, 1).all() and columns["d"].between(0.001, 1000).all()
+    assert 0.3 < columns["d"].lt(1).mean() < 0.7
+    assert {type(value) for one in drawn for value in one.values()} == {str, int, float}
+    for bad in ({"a": 1}, {"a": []}, {"a": {"low": 1}}, {"a": {"low": 0, "high": 1, "log": True}}):
+        with pytest.raises(InputError, match="models.m.search.a must be a list"):
+            draw_candidates("m", bad, 2, seed=0)
 
 
 def test_every_model_of_params_yaml_learns(table):
+    numbers = table.assign(label=table["x"] * 2.5)
     for name in (specs := load_params("models")):
-        metrics, _ = evaluate(train(table, specs, name, scale=True, seed=0), table)
-        assert metrics["accuracy"] > 0.5, name
+        features = pd.DataFrame({"x": [1.0]})
+        classify = is_classifier(models.build(name, specs[name], features, **OPTIONS_NONE))
+        data = table if classify else numbers
+        metrics, _ = evaluate(fit(data, specs, model=name), data)
+        assert metrics["accuracy" if classify else "r2"] > 0.5, name
+
+
+OPTIONS_NONE = OPTIONS | {"class_weight": "none"}
+
+
+def test_gaps_and_unknown_texts_are_no_obstacle(table):
+    table.insert(0, "text", list("aaabbbccddef") * 2)
+    table.loc[::5, ["x", "text"]] = None
+    estimator = fit(table)
+    new = pd.DataFrame({"x": [None, 3], "y": [1, None], "text": ["new", None]})
+    assert len(predict(estimator, new, "new.csv", "ISO8601")) == 2
+    # two numbers, and three columns for the text, the third for all but the most frequent
+    assert estimator["columns"].transform(table[:1]).shape == (1, 5)
+
+
+def test_regression_is_scored_and_predicted_in_the_unit_of_the_target(table):
+    numbers = table.assign(label=1000 + 10 * table["x"])
+    metrics, predictions = evaluate(fit(numbers, model="linear"), numbers)
+    errors = (predictions["predicted"] - numbers["label"]).abs()
+    assert 0 < metrics["mae"] == pytest.approx(errors.mean(), abs=1e-6)
+    assert metrics["median_absolute_error"] == pytest.approx(errors.median(), abs=1e-6)
+    assert metrics["rmse"] == pytest.approx((errors**2).mean() ** 0.5, abs=1e-6)
+    expected = (
+        LinearRegression().fit(table[["x"]], numbers["label"]).score(table[["x"]], numbers["label"])
+    )
+    assert metrics["r2"] == pytest.approx(expected, abs=0.01)
+
+
+def test_scores_that_are_not_defined_are_left_out():
+    classes = np.array(["a", "b", "c"])
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]])
+    actual, predicted = pd.Series(["a", "b"]), np.array(["a", "c"])
+    scores = tidy(score_classes(actual, predicted, probabilities, classes))
+    assert "roc_auc" not in scores
+    assert scores["balanced_accuracy"] == 0.5
+    assert scores["log_loss"] == pytest.approx(-np.log([0.8, 0.2]).mean(), abs=1e-6)
+    unseen = score_classes(pd.Series(["a", "d"]), predicted, probabilities, classes)
+    assert "log_loss" not in tidy(unseen)
+    both = np.array(["a", "b"])
+    assert score_classes(actual, both, None, both)["balanced_accuracy"] == (
+        balanced_accuracy_score(actual, both)
+    )
 
 
 def test_a_model_comes_back_from_the_same_bytes(table, tmp_path):
+    table.insert(0, "text", ["t", None] * 12)
     first, second = tmp_path / "first", tmp_path / "second"
     for path in (first, second):
-        models.save(train(table, TREE, "tree", scale=True, seed=0), path)
+        models.save(fit(table), path)
     assert first.read_bytes() == second.read_bytes()
-    expected = train(table, TREE, "tree", scale=True, seed=0).predict_proba(table[["x", "y"]])
-    assert (models.load(first).predict_proba(table[["x", "y"]]) == expected).all()
+    features = table.drop(columns="label")
+    expected = fit(table).predict_proba(features)
+    assert (models.load(first, []).predict_proba(features) == expected).all()
 
 
 def test_a_model_with_an_unknown_type_is_not_loaded(tmp_path):
     # open stands for any function that a forged model could call.
     skops.io.dump(FunctionTransformer(func=io.open), tmp_path / "model")
     with pytest.raises(InputError, match="not trusted: .*open"):
-        models.load(tmp_path / "model")
+        models.load(tmp_path / "model", [])
+    with pytest.raises(InputError, match="trusted_types must be a list"):
+        models.load(tmp_path / "model", "all")
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "not found"), (b"x", "not a model")])
@@ -120,7 +438,7 @@ def test_a_model_that_is_no_model_is_named(tmp_path, content, message):
     if content:
         (tmp_path / "model").write_bytes(content)
     with pytest.raises(InputError, match=message):
-        models.load(tmp_path / "model")
+        models.load(tmp_path / "model", [])
 
 
 def test_evaluate_scores_each_row(estimator, table):
@@ -131,15 +449,24 @@ def test_evaluate_scores_each_row(estimator, table):
     assert predictions["predicted"].tolist() == table["label"].tolist()
 
 
-def test_hyperparameters_include_defaults(estimator):
+def test_metrics_are_listed_in_dagshubs_columns(tmp_path):
+    write_metrics_csv({"r2": 0.5, "cv": {"r2": 0.25, "mae": 2}}, tmp_path / "metrics.csv")
+    assert (tmp_path / "metrics.csv").read_text() == (
+        "Name,Value,Timestamp,Step\nr2,0.5,0,1\ncv.r2,0.25,0,1\ncv.mae,2,0,1\n"
+    )
+
+
+def test_hyperparameters_include_defaults(estimator, table):
     logged = hyperparameters(estimator)
     assert logged["model_class"] == "DecisionTreeClassifier"
     assert logged["model"]["max_depth"] == 2
     assert logged["model"]["criterion"] == "gini"
+    linear = fit(table.assign(label=table["x"]), model="linear")
+    assert hyperparameters(linear)["model_class"] == "Ridge"
 
 
 def test_predict_carries_other_columns_and_gives_probabilities(estimator, table):
-    result = predict(estimator, table[["y", "label", "x"]], "new.csv")
+    result = predict(estimator, table[["y", "label", "x"]], "new.csv", "ISO8601")
     names = ["label", "prediction", "probability of a", "probability of b"]
     assert result.columns.tolist() == names
     assert result["prediction"].tolist() == table["label"].tolist()
@@ -147,7 +474,7 @@ def test_predict_carries_other_columns_and_gives_probabilities(estimator, table)
 
 def test_predict_names_a_missing_feature(estimator, table):
     with pytest.raises(InputError, match="new.csv has no column 'y'"):
-        predict(estimator, table.drop(columns="y"), "new.csv")
+        predict(estimator, table.drop(columns="y"), "new.csv", "ISO8601")
 
 
 def test_load_params_reads_what_dvc_writes_as_numbers(tmp_path, monkeypatch):

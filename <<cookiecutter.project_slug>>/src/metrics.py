@@ -1,0 +1,89 @@
+"""Score an estimator's predictions."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.metrics import (
+    accuracy_score,
+    log_loss,
+    mean_absolute_error,
+    median_absolute_error,
+    precision_recall_fscore_support,
+    r2_score,
+    recall_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
+
+LOWER_IS_BETTER = ["log_loss", "mae", "rmse", "median_absolute_error"]
+
+
+def score(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> dict[str, float]:
+    """Return the metrics of `estimator` for rows whose target is `actual`.
+
+    The signature is that of a scorer, so scikit-learn's cross-validation takes it as well.
+    """
+    predicted = estimator.predict(features)
+    if not is_classifier(estimator):
+        return score_numbers(actual, predicted)
+    probabilities = None
+    if hasattr(estimator, "predict_proba"):
+        probabilities = estimator.predict_proba(features)
+    return score_classes(actual, predicted, probabilities, estimator.classes_)
+
+
+def score_numbers(actual: pd.Series, predicted: np.ndarray) -> dict[str, float]:
+    """Return R² (at most 1) and errors in the target's unit: mean and median absolute, RMSE."""
+    return {
+        "r2": r2_score(actual, predicted) if len(actual) > 1 else math.nan,
+        "mae": mean_absolute_error(actual, predicted),
+        "rmse": root_mean_squared_error(actual, predicted),
+        "median_absolute_error": median_absolute_error(actual, predicted),
+    }
+
+
+def score_classes(
+    actual: pd.Series,
+    predicted: np.ndarray,
+    probabilities: np.ndarray | None,
+    classes: np.ndarray,
+) -> dict[str, float]:
+    """Return fractions between 0 and 1 and, given `probabilities`, log loss (nats) and ROC AUC.
+
+    Precision, recall and F1 are means over the classes. `probabilities` has a row a prediction
+    and a column for each of `classes`. ROC AUC with more than two classes is the mean of each
+    class against the rest. What is not defined, as for classes that do not occur, is nan.
+    """
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        actual, predicted, average="macro", zero_division=0
+    )
+    present = np.unique(actual)
+    scores = {
+        "accuracy": accuracy_score(actual, predicted),
+        # The same as balanced_accuracy_score, which warns of predicted classes that do not occur
+        "balanced_accuracy": recall_score(actual, predicted, labels=present, average="macro"),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+    }
+    if probabilities is not None:
+        known = np.isin(present, classes).all()
+        scores["log_loss"] = log_loss(actual, probabilities, labels=classes) if known else math.nan
+        if not np.array_equal(present, classes):
+            scores["roc_auc"] = math.nan
+        elif len(classes) == 2:
+            scores["roc_auc"] = roc_auc_score(actual, probabilities[:, 1])
+        else:
+            scores["roc_auc"] = roc_auc_score(actual, probabilities, multi_class="ovr")
+    return scores
+
+
+def tidy(scores: dict[str, float]) -> dict[str, float]:
+    """Return `scores` as plain numbers, without those that are not defined.
+
+    Six decimals: the rest is noise that differs between processors.
+    """
+    return {name: round(float(value), 6) for name, value in scores.items() if not math.isnan(value)}

@@ -1,0 +1,96 @@
+"""Read CSV files, and tell what kind of values a column holds."""
+
+import math
+import warnings
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from params import InputError, nearest
+
+
+def read_csv(path: str | Path, params: dict[str, Any], text: Iterable[str] = ()) -> pd.DataFrame:
+    """Return the table of a CSV file with a header, every cell in the type that pandas infers.
+
+    `params` is the section `prepare` of params.yaml; a name that ends in .gz is decompressed.
+    The columns in `text` are read as strings, whatever they look like.
+
+    Raises InputError when the file is missing or cannot be read in this format.
+    """
+    try:
+        with warnings.catch_warnings():
+            # A row with more cells than the header would lose them with a warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                path,
+                sep=params["separator"],
+                decimal=params["decimal"],
+                encoding=params["encoding"],
+                na_values=params["na_values"],
+                dtype=dict.fromkeys(text, "str"),
+                index_col=False,
+                low_memory=False,
+            )
+    except FileNotFoundError:
+        raise InputError(f"{path} not found: check its path, or fetch it with `dvc pull`") from None
+    except pd.errors.ParserWarning:
+        raise InputError(
+            f"{path} cannot be read: its rows have more cells than its header"
+        ) from None
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, LookupError) as error:
+        raise InputError(
+            f"{path} cannot be read: {str(error).strip()}. Check separator, decimal and encoding "
+            "under `prepare` in params.yaml"
+        ) from None
+
+
+def select(table: pd.DataFrame, columns: list[str], source: str | Path) -> pd.DataFrame:
+    """Return the named columns of `table`, in this order.
+
+    Raises InputError that names the missing columns and what is nearest to the first of them.
+    """
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        others = [column for column in table.columns if column not in columns]
+        names = ", ".join(map(repr, missing))
+        raise InputError(f"{source} has no column {names}{nearest(missing[0], others)}")
+    return table[columns]
+
+
+def convert(column: pd.Series, dates: str) -> tuple[str, pd.Series]:
+    """Return the kind of a column, and its values as a model takes them.
+
+    A number stays one, but infinite ones count as missing. A boolean becomes 1.0 or 0.0, a date
+    in the format `dates` the days since 1970-01-01 in UTC; all else is text. One value that is
+    no number makes the whole column text. A column without any value is `empty`.
+    """
+    if column.isna().all():
+        return "empty", column.astype("float64")
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "boolean":
+        return "boolean", column.astype("float64")
+    if kind == "integer":
+        return "integer", column.astype("float64") if column.dtype == object else column
+    if kind == "floating":
+        values = column.mask(column.abs() == math.inf)
+        whole = (values.dropna() % 1 == 0).all()
+        return ("integer" if whole else "number"), values
+    try:
+        # The first value tells most columns of text without a look at the others.
+        first = pd.to_datetime(column.dropna().iloc[:1], format=dates, utc=True, errors="coerce")
+        if first.notna().all():
+            times = pd.to_datetime(column, format=dates, utc=True, errors="coerce")
+            if times.notna().equals(column.notna()):
+                return "date", (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+    except ValueError as error:
+        raise InputError(f"params.yaml: prepare.dates: {error}") from None
+    return "text", column.astype("str")
+
+
+def first_text(column: pd.Series) -> str:
+    """Return where the first value of `column` is that is no number, and the value."""
+    bad = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
+    return f"row {bad.index[0] + 2}: {column.name} is {bad.iloc[0]!r}"  # from 1, behind the header
