@@ -32,10 +32,11 @@ servers:
 	else false; fi || \
 	echo "To run the tests on sharing, too: apt-get install --no-install-recommends $(SERVERS)"
 
-$(READY): tests/requirements.txt $(TEMPLATE)/constraints.txt
+$(READY): tests/requirements.txt tests/tables.txt $(TEMPLATE)/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, for example: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/tables.txt
 	touch $@
 
 # Pins the newest versions that suit every platform, Python 3.11 and later, and every remote.

@@ -15,7 +15,7 @@ import yaml
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.utils import simple_filter
 
-from raw_table import BUNDLED, inspect, stem
+from raw_table import BUNDLED, inspect, is_number, stem
 
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -89,7 +89,10 @@ def read_table(answers: Mapping[str, str]) -> dict[str, str]:
 @simple_filter
 def yaml_scalar(value: str) -> str:
     """Return `value` as YAML writes a string, on one line."""
-    return yaml.safe_dump(value, allow_unicode=True, width=10**6).removesuffix("...\n").strip()
+    # DVC and the project read YAML 1.2, where 1e5 is a number; PyYAML would not quote it.
+    style = "'" if is_number(value) else None
+    text = yaml.safe_dump(value, allow_unicode=True, width=10**6, default_style=style)
+    return text.removesuffix("...\n").strip()
 
 
 @simple_filter

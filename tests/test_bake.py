@@ -80,6 +80,10 @@ def test_files_are_rendered_without_scars(baked):
         assert not re.search(r"\n\n\n\n" if name.endswith(".py") else r"\n\n\n", text), name
 
 
+def test_dagshub_is_named_only_where_it_is_the_remote(baked):
+    assert "DagsHub" not in (baked.path / "README.md").read_text()
+
+
 def test_every_structured_file_parses(baked):
     parsers = {
         ".yaml": yaml.safe_load,

@@ -55,6 +55,8 @@ def test_a_second_run_runs_nothing(project):
         ("split.test_size", 0.4, STAGES[1:]),
         ("split.stratify", False, STAGES[1:]),
         ("split.seed", 7, STAGES[1:]),
+        ("train.search.folds", 3, STAGES[2:]),
+        ("evaluate.trusted_types", ["x.Y"], STAGES[3:]),
         ("prepare.features", ["PetalLengthCm", "PetalWidthCm"], STAGES),
     ],
 )
@@ -68,6 +70,8 @@ def test_a_parameter_reruns_the_stages_that_depend_on_it(project, key, value, ex
     [
         ("params", STAGES),
         ("models", ["train", "evaluate"]),
+        ("metrics", ["train", "evaluate"]),
+        ("tables", ["prepare"]),
         *[(stage, [stage]) for stage in STAGES],
         ("predict", []),
     ],
@@ -140,9 +144,7 @@ def test_a_new_argument_of_a_model_is_added_with_a_plus(project):
 
 def test_an_experiment_in_a_copy_runs_its_own_code(project):
     """The queued experiment must not see what happens to the workspace after it was queued."""
-    project.edit(
-        "src/train.py", "return estimator.fit(", "print('queued')\n        return estimator.fit("
-    )
+    project.edit("src/train.py", "estimator.fit(", "print('queued')\n            estimator.fit(")
     project.run("dvc exp run --queue --name queued --set-param train.model=svc")
     project.edit("src/train.py", "print('queued')", "raise SystemExit('workspace')")
     project.run("dvc exp run --run-all")
@@ -272,7 +274,7 @@ def test_predict_to_a_file_and_to_stdout(project, new_rows, model):
     ("content", "message"),
     [
         (None, "../new.csv not found"),
-        ("", "../new.csv cannot be read as a CSV"),
+        ("", "../new.csv cannot be read: No columns"),
         ("SepalWidthCm,petallengthcm\n1,2\n", "no column 'SepalLengthCm', 'PetalLengthCm'"),
         ("SepalLengthCm,SepalWidthCm,PetalLengthCm\n", "../new.csv has no rows"),
         ("SepalLengthCm,SepalWidthCm,PetalLengthCm\n1,2,x\n", "row 2: PetalLengthCm is 'x'"),

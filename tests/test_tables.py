@@ -1,0 +1,437 @@
+"""Bakes with tables of the user's own: real ones, to the end, and broken ones, to one line."""
+
+import gzip
+import hashlib
+import json
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import BIN, Project, run
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.metrics import balanced_accuracy_score, r2_score
+
+
+def packaged(path: str) -> Path:
+    """Return a file that a package ships, without importing the package."""
+    package, _, rest = path.partition("/")
+    return Path(find_spec(package).submodule_search_locations[0], rest)
+
+
+def breast_cancer(folder: Path) -> Path:
+    """Boolean labels, gzipped."""
+    frame = load_breast_cancer(as_frame=True).frame
+    frame["target"] = frame["target"].astype(bool)
+    frame.to_csv(folder / "tumours.csv.gz", index=False)
+    return folder / "tumours.csv.gz"
+
+
+def wine(folder: Path) -> Path:
+    """Integer labels, as a spreadsheet in Europe writes them, and hard names."""
+    frame = load_wine(as_frame=True).frame.rename(
+        columns={"target": 'the "Rebe", übrigens', "alcohol": "Vol. %\nAlkohol", "hue": "l'éclat"}
+    )
+    text = frame.to_csv(index=False, sep=";", decimal=",", lineterminator="\r\n")
+    (folder / "Wein (2024) é.csv").write_text("\ufeff" + text, encoding="utf-8", newline="")
+    return folder / "Wein (2024) é.csv"
+
+
+# The margin is what the test metric (balanced accuracy, whose floor is 1 / classes, or R², whose
+# floor is about 0) must be above that of an estimator that does not look at the features.
+TABLES = {
+    "missing values, categories, labels of text": (
+        "palmerpenguins/data/penguins.csv",
+        {"task": "classification", "target": "species"},
+        {},
+        0.5,
+    ),
+    "groups, dates, constants, identifiers": (
+        "palmerpenguins/data/penguins-raw.csv",
+        {"task": "classification", "target": "Species"},
+        {"prepare.group": "Individual ID", "prepare.drop": ["studyName", "Sample Number"]},
+        0.5,
+    ),
+    "imbalanced": (
+        "ISLP/data/Default.csv",
+        {"task": "classification", "target": "default"},
+        {"train.model": "logistic_regression", "train.class_weight": "balanced"},
+        0.3,
+    ),
+    "binary": (breast_cancer, {"task": "classification", "target": "target"}, {}, 0.35),
+    "decimal commas": (
+        wine,
+        {"task": "classification", "target": 'the "Rebe", übrigens'},
+        {"train.model": "svc"},
+        0.5,
+    ),
+    "times": (
+        "vega_datasets/_data/seattle-weather.csv",
+        {"task": "classification", "target": "weather"},
+        {"prepare.time": "date"},
+        0.15,
+    ),
+    "regression with categories, targets missing": (
+        "ISLP/data/Hitters.csv",
+        {"task": "regression", "target": "Salary"},
+        {"train.model": "svr", "train.search.candidates": 5},
+        0.25,
+    ),
+    "more than 50,000 rows": (
+        "plotnine/data/diamonds.csv",
+        {"task": "regression", "target": "price"},
+        {},
+        0.9,
+    ),
+}
+
+
+def dummy_score(project: Project, task: str) -> float:
+    train, test = (pd.read_parquet(project.path / f"data/{part}.parquet") for part in DATA)
+    dummy = DummyClassifier() if task == "classification" else DummyRegressor()
+    metric = balanced_accuracy_score if task == "classification" else r2_score
+    dummy.fit(train.iloc[:, :-1], train.iloc[:, -1])
+    return metric(test.iloc[:, -1], dummy.predict(test.iloc[:, :-1]))
+
+
+DATA = ("train", "test")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_real_table_gives_a_sensible_model(bake, tmp_path, name):
+    source, answers, settings, margin = TABLES[name]
+    path = source(tmp_path) if callable(source) else packaged(source)
+    content = path.read_bytes()
+    project = bake(tmp_path, data=str(path), project_slug="project", **answers)
+    assert project.run("git status --porcelain") == ""
+    raw = yaml.safe_load((project.path / "params.yaml").read_text("utf-8"))["prepare"]["raw"]
+    assert (project.path / raw).read_bytes() == content == path.read_bytes()
+    assert raw not in project.tracked() and f"{raw}.dvc" in project.tracked()
+    for key, value in settings.items():
+        project.set(key, value)
+
+    output = project.run("dvc repro")
+    assert "Traceback" not in output and "Warning" not in output
+    metrics = json.loads((project.path / "results/metrics.json").read_text())
+    metric = "balanced_accuracy" if answers["task"] == "classification" else "r2"
+    assert metrics[metric] > dummy_score(project, answers["task"]) + margin
+    assert {*metrics["cv"]} <= {*metrics["training"]}
+    report = json.loads((project.path / "results/data.json").read_text("utf-8"))
+    rows = report["rows"]
+    assert rows["raw"] == sum(rows["dropped"].values()) + rows["prepared"]
+    assert all(line["name"].partition("\n")[0] in output for line in report["columns"])
+
+    parts = {part: pd.read_parquet(project.path / f"data/{part}.parquet") for part in DATA}
+    assert sum(map(len, parts.values())) == rows["prepared"]
+    if "prepare.group" in settings:
+        assert not set(parts["train"].index) & set(parts["test"].index)
+    if "prepare.time" in settings:
+        assert parts["train"].index.max() < parts["test"].index.min()
+
+    # New rows are read as the table was, whatever is missing in them.
+    predicted = project.run(["python", "src/predict.py", path, "-o", "../predictions.csv"])
+    assert predicted == ""
+    assert len(pd.read_csv(tmp_path / "predictions.csv")) == rows["raw"]
+
+    before = project.outcome()
+    assert len(project.repro("--force")) == 4
+    assert project.outcome() == before
+
+
+def test_groups_are_found_on_both_sides_without_a_group(bake, tmp_path):
+    """What the test above would show if the split ignored groups."""
+    path = packaged("palmerpenguins/data/penguins-raw.csv")
+    project = bake(tmp_path, data=str(path), target="Species", project_slug="project")
+    project.repro("split")
+    parts = [pd.read_parquet(project.path / f"data/{part}.parquet") for part in DATA]
+    assert set(parts[0]["Individual ID"]) & set(parts[1]["Individual ID"])
+
+
+def test_a_table_is_described_and_its_dubious_columns_are_named(bake, tmp_path):
+    path = packaged("palmerpenguins/data/penguins-raw.csv")
+    project = bake(tmp_path, data=str(path), target="Species", project_slug="project")
+    output = project.run("dvc repro prepare")
+    types = {
+        line["name"]: (line["role"], line["type"])
+        for line in json.loads((project.path / "results/data.json").read_text())["columns"]
+    }
+    assert types["Date Egg"] == ("feature", "date")
+    assert types["Culmen Length (mm)"] == ("feature", "number")
+    assert types["Sex"] == ("feature", "text")
+    assert types["Stage"] == ("unused", "text")
+    assert "warning: Stage has the same value in each row" in output
+
+    table = pd.read_csv(path).assign(Id=range(1000, 1344))
+    table.to_csv(tmp_path / "with_id.csv", index=False)
+    project = bake(
+        tmp_path, data=str(tmp_path / "with_id.csv"), target="Species", project_slug="with-id"
+    )
+    assert "warning: Id looks like an identifier" in project.run("dvc repro prepare")
+    output = project.run("dvc exp run -S prepare.drop=[Id]")
+    assert "warning: Id" not in output
+
+
+def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
+    from sklearn.datasets import load_diabetes
+
+    project = bake(tmp_path, task="regression", project_slug="diabetes")
+    table = pd.read_csv(project.path / "data/raw/diabetes.csv")
+    frame = load_diabetes(as_frame=True, scaled=False).frame
+    frame = frame.rename(columns={"target": "progression"})
+    pd.testing.assert_frame_equal(table, frame, check_dtype=False)
+    project.run("ruff check")
+    project.run("ruff format --check")
+    project.run("python -m pytest -q -p no:cacheprovider")
+    assert project.run("git status --porcelain") == ""
+
+    project.run("dvc repro")
+    project.run("git add .")
+    project.run("git commit --quiet -m 'Random forest'")
+    floor = dummy_score(project, "regression")
+    for model in ("random_forest", "ridge", "svr"):
+        if model != "random_forest":
+            project.experiment(f"train.model={model}")
+        metrics = json.loads((project.path / "results/metrics.json").read_text())
+        assert metrics["r2"] > floor + 0.3, model
+        assert {"mae", "rmse", "median_absolute_error"} < metrics.keys()
+        project.run("dvc plots show")
+        assert "Predictions" in (project.path / "dvc_plots/index.html").read_text()
+
+
+def test_any_estimator_by_dotted_path(bake, tmp_path):
+    """XGBoost, which the template does not know, by params.yaml alone."""
+    project = bake(tmp_path, task="regression", project_slug="boosting")
+    params = yaml.safe_load((project.path / "params.yaml").read_text())
+    params["models"]["boosting"] = {
+        "class": "xgboost.XGBRegressor",
+        "n_estimators": 50,
+        "max_depth": 2,
+        "search": {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}},
+    }
+    params["train"]["model"] = "boosting"
+    params["train"]["search"]["candidates"] = 4
+    (project.path / "params.yaml").write_text(yaml.safe_dump(params))
+
+    output = project.run("dvc repro", status=255)
+    types = ["xgboost.core.Booster", "xgboost.sklearn.XGBRegressor"]
+    assert f"types that are not trusted: {', '.join(types)}. If you know them" in output
+    assert "Traceback" not in output
+    # DVC takes its own .gitignore lines back when a first run fails.
+    assert "?? data" not in project.run("git status --porcelain")
+    project.set("evaluate.trusted_types", types)
+    assert project.repro() == ["evaluate"]
+    metrics = json.loads((project.path / "results/metrics.json").read_text())
+    assert metrics["r2"] > dummy_score(project, "regression") + 0.3
+    candidates = pd.read_csv(project.path / "results/candidates.csv")
+    assert len(candidates) == 5 and candidates["r2"].is_monotonic_decreasing
+    logged = yaml.safe_load((project.path / "results/params.yml").read_text())
+    assert logged["model_class"] == "XGBRegressor"
+    best = pytest.approx(candidates["learning_rate"][0])
+    assert logged["model"]["learning_rate"] == best
+    before = project.outcome()
+    assert len(project.repro("--force")) == 4
+    assert project.outcome() == before
+
+
+GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "answers", "message"),
+    [
+        (None, {}, "No such file or directory"),
+        ("", {}, "it is empty"),
+        (b"PK\x03\x04\0\0\0\0", {}, "it is a binary file, not text"),
+        (b"a,label\n\x81,\xe9\n", {}, "its text is not in utf-8 or cp1252"),
+        (gzip.compress(GOOD.encode() * 99)[:50], {}, "Compressed file ended before"),
+        ("5.1,3.5,x\n4.9,3,x\n", {}, "its first row is no header: 5.1, 3.5, x"),
+        (GOOD, {"target": "lable"}, "no column 'lable' for the target; did you mean 'label'?"),
+        (GOOD, {"target": "LABEL"}, "did you mean 'label'?"),
+        (GOOD, {"target": "z"}, "no column 'z' for the target; it has a, b, label"),
+        (GOOD, {"target": ""}, "target is empty: name the column to predict; it has a, b, label"),
+        (GOOD.replace("a,b,", "a,label,"), {}, "more than one column 'label'"),
+        (GOOD + "5,z,maybe\n", {}, "each class of label needs two rows, but 'maybe' has one; to"),
+        (GOOD.replace("no", "yes"), {}, "label, the target, is 'yes' in every row"),
+        ("a,label\n1,\n2,NA\n", {}, "label, the target, has no values"),
+        (GOOD, {"task": "regression"}, "row 2: label is 'yes', but task=regression predicts"),
+    ],
+)
+def test_a_table_that_cannot_be_used_ends_in_one_line_and_no_files(
+    bake, tmp_path, content, answers, message
+):
+    path = tmp_path / "table.csv"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    (folder := tmp_path / "projects").mkdir()
+    answers = {"target": "label", "data": str(path), **answers}
+    output = bake(folder, status=1, **answers).output
+    assert message in output
+    assert output.startswith(f"data: {path}: ")
+    assert len(output.splitlines()) == 1
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("ftp://example.com/a.csv", "starts with http://, https://, s3://, gs://, azure://"),
+        ("https://me:hidden@example.com/a.csv", "leave user and password out"),
+        ("s3:///a.csv", "is not understood"),
+        ("/", "Is a directory"),
+    ],
+)
+def test_an_address_that_cannot_be_used_ends_in_one_line(bake, tmp_path, data, message):
+    output = bake(tmp_path, status=1, data=data, target="x").output
+    assert message in output and "hidden" not in output
+    assert len(output.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["yes", "a b", 'it\'s "x": {y}', "1e5", "no", "über 漢", "- #"])
+def test_names_of_columns_are_data_and_a_tilde_is_home(bake, env, tmp_path, target):
+    frame = pd.DataFrame({"x": range(8), target: ["u", "v"] * 4})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    home = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": f"{env['HOME']}/.gitconfig"}
+    bake(tmp_path, data="~/t.csv", target=target, env={**env, **home})
+    project = Project(tmp_path / "t-classifier", env)
+    assert "warning: x looks like an identifier" in project.run("python src/prepare.py")
+    table = pd.read_parquet(project.path / "data/prepared.parquet")
+    assert table.columns.tolist() == ["x", target]
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serve files with the ETag that DVC asks for."""
+
+    def end_headers(self) -> None:
+        file = Path(self.translate_path(self.path))
+        if file.is_file():
+            self.send_header("ETag", f'"{hashlib.sha256(file.read_bytes()).hexdigest()}"')
+        super().end_headers()
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A folder and the URL at which it is served."""
+    (folder := tmp_path / "web").mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def penguins(rows: int | None = None) -> bytes:
+    table = pd.read_csv(packaged("palmerpenguins/data/penguins.csv"))
+    return table.sample(rows or len(table), random_state=0).to_csv(index=False).encode()
+
+
+def test_a_table_on_the_web_is_imported_and_updated(bake, tmp_path, web):
+    folder, url = web
+    (folder / "penguins.csv").write_bytes(penguins(200))
+    project = bake(
+        tmp_path, data=f"{url}/penguins.csv?version=1", target="species", project_slug="project"
+    )
+    assert project.run("git status --porcelain") == ""
+    assert len(project.repro()) == 4
+    before = project.outcome()
+    project.run("git add .")
+    project.run("git commit --quiet -m First")
+    assert project.repro() == []
+
+    (folder / "penguins.csv").write_bytes(penguins())
+    assert project.repro() == []
+    project.run("dvc update data/raw/penguins.csv.dvc")
+    assert (project.path / "data/raw/penguins.csv").read_bytes() == penguins()
+    assert len(project.repro()) == 4
+    assert project.outcome() != before
+
+    project.run("git reset --quiet --hard")
+    project.run("dvc checkout")
+    assert project.outcome() == before
+
+
+def test_a_table_on_the_web_is_checked_first(bake, tmp_path, web):
+    folder, url = web
+    (folder / "login.csv").write_text("<!DOCTYPE html><title>Sign in</title>")
+    for name, message in [("no.csv", "404"), ("login.csv", "no column 'x' for the target")]:
+        output = bake(tmp_path, status=1, data=f"{url}/{name}", target="x").output
+        assert output.startswith(f"data: {url}/{name}: ") and message in output
+        assert len(output.splitlines()) == 1
+    output = bake(tmp_path, status=1, data="http://127.0.0.1:9/x.csv", target="x").output
+    assert "Connection refused" in output
+    assert [path.name for path in tmp_path.iterdir()] == ["web"]
+
+
+def test_a_table_in_s3_is_imported_and_updated(bake, tmp_path, host, env):
+    host.create("tables")
+    host.s3_put("tables", "penguins.csv", penguins(200))
+    cloud = {
+        **env,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{host.moto_port}",
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    answers = {"data": "s3://dvc-tables/penguins.csv", "project_slug": "project"}
+    output = bake(tmp_path, status=1, env=cloud, **answers, target="specie").output
+    assert "did you mean 'species'?" in output
+    project = bake(tmp_path, env=cloud, **answers, target="species")
+    project.env = cloud
+    assert project.run("git status --porcelain") == ""
+    assert "dvc-s3\n" in (project.path / "requirements.txt").read_text()
+    assert len(project.repro()) == 4
+    host.s3_put("tables", "penguins.csv", penguins())
+    project.run("dvc update data/raw/penguins.csv.dvc")
+    assert len(project.repro()) == 4
+
+
+def test_without_a_client_for_the_cloud_the_rest_is_printed(tmp_path, template, env):
+    """The Python that runs cookiecutter knows neither DVC nor S3."""
+    command = ["uvx", "--with", "pyyaml", "cookiecutter", template, "--no-input"]
+    answers = ["data=s3://bucket/folder/My table.csv", "target=y", "project_slug=project"]
+    few = {**env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "PATH": f"{BIN}:{env['PATH']}"}
+    done = run([*command, "--output-dir", tmp_path, *answers], tmp_path, few)
+    assert "import-url" in done.stdout and "'s3://bucket/folder/My table.csv'" in done.stdout
+    assert "Traceback" not in done.stdout
+    params = yaml.safe_load((tmp_path / "project/params.yaml").read_text())
+    assert params["prepare"]["raw"] == "data/raw/My-table.csv"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "data/raw/iris.csv cannot be read: No columns to parse"),
+        ("SepalLengthCm,Species\n1,2,3\n", "more cells than its header"),
+        (
+            "SepalLengthCm;SepalWidthCm;PetalLengthCm;Species\n1;1;1;a\n",
+            "has no column 'Species', 'SepalLengthCm', 'SepalWidthCm', 'PetalLengthCm'",
+        ),
+        ("SepalLengthCm,SepalWidthCm,PetalLengthCm,Species\n1,1,1,a\n", "at least two classes"),
+        (
+            "SepalLengthCm,SepalWidthCm,PetalLengthCm,Species\n1,1,1,a\n2,1,1,a\n1,2,1,b\n",
+            "the class 'b' of Species, the target, has a single row",
+        ),
+        (b"Species\n\xe9\n", "'utf-8' codec can't decode"),
+    ],
+)
+def test_a_table_that_broke_later_stops_prepare_and_is_brought_back(project, content, message):
+    before = project.outcome()
+    raw = project.path / "data/raw/iris.csv"
+    raw.unlink()
+    raw.write_bytes(content if isinstance(content, bytes) else content.encode())
+    output = project.run("dvc repro", status=255)
+    assert message in output
+    assert "Traceback" not in output
+    assert not (project.path / "data/prepared.parquet").exists()
+    project.run("git checkout --quiet .")
+    project.run("dvc checkout")
+    assert project.outcome() == before
+    assert project.repro() == []
