@@ -9,26 +9,28 @@ import pandas as pd
 import yaml
 from sklearn.pipeline import Pipeline
 
-from metrics import score, tidy
+from metrics import predict, score, tidy
 from models import MODEL, innermost, load
 from params import load_params
+from plots import plot_data
+from report import draw, write_report
 
 TEST = Path("data/test.parquet")
-SCORES = Path("results/scores.json")
 RESULTS = Path("results")
+PLOTS = RESULTS / "plots"
 
 
-def evaluate(estimator: Pipeline, table: pd.DataFrame) -> tuple[dict[str, float], pd.DataFrame]:
+def evaluate(
+    estimator: Pipeline, table: pd.DataFrame
+) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
     """Score `estimator` on `table`: features and, as the last column, the target.
 
-    Returns the metrics, see metrics.py, and a frame of the `actual` and `predicted` target of
-    each row.
+    Returns the metrics, see metrics.py, and the data of each plot, see plots.py.
     """
     features, actual = table.iloc[:, :-1], table.iloc[:, -1]
-    predictions = pd.DataFrame(
-        {"actual": actual.to_numpy(), "predicted": estimator.predict(features)}
-    )
-    return tidy(score(estimator, features, actual)), predictions
+    predictions = predict(estimator, features)
+    plots = plot_data(estimator, features, actual, predictions)
+    return tidy(score(actual, predictions)), plots
 
 
 def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
@@ -66,17 +68,24 @@ def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     estimator = load(MODEL, **load_params("evaluate", ["trusted_types"]))
-    scores, predictions = evaluate(estimator, pd.read_parquet(TEST))
+    test = pd.read_parquet(TEST)
+    scores, plots = evaluate(estimator, test)
+    training = json.loads((RESULTS / "scores.json").read_text(encoding="utf-8"))
+    data = json.loads((RESULTS / "data.json").read_text(encoding="utf-8"))
     # Beside those of the test, training and cross-validation show how much is overfitting.
-    metrics = scores | json.loads(SCORES.read_text(encoding="utf-8"))
+    metrics = scores | training
+    params = hyperparameters(estimator)
 
-    (RESULTS / "plots").mkdir(parents=True, exist_ok=True)
-    predictions.to_csv(RESULTS / "plots/predictions.csv", index=False, lineterminator="\n")
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    for name, table in plots.items():
+        table.round(6).to_csv(PLOTS / f"{name}.csv", index=False, lineterminator="\n")
+    rows = {"training": data["rows"]["prepared"] - len(test), "test": len(test)}
     write_metrics_csv(metrics, RESULTS / "metrics.csv")
-    for name, text in [
-        ("metrics.json", json.dumps(metrics, indent=2) + "\n"),
-        ("params.yml", yaml.safe_dump(hyperparameters(estimator), sort_keys=False)),
-    ]:
+    for name, text in {
+        "metrics.json": json.dumps(metrics, indent=2) + "\n",
+        "params.yml": yaml.safe_dump(params, sort_keys=False),
+        "report.md": write_report(metrics, params, data, rows, draw(plots, PLOTS)),
+    }.items():
         (RESULTS / name).write_text(text, encoding="utf-8", newline="\n")
     print("test: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
 

@@ -17,11 +17,11 @@ from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedKFold,
     TimeSeriesSplit,
-    cross_validate,
 )
 from sklearn.pipeline import Pipeline
+from tqdm import tqdm
 
-from metrics import LOWER_IS_BETTER, score, tidy
+from metrics import LOWER_IS_BETTER, predict, score, tidy
 from models import MODEL, build, innermost, save
 from params import InputError, load_params, nearest
 
@@ -104,29 +104,16 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
     ]
 
 
-def cross_validated(estimator: Pipeline, table: pd.DataFrame, folds: Folds) -> pd.DataFrame:
-    """Return the metrics of `estimator`, a column each, in each of `folds`, a row each.
-
-    Everything that is learnt from rows, preprocessing included, is learnt anew in each fold.
-    """
-    # Threads share the table; the scores do not depend on how many there are.
-    with joblib.parallel_config(backend="threading"):
-        scores = cross_validate(
-            estimator,
-            table.iloc[:, :-1],
-            table.iloc[:, -1],
-            cv=folds,
-            scoring=score,
-            n_jobs=-1,
-            error_score="raise",
-        )
-    prefix = "test_"
-    return pd.DataFrame(
-        {name[len(prefix) :]: scores[name] for name in scores if name.startswith(prefix)}
-    )
+def fit_and_score(
+    estimator: Pipeline, table: pd.DataFrame, rows: np.ndarray, others: np.ndarray
+) -> dict[str, float]:
+    """Fit `estimator` to some rows of `table`, and score it on others."""
+    fit, test = table.iloc[rows], table.iloc[others]
+    estimator.fit(fit.iloc[:, :-1], fit.iloc[:, -1])
+    return score(test.iloc[:, -1], predict(estimator, test.iloc[:, :-1]))
 
 
-def compare(
+def cross_validate(
     settings: list[dict[str, Any]],
     estimator: Pipeline,
     table: pd.DataFrame,
@@ -136,26 +123,36 @@ def compare(
     """Return a row for each of `settings`: its arguments, then the mean of each metric.
 
     The last column is the standard deviation of `metric` over the folds. Without folds there are
-    no metrics. An argument that a setting leaves out is as `estimator` has it.
+    no metrics. An argument that a setting leaves out is as `estimator` has it. Everything that is
+    learnt from rows, preprocessing included, is learnt anew for each fold.
 
     Raises InputError when there are several settings and no such metric.
     """
+    candidates = [clone(estimator).set_params(**setting) for setting in settings]
+    # Threads share the table; the scores do not depend on how many there are.
+    tasks = joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator")(
+        joblib.delayed(fit_and_score)(clone(candidate), table, *fold)
+        for candidate in candidates
+        for fold in folds
+    )
+    # The bar is for terminals, and for what takes longer than a second.
+    total = len(candidates) * len(folds)
+    progress = tqdm(tasks, "cross-validation", total, leave=False, disable=None, delay=1)
+    scores = pd.DataFrame(list(progress))
+
     names = dict.fromkeys(name for setting in settings for name in setting)
     rows = []
-    for setting in settings:
-        candidate = clone(estimator).set_params(**setting)
+    for number, candidate in enumerate(candidates):
         arguments = candidate.get_params()
         row = {name.rpartition("__")[2]: arguments[name] for name in names}
         if folds:
-            scores = cross_validated(candidate, table, folds)
-            row |= tidy(scores.mean())
-            if metric in scores:
-                row |= tidy({f"{metric}_std": scores[metric].std(ddof=0)})
-            elif len(settings) > 1:
-                raise InputError(
-                    f"params.yaml: train.search.metric is {metric!r}{nearest(metric, scores)}"
-                )
+            part = scores[number * len(folds) : (number + 1) * len(folds)]
+            row |= tidy(part.mean(skipna=False))
+            if metric in part:
+                row |= tidy({f"{metric}_std": part[metric].std(ddof=0)})
         rows.append(row)
+    if len(settings) > 1 and metric not in scores:
+        raise InputError(f"params.yaml: train.search.metric is {metric!r}{nearest(metric, scores)}")
     return pd.DataFrame(rows)
 
 
@@ -169,7 +166,7 @@ def train(
     competes with them.
 
     Returns the fitted estimator, its scores on the `training` table and, as means over the folds,
-    in cross-validation (`cv`), and the candidates from the best to the worst, see `compare`.
+    in cross-validation (`cv`), and the candidates from the best to the worst, see `cross_validate`.
 
     Raises InputError for an unknown model or a value that its class rejects.
     """
@@ -196,7 +193,7 @@ def train(
         ]
     metric = search["metric"]
     try:
-        candidates = compare(settings, estimator, table, folds, metric)
+        candidates = cross_validate(settings, estimator, table, folds, metric)
         if len(candidates) > 1:
             # Stable, so that the model as it stands wins a tie
             candidates = candidates.sort_values(
@@ -208,7 +205,7 @@ def train(
     except (ValueError, TypeError) as error:
         raise InputError(f"params.yaml: models.{name}: {error}") from None
 
-    scores = {"training": tidy(score(estimator, features, target))}
+    scores = {"training": tidy(score(target, predict(estimator, features)))}
     if folds:
         best = candidates.iloc[0]
         scores["cv"] = {key: float(best[key]) for key in scores["training"] if key in best}

@@ -1,0 +1,160 @@
+"""The data of the plots: small tables, however large the test set is."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import precision_recall_curve, r2_score, roc_curve
+
+from metrics import Predictions, balanced_accuracy
+
+# What bounds the size of the files, and the time that they take
+CLASSES = 20
+CURVE_POINTS = 101
+CURVE_ROWS = 100_000
+BINS = 10
+FEATURES = 30
+IMPORTANCE_ROWS = 1000
+IMPORTANCE_REPEATS = 5
+SCATTER_ROWS = 1000
+
+
+def draw_rows(total: int, number: int) -> np.ndarray:
+    """Return `number` of the positions below `total`, always the same, in order; or all."""
+    if total <= number:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(0).choice(total, number, replace=False))
+
+
+def confusion(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
+    """Return how often each pair of `actual` and `predicted` class occurs: `count`.
+
+    All pairs of the most frequent classes are there; the other classes are taken together.
+    """
+    classes = actual.value_counts().index[:CLASSES]
+    pair = [pd.Series(values, dtype=object) for values in (actual.to_numpy(), predicted)]
+    pair = [values.where(values.isin(classes), "(other)").astype(str) for values in pair]
+    labels = [str(label) for label in sorted(classes)]
+    if any((values == "(other)").any() for values in pair):
+        labels.append("(other)")
+    table = pd.crosstab(*pair).reindex(index=labels, columns=labels, fill_value=0)
+    table = table.rename_axis(index="actual", columns="predicted")
+    return table.stack().rename("count").reset_index()
+
+
+def one_against_rest(
+    actual: pd.Series, scores: np.ndarray, classes: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return whether each row is of a class, and its score, for each class that can be told apart.
+
+    Of two classes, that is the second one.
+    """
+    columns = scores.T if scores.ndim == 2 else [None, scores]
+    pairs = list(zip(classes, columns, strict=True))
+    if len(classes) == 2:
+        del pairs[0]
+    else:
+        frequent = actual.value_counts().index[:CLASSES]
+        pairs = [(label, column) for label, column in pairs if label in frequent]
+    # Not only members, nor none: a curve would not be defined.
+    told = [(actual.to_numpy() == label, column) for label, column in pairs]
+    return [(one, column) for one, column in told if 0 < one.sum() < len(one)]
+
+
+def roc(pairs: list[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """Return the ROC curve, the mean over the classes, at equal steps of false positives."""
+    grid = np.linspace(0, 1, CURVE_POINTS)
+    curves = []
+    for one, scores in pairs:
+        false_positives, true_positives, _ = roc_curve(one, scores)
+        curves.append(np.interp(grid, false_positives, true_positives))
+    return pd.DataFrame({"false_positive_rate": grid, "true_positive_rate": mean(curves, grid)})
+
+
+def precision_recall(pairs: list[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """Return the precision, the mean over the classes, at equal steps of recall."""
+    grid = np.linspace(0, 1, CURVE_POINTS)
+    curves = []
+    for one, scores in pairs:
+        precision, recall, _ = precision_recall_curve(one, scores)
+        curves.append(np.interp(grid, recall[::-1], precision[::-1]))
+    return pd.DataFrame({"recall": grid, "precision": mean(curves, grid)})
+
+
+def mean(curves: list[np.ndarray], grid: np.ndarray) -> np.ndarray:
+    return np.mean(curves, axis=0) if curves else np.full_like(grid, np.nan)
+
+
+def calibration(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
+    """Return the mean `probability` of each bin of equal width, and the `fraction` that was right.
+
+    Of two classes, the probability is that of the second; of more, that of the predicted class.
+    """
+    probabilities = predictions.probabilities
+    if len(predictions.classes) == 2:
+        stated, right = probabilities[:, 1], actual.to_numpy() == predictions.classes[1]
+    else:
+        stated, right = probabilities.max(axis=1), actual.to_numpy() == predictions.values
+    bins = np.minimum((stated * BINS).astype(int), BINS - 1)
+    table = pd.DataFrame({"probability": stated, "fraction": right.astype(float), "rows": 1})
+    return table.groupby(bins).agg({"probability": "mean", "fraction": "mean", "rows": "sum"})
+
+
+def importance(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> pd.DataFrame:
+    """Return how much worse the score gets when a feature's values change places, largest first.
+
+    The score is the balanced accuracy or R². See
+    https://scikit-learn.org/stable/modules/permutation_importance.html
+    """
+    rows = draw_rows(len(features), IMPORTANCE_ROWS)
+    score = balanced_accuracy if hasattr(estimator, "classes_") else r2_score
+    result = permutation_importance(
+        estimator,
+        features.iloc[rows],
+        actual.iloc[rows],
+        scoring=lambda model, x, y: score(y, model.predict(x)),
+        n_repeats=IMPORTANCE_REPEATS if features.shape[1] <= FEATURES else 1,
+        random_state=0,
+    )
+    table = pd.DataFrame({"feature": features.columns, "importance": result.importances_mean})
+    return table.sort_values("importance", ascending=False, kind="stable")[:FEATURES]
+
+
+def residuals(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
+    """Return a sample of rows: `actual` and `predicted` target, and their difference `residual`."""
+    table = pd.DataFrame({"actual": actual.to_numpy(), "predicted": predicted})
+    table["residual"] = table["actual"] - table["predicted"]
+    return table.iloc[draw_rows(len(table), SCATTER_ROWS)]
+
+
+def plot_data(
+    estimator: Any, features: pd.DataFrame, actual: pd.Series, predictions: Predictions
+) -> dict[str, pd.DataFrame]:
+    """Return the table of each plot by its name; one that is not defined for a model has no rows.
+
+    A classification has confusion, roc, precision_recall and calibration, a regression
+    predictions, and both importance.
+    """
+    if predictions.classes is None:
+        tables = {"predictions": residuals(actual, predictions.values)}
+    else:
+        rows = draw_rows(len(features), CURVE_ROWS)
+        some = actual.iloc[rows]
+        scores = predictions.probabilities
+        if scores is not None:
+            scores = scores[rows]
+        elif hasattr(estimator, "decision_function"):
+            scores = estimator.decision_function(features.iloc[rows])
+        pairs = [] if scores is None else one_against_rest(some, scores, predictions.classes)
+        stated = pd.DataFrame(columns=["probability", "fraction", "rows"])
+        if predictions.probabilities is not None:
+            chosen = Predictions(predictions.values[rows], scores, predictions.classes)
+            stated = calibration(some, chosen)
+        tables = {
+            "confusion": confusion(actual, predictions.values),
+            "roc": roc(pairs),
+            "precision_recall": precision_recall(pairs),
+            "calibration": stated,
+        }
+    return {**tables, "importance": importance(estimator, features, actual)}

@@ -1,0 +1,184 @@
+"""The plots as pictures, and a report that git hosts show as it lies."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# The same bytes each time: ids from a fixed salt, no date. Text stays text.
+mpl.rcParams.update({"svg.hashsalt": "0", "svg.fonttype": "none"})
+# Of a wide table, the report lists only so many columns; data.json has them all.
+COLUMNS = 100
+COLOR, FAINT = "#3b6ea5", "#b0b0b0"
+
+
+def draw_confusion(axes: Axes, table: pd.DataFrame) -> None:
+    counts = table.pivot(index="actual", columns="predicted", values="count")
+    # pivot sorts, and would move what stands last
+    order = table["actual"].unique()
+    counts = counts.loc[order, order]
+    shares = counts.div(counts.sum(axis="columns").clip(lower=1), axis="index")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(order)), order, rotation=45 if len(order) > 3 else 0)
+    axes.set_yticks(range(len(order)), order)
+    size = 10 if len(order) <= 10 else 6
+    for (row, column), count in np.ndenumerate(counts):
+        color = "white" if shares.iloc[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count}", ha="center", va="center", color=color, size=size)
+    axes.set(title="Confusion matrix", xlabel="Predicted class", ylabel="Actual class")
+
+
+def draw_roc(axes: Axes, table: pd.DataFrame) -> None:
+    axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--")
+    axes.plot(table["false_positive_rate"], table["true_positive_rate"], color=COLOR)
+    axes.set(title="ROC", xlabel="False positive rate", ylabel="True positive rate")
+
+
+def draw_precision_recall(axes: Axes, table: pd.DataFrame) -> None:
+    axes.plot(table["recall"], table["precision"], color=COLOR)
+    axes.set(title="Precision and recall", xlabel="Recall", ylabel="Precision", ylim=(0, 1.05))
+
+
+def draw_calibration(axes: Axes, table: pd.DataFrame) -> None:
+    axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--")
+    axes.plot(table["probability"], table["fraction"], color=COLOR, marker="o")
+    axes.set(title="Calibration", xlabel="Stated probability", ylabel="Fraction that was right")
+
+
+def draw_importance(axes: Axes, table: pd.DataFrame) -> None:
+    table = table[:15][::-1]
+    axes.barh([shorten(name) for name in table["feature"]], table["importance"], color=COLOR)
+    axes.set(title="Permutation importance", xlabel="Loss of score")
+
+
+def draw_predictions(axes: Axes, table: pd.DataFrame) -> None:
+    ends = [table[["actual", "predicted"]].min().min(), table[["actual", "predicted"]].max().max()]
+    axes.plot(ends, ends, color=FAINT, linestyle="--")
+    axes.scatter(table["actual"], table["predicted"], s=10, color=COLOR, alpha=0.6, linewidths=0)
+    axes.set(title="Predicted against actual", xlabel="Actual value", ylabel="Predicted value")
+
+
+def draw_residuals(axes: Axes, table: pd.DataFrame) -> None:
+    axes.axhline(0, color=FAINT, linestyle="--")
+    axes.scatter(table["predicted"], table["residual"], s=10, color=COLOR, alpha=0.6, linewidths=0)
+    axes.set(title="Residuals", xlabel="Predicted value", ylabel="Actual - predicted")
+
+
+# What is drawn of each table of plots.plot_data
+PICTURES = {
+    "confusion": {"confusion": draw_confusion},
+    "roc": {"roc": draw_roc},
+    "precision_recall": {"precision_recall": draw_precision_recall},
+    "calibration": {"calibration": draw_calibration},
+    "predictions": {"predictions": draw_predictions, "residuals": draw_residuals},
+    "importance": {"importance": draw_importance},
+}
+
+
+def shorten(name: str, length: int = 30) -> str:
+    """Return a column's name on one line, without what Matplotlib would take for mathematics."""
+    name = " ".join(name.split()).replace("$", r"\$")
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def draw(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
+    """Write a picture, NAME.svg, of each plot that has rows; return the names."""
+    names = []
+    for table_name, table in tables.items():
+        for name, draw_on in PICTURES[table_name].items():
+            if table.dropna().empty:
+                continue
+            figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+            draw_on(figure.subplots(), table)
+            with warnings.catch_warnings():
+                # Whoever shows the picture has the font for a text, even if Matplotlib has not.
+                warnings.filterwarnings("ignore", "Glyph .* missing from font")
+                metadata = {"Date": None, "Creator": None}
+                figure.savefig(folder / f"{name}.svg", format="svg", metadata=metadata)
+            names.append(name)
+    return names
+
+
+def escape(text: object) -> str:
+    """Return a text that Markdown shows as it is, on one line."""
+    line = " ".join(str(text).split())
+    # An underscore within a word means nothing in GitHub's Markdown.
+    return re.sub(r"[\\`*\[\]<>#|$~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", line)
+
+
+def table_of(header: list[str], rows: list[list[Any]]) -> str:
+    """Return a table in Markdown; what is not in the first column is aligned to the right."""
+    cells = [[escape(cell) for cell in row] for row in rows]
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *cells])
+
+
+def write_report(
+    metrics: dict[str, Any],
+    hyperparameters: dict[str, Any],
+    data: dict[str, Any],
+    rows: dict[str, int],
+    pictures: list[str],
+) -> str:
+    """Return the report in Markdown.
+
+    `metrics` and `hyperparameters` are those of the results, `data` is the report of stage
+    prepare, `rows` the size of the `training` and the `test` table, and `pictures` names those in
+    the folder plots/ beside the report.
+    """
+    titles = {"test": "Test", "training": "Training", "cv": "Cross-validation"}
+    parts = {"test": metrics, **{part: metrics[part] for part in titles if part in metrics}}
+    scores = table_of(
+        ["", *[titles[part] for part in parts]],
+        [
+            [name, *[f"{part[name]:.4g}" if name in part else "" for part in parts.values()]]
+            for name, value in metrics.items()
+            if not isinstance(value, dict)
+        ],
+    )
+    columns = data["columns"]
+    target = next(line["name"] for line in columns if line["role"] == "target")
+    features = [line["name"] for line in columns if line["role"] == "feature"]
+    dropped = [f"{number} {why}" for why, number in data["rows"]["dropped"].items() if number]
+    kept = f"{data['rows']['raw']} rows" + (f" (dropped: {', '.join(dropped)})" if dropped else "")
+    gallery = "\n".join(f"![{name}](plots/{name}.svg)" for name in pictures)
+    settings = table_of(["", "Value"], list(hyperparameters["model"].items()))
+    header = ["", "Role", "Type", "Missing", "Distinct"]
+    lines = table_of(header, [list(line.values())[:5] for line in columns[:COLUMNS]])
+    return f"""# {hyperparameters["model_class"]} for {escape(target)}
+
+Predicts **{escape(target)}** from {len(features)} features of `{data["source"]}`: {kept},
+{rows["training"]} for training, {rows["test"]} for the test.
+
+## Scores
+
+{scores}
+
+## Plots
+
+{gallery}
+
+## Hyperparameters
+
+{settings}
+
+## Columns
+
+{lines}
+
+## Reproduce
+
+In the commit that holds this report:
+
+```sh
+pip install -r requirements.txt
+dvc pull {data["source"]}.dvc
+dvc repro --force
+```
+"""
