@@ -92,6 +92,12 @@ class Project:
         assert len(files) >= 5
         return {file.relative_to(self.path).as_posix(): file.read_bytes() for file in files}
 
+    def cached(self) -> list[str]:
+        """Return the files that DVC keeps: the raw table, and the outputs that git does not hold."""
+        stages = yaml.safe_load((self.path / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        raw = stages["prepare"]["deps"][:1]
+        return raw + [out for stage in stages.values() for out in stage["outs"] if type(out) is str]
+
     def copy(self, path: Path) -> "Project":
         shutil.copytree(self.path, path, symlinks=True)
         return Project(path, self.env)

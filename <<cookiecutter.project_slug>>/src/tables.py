@@ -1,6 +1,8 @@
 """Read CSV files, and tell what kind of values a column holds."""
 
+import io
 import math
+import os
 import warnings
 import zlib
 from collections.abc import Iterable
@@ -8,8 +10,36 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from params import InputError, nearest
+
+
+class FileWithProgress(io.FileIO):
+    """A file that shows on a terminal how much of it was read, if that takes over a second."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.bar = tqdm(
+            desc=f"reading {Path(path).name}",
+            total=os.fstat(self.fileno()).st_size,
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            disable=None,
+            delay=1,
+        )
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        self.bar.update(count)
+        return count
+
+    def close(self) -> None:
+        # Python closes a file that could not be opened as well.
+        if hasattr(self, "bar"):
+            self.bar.close()
+        super().close()
 
 
 def read_csv(path: str | Path, params: dict[str, Any], text: Iterable[str] = ()) -> pd.DataFrame:
@@ -21,11 +51,12 @@ def read_csv(path: str | Path, params: dict[str, Any], text: Iterable[str] = ())
     Raises InputError when the file is missing or cannot be read in this format.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), io.BufferedReader(FileWithProgress(path)) as file:
             # A row with more cells than the header would lose them with a warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(
-                path,
+                file,
+                compression="gzip" if str(path).endswith(".gz") else None,
                 sep=params["separator"],
                 decimal=params["decimal"],
                 encoding=params["encoding"],

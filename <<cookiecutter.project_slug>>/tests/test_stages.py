@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.base import is_classifier
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 from sklearn.preprocessing import FunctionTransformer
 
 import models
@@ -20,6 +19,7 @@ from metrics import score_classes, tidy
 from params import InputError, load_params, nearest
 from predict import predict
 from prepare import prepare, summarise
+from report import draw, write_report
 from split import split
 from tables import convert, read_csv
 from train import draw_candidates, make_folds, train
@@ -386,15 +386,13 @@ def test_gaps_and_unknown_texts_are_no_obstacle(table):
 
 def test_regression_is_scored_and_predicted_in_the_unit_of_the_target(table):
     numbers = table.assign(label=1000 + 10 * table["x"])
-    metrics, predictions = evaluate(fit(numbers, model="linear"), numbers)
-    errors = (predictions["predicted"] - numbers["label"]).abs()
+    metrics, plots = evaluate(fit(numbers, model="linear"), numbers)
+    errors = plots["predictions"]["residual"].abs()
+    assert plots["predictions"]["actual"].tolist() == numbers["label"].tolist()
     assert 0 < metrics["mae"] == pytest.approx(errors.mean(), abs=1e-6)
     assert metrics["median_absolute_error"] == pytest.approx(errors.median(), abs=1e-6)
     assert metrics["rmse"] == pytest.approx((errors**2).mean() ** 0.5, abs=1e-6)
-    expected = (
-        LinearRegression().fit(table[["x"]], numbers["label"]).score(table[["x"]], numbers["label"])
-    )
-    assert metrics["r2"] == pytest.approx(expected, abs=0.01)
+    assert metrics["r2"] == pytest.approx(1 - (errors**2).mean() / numbers["label"].var(ddof=0))
 
 
 def test_scores_that_are_not_defined_are_left_out():
@@ -443,10 +441,79 @@ def test_a_model_that_is_no_model_is_named(tmp_path, content, message):
 
 def test_evaluate_scores_each_row(estimator, table):
     wrong = table.assign(label=["b"] * 6 + list(table["label"][6:]))
-    metrics, predictions = evaluate(estimator, wrong)
+    metrics, plots = evaluate(estimator, wrong)
     assert metrics["accuracy"] == 0.75
-    assert predictions["actual"].tolist() == wrong["label"].tolist()
-    assert predictions["predicted"].tolist() == table["label"].tolist()
+    cells = plots["confusion"].set_index(["actual", "predicted"])["count"].to_dict()
+    assert cells == {("a", "a"): 6, ("a", "b"): 0, ("b", "a"): 6, ("b", "b"): 12}
+
+
+def test_curves_hold_the_points_of_scikit_learns(table):
+    """At a false positive rate or a recall that the curve passes through, its value is the same."""
+    noisy = table.assign(x=table["x"].sample(frac=1, random_state=0).to_numpy())
+    estimator = fit(noisy)
+    _, plots = evaluate(estimator, noisy)
+    scores = estimator.predict_proba(noisy[["x", "y"]])[:, 1]
+    one = noisy["label"].eq("b")
+    area = plots["roc"]["true_positive_rate"].mean()
+    assert area == pytest.approx(roc_auc_score(one, scores), abs=0.02)
+    area = plots["precision_recall"]["precision"].mean()
+    assert area == pytest.approx(average_precision_score(one, scores), abs=0.1)
+    assert plots["calibration"]["rows"].sum() == len(noisy)
+    stated = (plots["calibration"]["probability"] * plots["calibration"]["rows"]).sum()
+    assert stated == pytest.approx(scores.sum())
+
+
+def test_importance_finds_the_feature_that_matters(estimator, table):
+    _, plots = evaluate(estimator, table)
+    assert plots["importance"]["feature"].tolist() == ["x", "y"]
+    assert plots["importance"]["importance"].tolist()[1] == 0
+    assert plots["importance"]["importance"].tolist()[0] > 0.2
+
+
+def test_plot_data_is_bounded():
+    """Many rows, many classes, many features."""
+    rows, classes = 3000, 25
+    label = np.arange(rows) % classes
+    many = pd.DataFrame({f"x{n}": (label + n) % classes for n in range(40)}).assign(label=label)
+    for target in (label, label.astype(float)):
+        model = "tree" if target is label else "linear"
+        table = many.assign(label=target)
+        _, plots = evaluate(fit(table[:600], model=model), table)
+        assert plots["importance"].shape[0] == 30
+        assert max(map(len, plots.values())) <= 1000
+    _, plots = evaluate(fit(many[:600]), many)
+    assert plots["confusion"]["count"].sum() == rows
+    assert set(plots["confusion"]["actual"]) >= {"0", "(other)"}
+
+
+def test_a_model_without_probabilities_has_curves_and_no_calibration(table):
+    spec = {"tree": {"class": "sklearn.svm.SVC"}}
+    for labels in (["a", "b"], ["a", "b", "c"]):
+        data = table.assign(label=labels * (24 // len(labels)))
+        metrics, plots = evaluate(fit(data, spec), data)
+        assert "log_loss" not in metrics
+        assert plots["calibration"].empty
+        assert plots["roc"].notna().all(axis=None)
+
+
+def test_report_shows_what_is_in_a_name(table, tmp_path):
+    name = "a_b *c* | <d>\ne"
+    raw = table.rename(columns={"x": name})
+    prepared, data = prepare(raw, PREPARE)
+    estimator = fit(prepared)
+    metrics, plots = evaluate(estimator, prepared)
+    pictures = draw(plots, tmp_path)
+    assert pictures == ["confusion", "roc", "precision_recall", "calibration", "importance"]
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    draw(plots, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    metrics |= {"training": {"accuracy": 1.0}}
+    rows = {"training": 17, "test": 7}
+    text = write_report(metrics, hyperparameters(estimator), data, rows, pictures)
+    assert "\n| a_b \\*c\\* \\| \\<d\\> e | feature | integer | 0 | 24 |\n" in text
+    assert "\n|  | Test | Training |\n" in text
+    assert "\n| accuracy | 1 | 1 |\n" in text
+    assert all(f"(plots/{picture}.svg)" in text for picture in pictures)
 
 
 def test_metrics_are_listed_in_dagshubs_columns(tmp_path):

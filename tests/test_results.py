@@ -1,0 +1,244 @@
+"""What people do with results: sweep, compare, keep, look, publish a version."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import termios
+import time
+
+import nbclient
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+from conftest import Project, run
+
+
+def metrics(project: Project) -> dict:
+    return json.loads((project.path / "results/metrics.json").read_text())
+
+
+def blocks(project: Project, heading: str) -> list[str]:
+    """Return the shell blocks of a section of the project's README."""
+    text = (project.path / "README.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"```sh\n(.*?)```", section[1], re.DOTALL)
+
+
+def type_in(project: Project, block: str, **names: str) -> str:
+    for name, value in names.items():
+        assert name in block
+        block = block.replace(name, value)
+    return project.run(["sh", "-ec", block])
+
+
+def experiments(project: Project) -> dict[str, dict]:
+    """Return the named experiments, each with its columns of `dvc exp show`."""
+    (project.path.parent / "table.csv").write_text(project.run("dvc exp show --csv"))
+    table = pd.read_csv(project.path.parent / "table.csv")
+    return table.dropna(subset="Experiment").set_index("Experiment").to_dict("index")
+
+
+def wait_for_queue(project: Project) -> None:
+    deadline = time.monotonic() + 300
+    while re.search("Queued|Running", status := project.run("dvc queue status")):
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    assert "Failed" not in status
+
+
+def test_the_sweep_of_the_readme(project, tmp_path):
+    grid, search, apply, branch, version = blocks(project, "Sweep")
+    init = ["git", "init", "--quiet", "--bare", "--initial-branch=main"]
+    run([*init, tmp_path / "origin.git"], tmp_path, project.env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "origin.git"])
+    project.run("git push --quiet --set-upstream origin main")
+
+    queued, started, *rest = grid.splitlines(keepends=True)
+    assert type_in(project, queued).count("Queued experiment") == 3
+    type_in(project, started)
+    wait_for_queue(project)
+    shown = type_in(project, "".join(rest))
+    found = experiments(project)
+    models = {row["train.model"] for row in found.values()}
+    assert models == {"random_forest", "logistic_regression", "svc"}
+    assert all(name in shown for name in found)
+
+    output = type_in(project, search)
+    candidates = pd.read_csv(project.path / "results/candidates.csv")
+    assert len(candidates) == 21
+    best = candidates["balanced_accuracy"].max()
+    assert metrics(project)["cv"]["balanced_accuracy"] == best > candidates.iloc[-1, 2]
+    assert "svc: SVC(" in output
+    project.run("git checkout --quiet .")
+    project.run("dvc checkout")
+
+    winner = max(found, key=lambda name: found[name]["accuracy"])
+    type_in(project, apply, NAME=winner)
+    assert metrics(project)["accuracy"] == pytest.approx(found[winner]["accuracy"], abs=1e-5)
+    assert project.repro() == []
+    other = next(name for name in found if name != winner)
+    type_in(project, branch, NAME=other)
+    heads = project.run("git ls-remote --heads origin")
+    assert "refs/heads/main" in heads and "refs/heads/winner" in heads
+    assert project.run("git rev-parse main") == project.run("git rev-parse origin/main")
+
+    expected = (project.path / "models/model.skops").read_bytes()
+    type_in(project, version, **{"URL-OF-THIS-REPOSITORY": f"{tmp_path}/origin.git"})
+    assert "model@v0.0.1" in project.run("git ls-remote --tags origin")
+    assert (project.path / "model.skops").read_bytes() == expected
+
+
+def test_the_experiments_of_the_readme(project):
+    vary, look, *_ = blocks(project, "Try variants")
+    output = type_in(project, vary)
+    assert output.count("Ran experiment") == 3 and "models.svc.C" in output
+    output = type_in(project, look)
+    assert re.search(r"train\.model +random_forest +svc", output)
+
+
+def test_a_version_of_the_model_is_registered_and_got(project, tmp_path):
+    project.run("gto register model")
+    expected = (project.path / "models/model.skops").read_bytes()
+    project.experiment("train.model=svc")
+    project.run("git add .")
+    project.run("git commit --quiet -m Worse")
+    project.run("gto register model")
+    assert "v0.0.2" in project.run("gto show")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    for options, content in [
+        (["--rev", "v0.0.1"], expected),
+        ([], (project.path / "models/model.skops").read_bytes()),
+    ]:
+        command = ["dvc", "artifacts", "get", project.path, "model", *options, "-o", "got.skops"]
+        run([*command, "--force"], elsewhere, project.env)
+        assert (elsewhere / "got.skops").read_bytes() == content
+    assert content != expected
+
+
+def test_three_commits_are_three_experiments_on_dagshub(project):
+    """A commit is one when a metrics CSV or a parameters file changes in it."""
+    for model in ("logistic_regression", "svc", "random_forest"):
+        project.run(f"dvc exp run --name {model.replace('_', '-')} -S train.model={model} -f")
+        project.run("git add .")
+        project.run(f"git commit --quiet -m {model}")
+    log = project.run("git log -3 --name-only --format=tformat:commit").split("commit\n")[1:]
+    assert len(log) == 3
+    for files in log:
+        assert {"results/metrics.csv", "results/params.yml"} <= set(files.split())
+    for revision, name in [("HEAD~2", "LogisticRegression"), ("HEAD~1", "SVC")]:
+        logged = yaml.safe_load(project.run(f"git show {revision}:results/params.yml"))
+        assert logged["model_class"] == name
+        rows = project.run(f"git show {revision}:results/metrics.csv").splitlines()
+        assert rows[0] == "Name,Value,Timestamp,Step"
+        assert {row.split(",")[0] for row in rows[1:]} >= {
+            "accuracy",
+            "cv.accuracy",
+            "training.accuracy",
+        }
+        assert {tuple(row.split(",")[2:]) for row in rows[1:]} == {("0", "1")}
+
+
+def test_the_notebook_shows_all_experiments(project, monkeypatch):
+    path = project.path / "notebooks/experiments.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert not [cell for cell in notebook.cells if cell.get("outputs")]
+    project.run("dvc exp run --name lr -S train.model=logistic_regression")
+    project.run("dvc exp run --name svm -S train.model=svc")
+    for name, value in project.env.items():
+        monkeypatch.setenv(name, value)
+    client = nbclient.NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    table, plot = [output["data"] for output in outputs if "data" in output]
+    for name in ("main", "lr", "svm", "random_forest", "logistic_regression", "svc"):
+        assert f"<td>{name}</td>" in table["text/html"]
+    assert len(plot["image/png"]) > 5000
+    assert "results/metrics.json" not in project.run("git status --porcelain notebooks")
+
+
+def in_terminal(project: Project, command: str) -> str:
+    """Run a command with a terminal as its output, and return what it showed."""
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 80))
+    process = subprocess.Popen(
+        ["sh", "-c", command],
+        cwd=project.path,
+        env=project.env,
+        stdin=subprocess.DEVNULL,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            shown += (part := os.read(leader, 65536))
+        except OSError:  # how Linux says that nobody writes any more
+            break
+        if not part:
+            break
+    os.close(leader)
+    assert process.wait() == 0, shown.decode()
+    return shown.decode()
+
+
+def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project):
+    project.set("train.search.candidates", 12)
+    shown = in_terminal(project, "python src/train.py")
+    assert re.search(r"cross-validation: .*\d+/65", shown)
+    logged = project.run("python src/train.py")
+    assert "cross-validation" not in logged
+    assert shown.splitlines()[-1].strip() == logged.splitlines()[-1].strip()
+
+
+MILLION = """
+import json, sys, time
+sys.path.insert(0, "src")
+import numpy as np, pandas as pd
+import evaluate, models, prepare, train
+from params import load_params
+
+rng = np.random.default_rng(0)
+table = pd.DataFrame(rng.normal(size=(1_000_000, 10)), columns=[f"x{n}" for n in range(10)])
+signal = table["x0"] + table["x1"] * table["x2"] + rng.normal(size=len(table))
+table["y"] = np.select([signal > 1, signal > 0], ["high", "middle"], "low")
+table.to_parquet(evaluate.TEST)
+settings = load_params("train")
+settings["search"]["folds"] = 0
+estimator, scores, _ = train.train(table[:3000], load_params("models"), settings)
+models.save(estimator, models.MODEL)
+
+spent = 0.0
+def timed(function):
+    def call(*arguments):
+        global spent
+        start = time.monotonic()
+        try:
+            return function(*arguments)
+        finally:
+            spent += time.monotonic() - start
+    return call
+evaluate.plot_data = timed(evaluate.plot_data)
+evaluate.draw = timed(evaluate.draw)
+evaluate.write_report = timed(evaluate.write_report)
+start = time.monotonic()
+evaluate.main()
+print(json.dumps({"all": time.monotonic() - start, "plots": spent}))
+"""
+
+
+def test_a_million_rows_leave_small_files_and_cost_little_more(project):
+    output = project.run(["python", "-c", MILLION])
+    seconds = json.loads(output.splitlines()[-1])
+    assert seconds["plots"] < 0.2 * (seconds["all"] - seconds["plots"]), seconds
+    files = [path for path in (project.path / "results").rglob("*") if path.is_file()]
+    assert len(files) > 12
+    assert {path: path.stat().st_size for path in files if path.stat().st_size >= 1_000_000} == {}
+    confusion = pd.read_csv(project.path / "results/plots/confusion.csv")
+    assert confusion["count"].sum() == 1_000_000
