@@ -196,6 +196,19 @@ def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project):
     assert "cross-validation" not in logged
     assert shown.splitlines()[-1].strip() == logged.splitlines()[-1].strip()
 
+    path = project.path / "data/raw/iris.csv"
+    header, *rows = path.read_text().splitlines(keepends=True)
+    path.unlink()
+    path.write_text(header + "".join(rows) * 30_000)
+    shown = in_terminal(project, "python src/prepare.py")
+    assert re.search(r"reading iris.csv: .*%", shown)
+    logged = project.run("python src/prepare.py")
+    assert "reading" not in logged
+    assert logged.startswith(
+        "data/raw/iris.csv: 4500000 rows, dropped: 4499850 duplicate; 150 left"
+    )
+    assert "warning: 4499850 rows repeat others" in logged
+
 
 MILLION = """
 import json, sys, time

@@ -92,8 +92,9 @@ def convert_target(target: pd.Series, params: dict[str, Any]) -> pd.Series:
             )
         return numbers
     labels = target.infer_objects()
-    if pd.api.types.is_float_dtype(labels) and (labels % 1 == 0).all():
-        labels = labels.astype("int64")  # whole numbers that had gaps between them
+    if pd.api.types.is_float_dtype(labels):
+        # Whole numbers that had gaps between them; scikit-learn takes other fractions for a scale.
+        labels = labels.astype("int64" if (labels % 1 == 0).all() else "str")
     counts = labels.value_counts()
     if len(counts) < 2:
         raise InputError(f"{source}: {name}, the target, needs at least two classes")
@@ -184,7 +185,9 @@ def summarise(report: dict[str, Any]) -> str:
         f"{report['source']}: {rows['raw']} rows"
         + (f", dropped: {reasons}; {rows['prepared']} left" if reasons else "")
     ]
-    cells = [[str(cell) for cell in line.values()][:-1] for line in report["columns"]]
+    # A name may hold a line break.
+    cells = [[" ".join(str(cell).split()) for cell in line.values()] for line in report["columns"]]
+    cells = [line[:-1] for line in cells]
     cells.insert(0, ["column", "role", "type", "missing", "distinct"])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for name, role, kind, *numbers in cells:

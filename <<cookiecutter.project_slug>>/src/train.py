@@ -42,6 +42,11 @@ def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> F
     """
     key = table.index
     target = table.iloc[:, -1]
+    if key.name and (keys := key.nunique()) <= number - (key.name == "group"):
+        raise InputError(
+            f"params.yaml: train.search.folds is {number}, but the training rows have only {keys} "
+            f"{key.name}s; lower it, or set it to 0"
+        )
     # No class may be rarer than there are folds; a rare one leaves the folds unstratified.
     stratify = classify and target.value_counts().min() >= number
     try:

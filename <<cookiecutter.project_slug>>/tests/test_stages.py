@@ -221,7 +221,7 @@ def test_prepare_names_what_is_wrong(table, change, settings, message):
     [
         ([True, False], [True, False]),
         ([1.0, 3.0], [1, 3]),
-        ([0.5, 1.5], [0.5, 1.5]),
+        ([0.5, 1.5], ["0.5", "1.5"]),
         (["1", "b"], ["1", "b"]),
     ],
 )
@@ -245,6 +245,8 @@ def test_no_group_is_on_both_sides_of_a_split_or_fold(table, seed):
     pairs = [(part.index, other.index) for part, other in [parts]]
     for rows, others in make_folds(parts[0], 3, classify=True, seed=seed):
         pairs.append((parts[0].index[rows], parts[0].index[others]))
+    with pytest.raises(InputError, match="folds is 9, but the training rows have only 6 groups"):
+        make_folds(parts[0], 9, classify=True, seed=seed)
     assert len(pairs) == 4
     for one, other in pairs:
         assert len(one) and len(other)
@@ -262,6 +264,8 @@ def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
     assert len(pairs) == 4
     for old, new in pairs:
         assert old.max() < new.min()
+    with pytest.raises(InputError, match="folds is 8, but the training rows have only 8 times"):
+        make_folds(train_rows, 8, classify=False, seed=0)
     one_time = table.set_index(pd.Index([1] * 24, name="time"))
     with pytest.raises(InputError, match="none is older"):
         split(one_time, test_size=0.3, stratify=True, seed=0)
