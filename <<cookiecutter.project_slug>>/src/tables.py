@@ -16,7 +16,7 @@ from params import InputError, nearest
 
 
 class FileWithProgress(io.FileIO):
-    """A file that shows on a terminal how much of it was read, if that takes over a second."""
+    """A file that shows on a terminal how much of it was read, if that takes long."""
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
@@ -27,7 +27,7 @@ class FileWithProgress(io.FileIO):
             unit_scale=True,
             leave=False,
             disable=None,
-            delay=1,
+            delay=0.5,
         )
 
     def readinto(self, buffer: Any) -> int:

@@ -140,9 +140,9 @@ def cross_validate(
         for candidate in candidates
         for fold in folds
     )
-    # The bar is for terminals, and for what takes longer than a second.
+    # The bar is for terminals, and for what takes a while.
     total = len(candidates) * len(folds)
-    progress = tqdm(tasks, "cross-validation", total, leave=False, disable=None, delay=1)
+    progress = tqdm(tasks, "cross-validation", total, leave=False, disable=None, delay=0.5)
     scores = pd.DataFrame(list(progress))
 
     names = dict.fromkeys(name for setting in settings for name in setting)
