@@ -144,7 +144,11 @@ def test_a_new_argument_of_a_model_is_added_with_a_plus(project):
 
 def test_an_experiment_in_a_copy_runs_its_own_code(project):
     """The queued experiment must not see what happens to the workspace after it was queued."""
-    project.edit("src/train.py", "estimator.fit(", "print('queued')\n            estimator.fit(")
+    project.edit(
+        "src/train.py",
+        "estimator.fit(features, target)",
+        "print('queued')\n            estimator.fit(features, target)",
+    )
     project.run("dvc exp run --queue --name queued --set-param train.model=svc")
     project.edit("src/train.py", "print('queued')", "raise SystemExit('workspace')")
     project.run("dvc exp run --run-all")
