@@ -85,6 +85,9 @@ def enclosing_repository() -> str | None:
 
 def steps(nested: bool) -> Iterator[list[str]]:
     """Yield the commands to run, in order; each may depend on those before it."""
+    source, raw = TABLE["source"], TABLE["raw"]
+    if source and "://" not in source:
+        yield ["cp", source, raw]
     if not nested:
         yield ["git", "init", "--quiet"]
         yield ["git", "symbolic-ref", "HEAD", "refs/heads/main"]
@@ -102,11 +105,10 @@ def steps(nested: bool) -> Iterator[list[str]]:
     yield ["dvc", "remote", "add", "--quiet", "--default", "origin", url]
     for option, value in REMOTE["options"].items():
         yield ["dvc", "remote", "modify", "origin", option, value]
-    source, raw = TABLE["source"], TABLE["raw"]
     if "://" in source:
         yield ["dvc", "import-url", "--quiet", source, raw]
     else:
-        yield ["dvc", "add", "--quiet", *(["--out", raw, source] if source else [raw])]
+        yield ["dvc", "add", "--quiet", raw]
     if not nested:
         if REMOTE["git"]:
             yield ["git", "remote", "add", "origin", REMOTE["git"]]
@@ -139,7 +141,12 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")
     print("Setting up git and DVC ...", flush=True)
     outer = enclosing_repository()
-    programs = {"dvc": find_dvc(), "python": [sys.executable]}
+    copy = "import shutil, sys; shutil.copyfile(*sys.argv[1:])"
+    programs = {
+        "dvc": find_dvc(),
+        "python": [sys.executable],
+        "cp": [sys.executable, "-c", copy],  # not every system has the command
+    }
     commands = steps(nested=outer is not None)
     problem, left = None, []
     for command in commands:

@@ -27,7 +27,7 @@ def python_without_dvc(tmp_path_factory, env) -> Path:
 def bake_with(tmp_path, env, template):
     """A function that bakes with a Python and with only sh and the named commands on PATH."""
 
-    def bake_with(python: Path, *commands: str | Path) -> Project:
+    def bake_with(python: Path, *commands: str | Path, answers: tuple[str, ...] = ()) -> Project:
         (tools := tmp_path / "tools").mkdir()
         for command in ("sh", *commands):
             found = shutil.which(command, path=env["PATH"])
@@ -35,7 +35,7 @@ def bake_with(tmp_path, env, template):
             (tools / Path(command).name).symlink_to(found)
         few = {**env, "PATH": str(tools)}
         command = [python, "-m", "cookiecutter", template, "--no-input"]
-        done = run([*command, "--output-dir", tmp_path], tmp_path, few)
+        done = run([*command, "--output-dir", tmp_path, *answers], tmp_path, few)
         return Project(tmp_path / "iris-classifier", env, done.stdout)
 
     return bake_with
@@ -94,6 +94,21 @@ def test_without_dvc_the_printed_commands_finish_the_job(bake_with, baked, pytho
     for command in commands[:-1]:
         project.run(["sh", "-c", command])
     assert repository(project) == repository(baked)
+    assert project.repro() == ["prepare", "split", "train", "evaluate"]
+
+
+def test_without_dvc_a_table_of_the_users_own_is_there_all_the_same(
+    bake_with, baked, python_without_dvc, tmp_path
+):
+    shutil.copy(baked.path / "data/raw/iris.csv", tmp_path / "my irises.csv")
+    answers = ("data=my irises.csv", "target=Species", "project_slug=iris-classifier")
+    project = bake_with(python_without_dvc, "git", answers=answers)
+    raw = project.path / "data/raw/my-irises.csv"
+    assert raw.read_bytes() == (tmp_path / "my irises.csv").read_bytes()
+    (tmp_path / "my irises.csv").unlink()
+    for command in left_to_do(project)[:-1]:
+        project.run(["sh", "-c", command])
+    assert project.run("git status --porcelain") == ""
     assert project.repro() == ["prepare", "split", "train", "evaluate"]
 
 
