@@ -19,7 +19,7 @@ demo: $(READY)
 	git add . && git commit --quiet --message "Random forest" && \
 	dvc exp run --name logistic --set-param train.model=logistic_regression && \
 	dvc exp run --name svc --set-param train.model=svc && \
-	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|models/'
+	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|log_loss|roc|training|cv|.*/'
 
 test: $(READY) servers
 	$(VENV)/bin/python -m pytest --numprocesses 2

@@ -200,7 +200,7 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
         assert metrics["r2"] > floor + 0.3, model
         assert {"mae", "rmse", "median_absolute_error"} < metrics.keys()
         project.run("dvc plots show")
-        assert "Predictions" in (project.path / "dvc_plots/index.html").read_text()
+        assert "Predicted against actual" in (project.path / "dvc_plots/index.html").read_text()
 
 
 def test_any_estimator_by_dotted_path(bake, tmp_path):

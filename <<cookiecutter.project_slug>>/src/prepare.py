@@ -151,7 +151,7 @@ def prepare(table: pd.DataFrame, params: dict[str, Any]) -> tuple[pd.DataFrame, 
 
     if params["duplicates"] == "drop":
         drop("duplicate", table.duplicated())
-    drop("no target", table[target].isna())
+    drop("no target", columns[target].isna())
     if params["missing"] == "drop":
         drop("a feature missing", pd.DataFrame(columns)[features].isna().any(axis="columns"))
     if not keep.any():

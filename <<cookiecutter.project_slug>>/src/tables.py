@@ -27,7 +27,7 @@ class FileWithProgress(io.FileIO):
             unit_scale=True,
             leave=False,
             disable=None,
-            delay=0.5,
+            delay=0.2,
         )
 
     def readinto(self, buffer: Any) -> int:

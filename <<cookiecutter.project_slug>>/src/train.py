@@ -1,6 +1,7 @@
 """Stage train: training table and params.yaml -> fitted model and its cross-validated scores."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,16 @@ def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> F
     """
     key = table.index
     target = table.iloc[:, -1]
-    if key.name and (keys := key.nunique()) <= number - (key.name == "group"):
+    available = key.nunique() if key.name else len(table)
+    # What is older than the first fold of times takes one more.
+    if available < number + (key.name == "time"):
         raise InputError(
-            f"params.yaml: train.search.folds is {number}, but the training rows have only {keys} "
-            f"{key.name}s; lower it, or set it to 0"
+            f"params.yaml: train.search.folds is {number}, but the training table has only "
+            f"{available} {key.name or 'row'}s; lower it, or set it to 0"
         )
-    # No class may be rarer than there are folds; a rare one leaves the folds unstratified.
-    stratify = classify and target.value_counts().min() >= number
+    # A class that is rarer than there are folds is missing in some of them, with a warning; if
+    # all are, scikit-learn gives up.
+    stratify = classify and target.value_counts().max() >= number
     try:
         if key.name == "time":
             times = key.unique()
@@ -61,7 +65,9 @@ def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> F
         else:
             kind, groups = (StratifiedKFold if stratify else KFold), None
         splitter = kind(number, shuffle=True, random_state=seed)
-        return list(splitter.split(table, target, groups))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")
+            return list(splitter.split(table, target, groups))
     except ValueError as error:
         raise InputError(f"params.yaml: train.search.folds: {error}") from None
 
@@ -142,7 +148,7 @@ def cross_validate(
     )
     # The bar is for terminals, and for what takes a while.
     total = len(candidates) * len(folds)
-    progress = tqdm(tasks, "cross-validation", total, leave=False, disable=None, delay=0.5)
+    progress = tqdm(tasks, "cross-validation", total, leave=False, disable=None, delay=0.2)
     scores = pd.DataFrame(list(progress))
 
     names = dict.fromkeys(name for setting in settings for name in setting)
@@ -208,7 +214,11 @@ def train(
         with joblib.parallel_config(backend="threading", n_jobs=-1):
             estimator.fit(features, target)
     except (ValueError, TypeError) as error:
-        raise InputError(f"params.yaml: models.{name}: {error}") from None
+        single = is_classifier(estimator) and any(
+            target.iloc[rows].nunique() == 1 for rows, _ in folds
+        )
+        hint = ". A fold has no other rows to fit: set train.search.folds to 0" if single else ""
+        raise InputError(f"params.yaml: models.{name}: {error}{hint}") from None
 
     scores = {"training": tidy(score(target, predict(estimator, features)))}
     if folds:
