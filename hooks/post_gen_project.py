@@ -95,6 +95,8 @@ def steps(nested: bool) -> Iterator[list[str]]:
             if run(["git", "config", f"user.{key}"]).returncode:
                 yield ["git", "config", f"user.{key}", ANSWERS[f"author_{key}"]]
     yield ["dvc", "init", "--quiet", *(["--subdir"] if nested else [])]
+    # The folder where DVC looks for the templates of plots; only `dvc init` may make its parent.
+    yield ["mv", "plots", ".dvc/plots"]
     yield ["dvc", "config", "core.autostage", "true"]
     yield ["dvc", "config", "core.analytics", "false"]
     yield ["dvc", "config", "core.check_update", "false"]
@@ -141,11 +143,13 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")
     print("Setting up git and DVC ...", flush=True)
     outer = enclosing_repository()
-    copy = "import shutil, sys; shutil.copyfile(*sys.argv[1:])"
+    in_python = "import shutil, sys; shutil.{}(*sys.argv[1:])"
     programs = {
         "dvc": find_dvc(),
         "python": [sys.executable],
-        "cp": [sys.executable, "-c", copy],  # not every system has the command
+        # Not every system has these commands.
+        "cp": [sys.executable, "-c", in_python.format("copyfile")],
+        "mv": [sys.executable, "-c", in_python.format("move")],
     }
     commands = steps(nested=outer is not None)
     problem, left = None, []

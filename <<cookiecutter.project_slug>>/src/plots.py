@@ -62,28 +62,32 @@ def one_against_rest(
     return [(one, column) for one, column in told if 0 < one.sum() < len(one)]
 
 
+def mean_curve(curves: list[tuple[np.ndarray, np.ndarray]], x: str, y: str) -> pd.DataFrame:
+    """Return the mean of some curves, each its rising values of `x` and those of `y`.
+
+    It has points at equal steps between 0 and 1, and none without curves.
+    """
+    if not curves:
+        return pd.DataFrame(columns=[x, y])
+    grid = np.linspace(0, 1, CURVE_POINTS)
+    return pd.DataFrame({x: grid, y: np.mean([np.interp(grid, *one) for one in curves], axis=0)})
+
+
 def roc(pairs: list[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     """Return the ROC curve, the mean over the classes, at equal steps of false positives."""
-    grid = np.linspace(0, 1, CURVE_POINTS)
-    curves = []
-    for one, scores in pairs:
-        false_positives, true_positives, _ = roc_curve(one, scores)
-        curves.append(np.interp(grid, false_positives, true_positives))
-    return pd.DataFrame({"false_positive_rate": grid, "true_positive_rate": mean(curves, grid)})
+    curves = [roc_curve(one, scores)[:2] for one, scores in pairs]
+    curve = mean_curve(curves, "false_positive_rate", "true_positive_rate")
+    # Up from the origin: the first point has what is found without any false positive.
+    return pd.concat([curve[:1] * 0, curve])
 
 
 def precision_recall(pairs: list[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     """Return the precision, the mean over the classes, at equal steps of recall."""
-    grid = np.linspace(0, 1, CURVE_POINTS)
     curves = []
     for one, scores in pairs:
         precision, recall, _ = precision_recall_curve(one, scores)
-        curves.append(np.interp(grid, recall[::-1], precision[::-1]))
-    return pd.DataFrame({"recall": grid, "precision": mean(curves, grid)})
-
-
-def mean(curves: list[np.ndarray], grid: np.ndarray) -> np.ndarray:
-    return np.mean(curves, axis=0) if curves else np.full_like(grid, np.nan)
+        curves.append((recall[::-1], precision[::-1]))
+    return mean_curve(curves, "recall", "precision")
 
 
 def calibration(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:

@@ -16,6 +16,8 @@ mpl.rcParams.update({"svg.hashsalt": "0", "svg.fonttype": "none"})
 # Of a wide table, the report lists only so many columns; data.json has them all.
 COLUMNS = 100
 COLOR, FAINT = "#3b6ea5", "#b0b0b0"
+# Of a plot between its axes, in inches
+SIDE = 3
 
 
 def draw_confusion(axes: Axes, table: pd.DataFrame) -> None:
@@ -24,13 +26,17 @@ def draw_confusion(axes: Axes, table: pd.DataFrame) -> None:
     order = table["actual"].unique()
     counts = counts.loc[order, order]
     shares = counts.div(counts.sum(axis="columns").clip(lower=1), axis="index")
+    # In inches, so that the largest count has room in its cell
+    side = len(order) * (0.2 + 0.08 * len(str(counts.max(axis=None))))
+    if side > SIDE:
+        axes.figure.set_size_inches(side, side)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(order)), order, rotation=45 if len(order) > 3 else 0)
-    axes.set_yticks(range(len(order)), order)
-    size = 10 if len(order) <= 10 else 6
+    labels = [shorten(label) for label in order]
+    axes.set_xticks(range(len(order)), labels, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(order)), labels)
     for (row, column), count in np.ndenumerate(counts):
         color = "white" if shares.iloc[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{count}", ha="center", va="center", color=color, size=size)
+        axes.text(column, row, f"{count}", ha="center", va="center", color=color)
     axes.set(title="Confusion matrix", xlabel="Predicted class", ylabel="Actual class")
 
 
@@ -53,7 +59,8 @@ def draw_calibration(axes: Axes, table: pd.DataFrame) -> None:
 
 def draw_importance(axes: Axes, table: pd.DataFrame) -> None:
     table = table[:15][::-1]
-    axes.barh([shorten(name) for name in table["feature"]], table["importance"], color=COLOR)
+    axes.barh(range(len(table)), table["importance"], color=COLOR)
+    axes.set_yticks(range(len(table)), [shorten(name) for name in table["feature"]])
     axes.set(title="Permutation importance", xlabel="Loss of score")
 
 
@@ -94,13 +101,15 @@ def draw(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
         for name, draw_on in PICTURES[table_name].items():
             if table.dropna().empty:
                 continue
-            figure = Figure(figsize=(4.2, 3.6), layout="constrained")
-            draw_on(figure.subplots(), table)
+            figure = Figure(figsize=(SIDE, SIDE))
+            draw_on(figure.add_axes((0, 0, 1, 1)), table)
             with warnings.catch_warnings():
                 # Whoever shows the picture has the font for a text, even if Matplotlib has not.
                 warnings.filterwarnings("ignore", "Glyph .* missing from font")
                 metadata = {"Date": None, "Creator": None}
-                figure.savefig(folder / f"{name}.svg", format="svg", metadata=metadata)
+                # Tight: the axes keep their size, and names get the room that they take.
+                path = folder / f"{name}.svg"
+                figure.savefig(path, format="svg", bbox_inches="tight", metadata=metadata)
             names.append(name)
     return names
 

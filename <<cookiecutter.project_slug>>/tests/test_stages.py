@@ -17,6 +17,7 @@ import params
 from evaluate import evaluate, hyperparameters, write_metrics_csv
 from metrics import score_classes, tidy
 from params import InputError, load_params, nearest
+from plots import precision_recall, roc
 from predict import predict
 from prepare import prepare, summarise
 from report import draw, write_report
@@ -162,6 +163,9 @@ def test_prepare_says_which_rows_it_drops_and_why(table):
     _, report = prepare(twice.reset_index(drop=True), PREPARE | {"missing": "drop"})
     dropped = {"duplicate": 2, "no target": 1, "a feature missing": 12}
     assert report["rows"] == {"raw": 26, "dropped": dropped, "prepared": 11}
+    infinite = twice.reset_index(drop=True).assign(label=[*range(24), float("inf"), 25])
+    _, report = prepare(infinite, PREPARE | {"task": "regression"})
+    assert report["rows"]["dropped"]["no target"] == 1
     kept, report = prepare(twice.reset_index(drop=True), PREPARE | {"duplicates": "keep"})
     assert report["rows"] == {"raw": 26, "dropped": {"no target": 1}, "prepared": 25}
     assert "1 no target; 25 left" in summarise(report)
@@ -245,7 +249,7 @@ def test_no_group_is_on_both_sides_of_a_split_or_fold(table, seed):
     pairs = [(part.index, other.index) for part, other in [parts]]
     for rows, others in make_folds(parts[0], 3, classify=True, seed=seed):
         pairs.append((parts[0].index[rows], parts[0].index[others]))
-    with pytest.raises(InputError, match="folds is 9, but the training rows have only 6 groups"):
+    with pytest.raises(InputError, match="folds is 9, but the training table has only 6 groups"):
         make_folds(parts[0], 9, classify=True, seed=seed)
     assert len(pairs) == 4
     for one, other in pairs:
@@ -264,7 +268,7 @@ def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
     assert len(pairs) == 4
     for old, new in pairs:
         assert old.max() < new.min()
-    with pytest.raises(InputError, match="folds is 8, but the training rows have only 8 times"):
+    with pytest.raises(InputError, match="folds is 8, but the training table has only 8 times"):
         make_folds(train_rows, 8, classify=False, seed=0)
     one_time = table.set_index(pd.Index([1] * 24, name="time"))
     with pytest.raises(InputError, match="none is older"):
@@ -284,6 +288,17 @@ def test_preprocessing_learns_nothing_from_rows_outside_its_fold(table):
         estimator = fit(table.iloc[rows], search=TRAIN["search"] | {"folds": 0})
         imputer = estimator["columns"].named_transformers_["numbers"]["impute"]
         assert imputer.statistics_.tolist() == table[["x", "y"]].iloc[rows].median().tolist()
+
+
+def test_rare_classes_are_spread_over_the_folds(table):
+    table["label"] = ["a"] * 22 + ["rare"] * 2
+    folds = make_folds(table, 3, classify=True, seed=0)
+    assert [table["label"].iloc[rows].eq("rare").sum() for _, rows in folds].count(1) == 2
+    assert all(set(table["label"].iloc[rows]) == {"a", "rare"} for rows, _ in folds)
+    table.loc[23, "label"] = "a"
+    linear = {"tree": {"class": "sklearn.linear_model.LogisticRegression"}}
+    with pytest.raises(InputError, match=r"only one class: 'a'\. A fold has no other rows to fit"):
+        fit(table, linear)
 
 
 def test_train_passes_arguments_and_seed_to_the_model(estimator):
@@ -320,6 +335,7 @@ def test_train_names_the_entry_that_does_not_work(table, spec, message):
         ({"model": "treee"}, {}, r"train.model is 'treee'; did you mean 'tree'\?"),
         ({"class_weight": "balanced", "model": "linear"}, {}, "models.linear .*class_weight"),
         ({}, {"folds": 1}, "train.search.folds"),
+        ({}, {"folds": 25}, "folds is 25, but the training table has only 24 rows; lower it"),
         ({}, {"folds": 0, "candidates": 2}, "folds must be 2 or more"),
         ({}, {"candidates": 2}, "models.tree needs a `search`"),
         (
@@ -458,13 +474,18 @@ def test_curves_hold_the_points_of_scikit_learns(table):
     _, plots = evaluate(estimator, noisy)
     scores = estimator.predict_proba(noisy[["x", "y"]])[:, 1]
     one = noisy["label"].eq("b")
-    area = plots["roc"]["true_positive_rate"].mean()
-    assert area == pytest.approx(roc_auc_score(one, scores), abs=0.02)
+    rates = plots["roc"]["true_positive_rate"].tolist()
+    assert (rates[0], rates[-1]) == (0, 1)
+    assert np.mean(rates) == pytest.approx(roc_auc_score(one, scores), abs=0.02)
     area = plots["precision_recall"]["precision"].mean()
     assert area == pytest.approx(average_precision_score(one, scores), abs=0.1)
     assert plots["calibration"]["rows"].sum() == len(noisy)
     stated = (plots["calibration"]["probability"] * plots["calibration"]["rows"]).sum()
     assert stated == pytest.approx(scores.sum())
+
+
+def test_curves_that_are_not_defined_have_no_points():
+    assert roc([]).empty and precision_recall([]).empty
 
 
 def test_importance_finds_the_feature_that_matters(estimator, table):
