@@ -112,14 +112,22 @@ def read_remote(answer: str) -> dict[str, Any]:
     """Return what an answer to the question `remote` means.
 
     `url` and `options` are those of the DVC remote, `plugin` is the package that it needs, `git`
-    the address of the git remote, and `login` the options that hold credentials: for a DagsHub
-    repository, with {token} in the token's place. What a remote does not have is empty.
+    the address of the git remote, `mlflow` that of the MLflow server, and `login` the options that
+    hold credentials: for a DagsHub repository, with {token} in the token's place. What a remote
+    does not have is empty.
 
     Raises FailedHookException with a message for the user when DVC has no such remote.
     """
     answer = answer.strip()
     scheme, separator, _ = answer.partition("://")
-    remote = {"url": answer, "git": "", "plugin": "", "options": {"verify": "true"}, "login": {}}
+    remote = {
+        "url": answer,
+        "git": "",
+        "mlflow": "",
+        "plugin": "",
+        "options": {"verify": "true"},
+        "login": {},
+    }
     if not answer:
         raise FailedHookException("remote is empty: give a folder or a URL.")
     if not separator:
@@ -152,6 +160,7 @@ def read_remote(answer: str) -> dict[str, Any]:
     owner, name, form = match.groups()
     repository = f"{host}/{owner}/{name}"
     remote["git"] = f"{repository}.git"
+    remote["mlflow"] = f"{repository}.mlflow"
     if form == ".s3":
         # DagsHub's bucket is called dvc in every repository; the endpoint tells them apart.
         remote["url"] = "s3://dvc"
