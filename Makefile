@@ -5,9 +5,9 @@ VENV ?= .venv
 TEMPLATE := <<cookiecutter.project_slug>>
 READY := $(VENV)/.ready
 
-SERVERS := nginx-light fcgiwrap
+PACKAGES := nginx-light fcgiwrap chromium
 
-.PHONY: demo test servers constraints
+.PHONY: demo test packages docs constraints
 
 # Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
 demo: $(READY)
@@ -21,16 +21,21 @@ demo: $(READY)
 	dvc exp run --name svc --set-param train.model=svc && \
 	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|log_loss|roc|training|cv|.*/'
 
-test: $(READY) servers
+test: $(READY) packages
 	$(VENV)/bin/python -m pytest --numprocesses 2
 
-# The tests on sharing need these. Where they cannot be installed, those tests are skipped.
-servers:
-	@{ command -v nginx && command -v fcgiwrap; } >/dev/null || \
+# The tests that share or look at pages need these. Without them, those tests are skipped.
+packages:
+	@{ command -v nginx && command -v fcgiwrap && command -v chromium; } >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SERVERS); \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES); \
 	else false; fi || \
-	echo "To run the tests on sharing, too: apt-get install --no-install-recommends $(SERVERS)"
+	echo "To run all tests: apt-get install --no-install-recommends $(PACKAGES)"
+
+# Makes the pictures of README.md anew: screenshots of the demo's plots and report.
+docs: $(READY) packages
+	mkdir -p docs
+	DOCS=docs $(VENV)/bin/python -m pytest tests/test_pages.py -k "classifiers or report_and_its"
 
 $(READY): tests/requirements.txt tests/tables.txt $(TEMPLATE)/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, for example: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-INSTALL = "apt-get install -y --no-install-recommends chromium"
-
 TEXTS = """svg => {
   const outer = svg.getBoundingClientRect();
   return [...svg.querySelectorAll("text")].flatMap(text => {
@@ -33,8 +31,9 @@ TEXTS = """svg => {
 }"""
 
 
-def missing() -> bool:
-    return shutil.which("chromium") is None
+def missing() -> list[str]:
+    """Return the Debian packages that `Browser` needs and that are not installed."""
+    return [] if shutil.which("chromium") else ["chromium"]
 
 
 class Browser:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import servers
 import yaml
-from servers import INSTALL, Host, missing
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -178,15 +178,18 @@ def project(tmp_path, reproduced) -> Project:
     return reproduced.copy(tmp_path / reproduced.path.name)
 
 
+def need(packages: list[str]) -> None:
+    """Skip a test for lack of Debian packages; in CI, fail it."""
+    if packages:
+        install = f"apt-get install --no-install-recommends {' '.join(packages)}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"not installed: {install}")
+
+
 @pytest.fixture(scope="session")
 def host(tmp_path_factory, env):
     """The servers, for the whole session."""
-    if packages := missing():
-        reason = f"{', '.join(packages)} not installed: {INSTALL}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    host = Host(tmp_path_factory.mktemp("servers"), env)
+    need(servers.missing())
+    host = servers.Host(tmp_path_factory.mktemp("servers"), env)
     try:
         host.start()
         yield host

@@ -20,7 +20,6 @@ from xml.etree import ElementTree
 
 TOKEN = "token-for-tests"
 MOTO = "moto[server]==5.2.5"
-INSTALL = "apt-get install -y --no-install-recommends nginx-light fcgiwrap"
 STATUSES = ["401", "403", "413", "429", "503"]
 MODES = [*STATUSES, "login", "redirect", "silent"]
 # behind a status: only for requests that write

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from browser import INSTALL, Browser, missing
-from conftest import ROOT, Project, run
+from browser import Browser, missing
+from conftest import ROOT, Project, need, run
 from markdown_it import MarkdownIt
 
 # Where `make docs` keeps the screenshots; otherwise, they go to a temporary folder.
@@ -52,11 +52,7 @@ draw({name: pd.read_csv(f"results/plots/{name}.csv") for name in names}, Path("r
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory, env):
     """Chromium, for the whole session."""
-    if missing():
-        reason = f"chromium not installed: {INSTALL}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need(missing())
     browser = Browser(tmp_path_factory.mktemp("chromium"), env)
     yield browser
     browser.close()
