@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.base import BaseEstimator, is_regressor
@@ -40,14 +41,15 @@ def build(
     """Return an unfitted pipeline: preprocessing of `features`, then the model of `spec`.
 
     Gaps among numbers take the median; with `scale`, numbers are standardised, and so is the
-    target of a regression. Each text gets a column for each of its most frequent values, at most
-    `max_categories`; the others, and a value that training did not see, share the last.
+    target of a regression. Each text gets a column for each of its `max_categories` most frequent
+    values in `features`, which should be the rows to fit; other values have 0 in all of them.
 
     `spec` is an entry of `models` in params.yaml: `class`, the dotted path of an estimator, and
     its keyword arguments. `seed` becomes its random_state, and `class_weight`, unless `none`,
     its class_weight, if `spec` does not give them.
 
-    Raises InputError when the class cannot be imported or does not take an argument.
+    Raises InputError when the class cannot be imported or does not take an argument, or when
+    `max_categories` is no number of columns.
     """
     if not isinstance(spec, dict) or "class" not in spec:
         raise InputError(f"params.yaml: models.{name} needs a `class`, an estimator's dotted path")
@@ -62,6 +64,10 @@ def build(
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"params.yaml: models.{name} ({path}): {error}") from None
 
+    if not isinstance(max_categories, int) or max_categories < 1:
+        raise InputError(
+            f"params.yaml: train.max_categories is {max_categories!r}; give a number, 1 or more"
+        )
     texts = features.select_dtypes("str").columns.tolist()
     numbers = [column for column in features if column not in texts]
     steps: list[tuple[str, BaseEstimator]] = [
@@ -72,14 +78,24 @@ def build(
         steps.append(("scale", StandardScaler()))
         if is_regressor(model):
             model = TransformedTargetRegressor(model, transformer=StandardScaler())
+    # Given its categories, the encoder keeps no others. By its own max_categories it would keep
+    # every text of the table, and search them all for each prediction.
     encoder = OneHotEncoder(
-        max_categories=max_categories,
-        handle_unknown="infrequent_if_exist",
+        categories=[frequent(features[name], max_categories) for name in texts],
+        handle_unknown="ignore",
         sparse_output=False,
     )
     branches = [("numbers", Pipeline(steps), numbers), ("texts", encoder, texts)]
     columns = ColumnTransformer([branch for branch in branches if branch[2]])
     return Pipeline([("columns", columns), ("model", model)])
+
+
+def frequent(texts: pd.Series, number: int) -> np.ndarray:
+    """Return the `number` most frequent values, sorted; a gap counts as one and comes last."""
+    counts = texts.value_counts(sort=False, dropna=False)
+    # Stable: which of equally frequent values are in does not depend on the processor.
+    values = counts.sort_values(ascending=False, kind="stable").index[:number]
+    return values.sort_values().to_numpy(dtype=object)
 
 
 def text_features(estimator: Pipeline) -> list[str]:

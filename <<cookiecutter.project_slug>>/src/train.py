@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from scipy.stats import loguniform, randint, uniform
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import (
     GroupKFold,
@@ -31,6 +32,8 @@ SCORES = Path("results/scores.json")
 CANDIDATES = Path("results/candidates.csv")
 
 Folds = list[tuple[np.ndarray, np.ndarray]]
+# From the rows to fit, the target as their last column, and arguments to an estimator
+Fit = Callable[[pd.DataFrame, dict[str, Any]], Pipeline]
 
 
 def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> Folds:
@@ -116,17 +119,18 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
 
 
 def fit_and_score(
-    estimator: Pipeline, table: pd.DataFrame, rows: np.ndarray, others: np.ndarray
+    fit: Fit, setting: dict[str, Any], table: pd.DataFrame, rows: np.ndarray, others: np.ndarray
 ) -> dict[str, float]:
-    """Fit `estimator` to some rows of `table`, and score it on others."""
-    fit, test = table.iloc[rows], table.iloc[others]
-    estimator.fit(fit.iloc[:, :-1], fit.iloc[:, -1])
+    """Fit to some rows of `table`, and return the scores on others."""
+    estimator = fit(table.iloc[rows], setting)
+    test = table.iloc[others]
     return score(test.iloc[:, -1], predict(estimator, test.iloc[:, :-1]))
 
 
 def cross_validate(
+    fit: Fit,
     settings: list[dict[str, Any]],
-    estimator: Pipeline,
+    defaults: dict[str, Any],
     table: pd.DataFrame,
     folds: Folds,
     metric: str,
@@ -134,28 +138,26 @@ def cross_validate(
     """Return a row for each of `settings`: its arguments, then the mean of each metric.
 
     The last column is the standard deviation of `metric` over the folds. Without folds there are
-    no metrics. An argument that a setting leaves out is as `estimator` has it. Everything that is
-    learnt from rows, preprocessing included, is learnt anew for each fold.
+    no metrics. What a setting leaves out is as in `defaults`. Everything that is learnt from rows,
+    preprocessing included, is learnt anew for each fold.
 
     Raises InputError when there are several settings and no such metric.
     """
-    candidates = [clone(estimator).set_params(**setting) for setting in settings]
     # Threads share the table; the scores do not depend on how many there are.
     tasks = joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator")(
-        joblib.delayed(fit_and_score)(clone(candidate), table, *fold)
-        for candidate in candidates
+        joblib.delayed(fit_and_score)(fit, setting, table, *fold)
+        for setting in settings
         for fold in folds
     )
     # The bar is for terminals, and for what takes a while.
-    total = len(candidates) * len(folds)
+    total = len(settings) * len(folds)
     progress = tqdm(tasks, "cross-validation", total, leave=False, disable=None, delay=0.2)
     scores = pd.DataFrame(list(progress))
 
     names = dict.fromkeys(name for setting in settings for name in setting)
     rows = []
-    for number, candidate in enumerate(candidates):
-        arguments = candidate.get_params()
-        row = {name.rpartition("__")[2]: arguments[name] for name in names}
+    for number, setting in enumerate(settings):
+        row = {name.rpartition("__")[2]: setting.get(name, defaults[name]) for name in names}
         if folds:
             part = scores[number * len(folds) : (number + 1) * len(folds)]
             row |= tidy(part.mean(skipna=False))
@@ -188,6 +190,10 @@ def train(
     options = {key: params[key] for key in ("scale", "max_categories", "class_weight", "seed")}
     estimator = build(name, models[name], features, **options)
 
+    def fit(rows: pd.DataFrame, setting: dict[str, Any]) -> Pipeline:
+        x, y = rows.iloc[:, :-1], rows.iloc[:, -1]
+        return build(name, models[name], x, **options).set_params(**setting).fit(x, y)
+
     settings: list[dict[str, Any]] = [{}]
     folds: Folds = []
     if search["folds"]:
@@ -204,15 +210,15 @@ def train(
         ]
     metric = search["metric"]
     try:
-        candidates = cross_validate(settings, estimator, table, folds, metric)
+        defaults = estimator.get_params()
+        candidates = cross_validate(fit, settings, defaults, table, folds, metric)
         if len(candidates) > 1:
             # Stable, so that the model as it stands wins a tie
             candidates = candidates.sort_values(
                 metric, ascending=metric in LOWER_IS_BETTER, kind="stable"
             )
-        estimator.set_params(**settings[candidates.index[0]])
         with joblib.parallel_config(backend="threading", n_jobs=-1):
-            estimator.fit(features, target)
+            estimator = fit(table, settings[candidates.index[0]])
     except (ValueError, TypeError) as error:
         single = is_classifier(estimator) and any(
             target.iloc[rows].nunique() == 1 for rows, _ in folds

@@ -282,12 +282,15 @@ def test_split_rejects_a_test_size_that_leaves_a_part_empty(table, test_size):
 
 
 def test_preprocessing_learns_nothing_from_rows_outside_its_fold(table):
-    """The median that fills a gap is that of the rows to fit, in training and in each fold."""
+    """The median that fills a gap, and the texts that get a column, are those of the rows to fit."""
     table.loc[3, "y"] = None
+    table.insert(0, "text", [f"t{n}" for n in range(24)])
     for rows, _ in make_folds(table, 3, classify=True, seed=0):
         estimator = fit(table.iloc[rows], search=TRAIN["search"] | {"folds": 0})
         imputer = estimator["columns"].named_transformers_["numbers"]["impute"]
         assert imputer.statistics_.tolist() == table[["x", "y"]].iloc[rows].median().tolist()
+        encoder = estimator["columns"].named_transformers_["texts"]
+        assert encoder.categories_[0].tolist() == table["text"].iloc[rows[:3]].tolist()
 
 
 def test_rare_classes_are_spread_over_the_folds(table):
@@ -334,6 +337,7 @@ def test_train_names_the_entry_that_does_not_work(table, spec, message):
     [
         ({"model": "treee"}, {}, r"train.model is 'treee'; did you mean 'tree'\?"),
         ({"class_weight": "balanced", "model": "linear"}, {}, "models.linear .*class_weight"),
+        ({"max_categories": 0}, {}, "train.max_categories is 0; give a number, 1 or more"),
         ({}, {"folds": 1}, "train.search.folds"),
         ({}, {"folds": 25}, "folds is 25, but the training table has only 24 rows; lower it"),
         ({}, {"folds": 0, "candidates": 2}, "folds must be 2 or more"),
@@ -400,8 +404,12 @@ def test_gaps_and_unknown_texts_are_no_obstacle(table):
     estimator = fit(table)
     new = pd.DataFrame({"x": [None, 3], "y": [1, None], "text": ["new", None]})
     assert len(predict(estimator, new, "new.csv", "ISO8601")) == 2
-    # two numbers, and three columns for the text, the third for all but the most frequent
+    # two numbers, and a column for each of the three most frequent texts: a, b, and none
+    encoder = estimator["columns"].named_transformers_["texts"]
+    assert [str(name) for name in encoder.categories_[0]] == ["a", "b", "nan"]
     assert estimator["columns"].transform(table[:1]).shape == (1, 5)
+    rest = estimator["columns"].transform(table.assign(text="c"))[:, 2:]
+    assert not rest.any()
 
 
 def test_regression_is_scored_and_predicted_in_the_unit_of_the_target(table):
