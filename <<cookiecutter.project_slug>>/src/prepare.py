@@ -24,6 +24,7 @@ KEYS = [
     "target",
     "features",
     "drop",
+    "text",
     "group",
     "time",
     "missing",
@@ -42,8 +43,9 @@ def find_roles(table: pd.DataFrame, params: dict[str, Any]) -> dict[str, str]:
     roles = dict.fromkeys(table.columns, "feature" if features == "all" else "unused")
     if features != "all" and not (isinstance(features, list) and features):
         raise InputError("params.yaml: prepare.features must be `all` or a list of columns")
-    if not isinstance(drop, list):
-        raise InputError("params.yaml: prepare.drop must be a list of columns, or []")
+    for key in ("drop", "text"):
+        if not isinstance(params[key], list):
+            raise InputError(f"params.yaml: prepare.{key} must be a list of columns, or []")
     if params["group"] and params["time"]:
         raise InputError("params.yaml: set prepare.group or prepare.time, not both")
 
@@ -53,7 +55,7 @@ def find_roles(table: pd.DataFrame, params: dict[str, Any]) -> dict[str, str]:
         named += [(column, "feature") for column in features]
     if not params["target"]:
         raise InputError(f"params.yaml: prepare.target names no column{nearest('', table.columns)}")
-    select(table, [column for column, _ in named], source)
+    select(table, [column for column, _ in named] + params["text"], source)
     seen: set[str] = set()
     for column, role in named:
         if column in seen:
@@ -124,14 +126,17 @@ def prepare(table: pd.DataFrame, params: dict[str, Any]) -> tuple[pd.DataFrame, 
 
     columns, lines = {}, []
     for name, column in table.items():
-        kind, columns[name] = convert(column, params["dates"])
+        if name in params["text"]:
+            kind, columns[name] = "text", column.astype("str")
+        else:
+            kind, columns[name] = convert(column, params["dates"])
         missing, distinct = int(columns[name].isna().sum()), int(column.nunique())
         note = ""
         if roles[name] == "feature":
             if params["features"] == "all" and distinct + bool(missing) < 2:
                 roles[name] = "unused"
                 note = "has no values" if missing else "has the same value in each row"
-            else:
+            elif name not in params["text"]:
                 note = advise(name, column, kind, distinct)
         line = {"name": name, "role": roles[name], "type": kind}
         lines.append({**line, "missing": missing, "distinct": distinct, "note": note})
@@ -208,7 +213,7 @@ def summarise(report: dict[str, Any]) -> str:
 
 def main() -> None:
     params = load_params("prepare", KEYS)
-    table, report = prepare(read_csv(params["raw"], params), params)
+    table, report = prepare(read_csv(params["raw"], params, text=params["text"]), params)
     PREPARED.parent.mkdir(exist_ok=True)
     REPORT.parent.mkdir(exist_ok=True)
     table.to_parquet(PREPARED, index=table.index.name is not None)

@@ -41,6 +41,7 @@ PREPARE = {
     "target": "label",
     "features": "all",
     "drop": [],
+    "text": [],
     "group": "",
     "time": "",
     "missing": "impute",
@@ -156,6 +157,14 @@ def test_prepare_takes_every_column_that_has_no_other_role(table):
     }
 
 
+def test_codes_that_are_named_stay_text(tmp_path):
+    (tmp_path / "t.csv").write_text("zip,label\n" + "01234,a\n2024,b\n" * 2)
+    params = PREPARE | {"text": ["zip"], "duplicates": "keep"}
+    prepared, report = prepare(read_csv(tmp_path / "t.csv", params, params["text"]), params)
+    assert prepared["zip"].tolist() == ["01234", "2024"] * 2
+    assert report["columns"][0]["type"] == "text" and not report["columns"][0]["note"]
+
+
 def test_prepare_says_which_rows_it_drops_and_why(table):
     table["some"] = ["s", None] * 12
     table.loc[0, "label"] = None
@@ -202,6 +211,8 @@ def test_prepare_warns_of_what_looks_wrong_by_name(table):
         ({}, {"features": ["x", "label"]}, "'label' has two roles"),
         ({}, {"features": "x"}, "must be `all` or a list"),
         ({}, {"drop": "x"}, "prepare.drop must be a list"),
+        ({}, {"text": "x"}, "prepare.text must be a list"),
+        ({}, {"text": ["X"]}, r"no column 'X'; did you mean 'x'\?"),
         ({}, {"drop": ["x", "y"]}, "no column that could be a feature"),
         ({}, {"target": ""}, "prepare.target names no column; there is x, y, label"),
         ({}, {"target": "Label"}, r"no column 'Label'; did you mean 'label'\?"),
