@@ -67,7 +67,7 @@ def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    estimator = load(MODEL, **load_params("evaluate", ["trusted_types"]))
+    estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
     test = pd.read_parquet(TEST)
     scores, plots = evaluate(estimator, test)
     training = json.loads((RESULTS / "scores.json").read_text(encoding="utf-8"))

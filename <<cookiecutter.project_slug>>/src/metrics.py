@@ -18,6 +18,16 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+CLASSIFICATION = [
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "log_loss",
+    "roc_auc",
+]
+REGRESSION = ["r2", "mae", "rmse", "median_absolute_error"]
 LOWER_IS_BETTER = ["log_loss", "mae", "rmse", "median_absolute_error"]
 
 

@@ -9,6 +9,14 @@ from typing import Any
 import yaml
 
 PARAMS = Path("params.yaml")
+# How messages call the types of values
+TYPES = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+}
 
 
 class InputError(SystemExit):
@@ -34,11 +42,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def load_params(section: str, keys: Iterable[str] | None = None) -> dict[str, Any]:
-    """Return one section of params.yaml.
-
-    With `keys`, the section must hold exactly these: a misspelt key would otherwise be
-    ignored.
+def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return one section of params.yaml, which must be as `expected`, see `check`.
 
     Raises InputError when the file, the section or a key is missing, unknown or malformed.
     """
@@ -55,17 +60,36 @@ def load_params(section: str, keys: Iterable[str] | None = None) -> dict[str, An
     values = params.get(section) if isinstance(params, dict) else None
     if not isinstance(values, dict):
         raise InputError(f"{PARAMS}: section `{section}` is missing or is not a mapping")
-    if keys is None:
-        return values
-
-    keys = list(keys)
-    for key in values:
-        if key not in keys:
-            raise InputError(f"{PARAMS}: unknown key {section}.{key}{nearest(key, keys)}")
-    for key in keys:
-        if key not in values:
-            raise InputError(f"{PARAMS}: {section}.{key} is missing")
+    if expected is not None:
+        check(section, values, expected)
     return values
+
+
+def check(name: str, value: Any, expected: Any) -> None:
+    """Raise InputError that names the parameter unless its value is what is expected.
+
+    `expected` is a type or a tuple of types, a list of choices, or a mapping of keys to what is
+    expected there. These keys have to be there and no others: a misspelt one would be ignored.
+    """
+    if isinstance(expected, dict):
+        if not isinstance(value, dict):
+            raise InputError(f"{PARAMS}: {name} is {value!r}; give {', '.join(expected)}")
+        for key in value:
+            if key not in expected:
+                raise InputError(f"{PARAMS}: unknown key {name}.{key}{nearest(key, expected)}")
+        for key in expected:
+            if key not in value:
+                raise InputError(f"{PARAMS}: {name}.{key} is missing")
+            check(f"{name}.{key}", value[key], expected[key])
+    elif isinstance(expected, list):
+        if value not in expected:
+            raise InputError(f"{PARAMS}: {name} is {value!r}{nearest(value, expected)}")
+    else:
+        types = expected if isinstance(expected, tuple) else (expected,)
+        # Not isinstance: true is no number.
+        if type(value) not in types and not (float in types and type(value) is int):
+            kinds = " or ".join(TYPES[one] for one in types)
+            raise InputError(f"{PARAMS}: {name} is {value!r}; give {kinds}")
 
 
 def nearest(name: object, choices: Iterable[object]) -> str:

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", help="CSV file to write (default: print)")
     arguments = parser.parse_args()
 
-    estimator = load(MODEL, **load_params("evaluate", ["trusted_types"]))
+    estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
     params = load_params("prepare")
     table = read_csv(arguments.table, params, text=text_features(estimator))
     result = predict(estimator, table, arguments.table, params["dates"])

@@ -13,24 +13,23 @@ from tables import convert, first_text, read_csv, select
 PREPARED = Path("data/prepared.parquet")
 REPORT = Path("results/data.json")
 
-KEYS = [
-    "raw",
-    "separator",
-    "decimal",
-    "encoding",
-    "na_values",
-    "dates",
-    "task",
-    "target",
-    "features",
-    "drop",
-    "text",
-    "group",
-    "time",
-    "missing",
-    "duplicates",
-]
-TASKS = ["classification", "regression"]
+EXPECTED = {
+    "raw": str,
+    "separator": str,
+    "decimal": str,
+    "encoding": str,
+    "na_values": list,
+    "dates": str,
+    "task": ["classification", "regression"],
+    "target": str,
+    "features": (str, list),
+    "drop": list,
+    "text": list,
+    "group": str,
+    "time": str,
+    "missing": ["impute", "drop"],
+    "duplicates": ["drop", "keep"],
+}
 IDENTIFIER = re.compile(r"(?i:(.*[ _.-])?(id|uuid|guid|index|key))|.*[a-z]I[dD]")
 
 
@@ -43,9 +42,6 @@ def find_roles(table: pd.DataFrame, params: dict[str, Any]) -> dict[str, str]:
     roles = dict.fromkeys(table.columns, "feature" if features == "all" else "unused")
     if features != "all" and not (isinstance(features, list) and features):
         raise InputError("params.yaml: prepare.features must be `all` or a list of columns")
-    for key in ("drop", "text"):
-        if not isinstance(params[key], list):
-            raise InputError(f"params.yaml: prepare.{key} must be a list of columns, or []")
     if params["group"] and params["time"]:
         raise InputError("params.yaml: set prepare.group or prepare.time, not both")
 
@@ -69,6 +65,8 @@ def advise(name: str, column: pd.Series, kind: str, distinct: int) -> str:
     """Return what to know about a feature, a column of the raw table, before it is used."""
     if kind == "text":
         numbers, values = pd.to_numeric(column, errors="coerce").count(), column.count()
+        if numbers == values:
+            return "is text though all its values are numbers: check prepare.decimal"
         if numbers > 0.9 * values:
             return f"is text because of {values - numbers} values, {first_text(column)}"
         if distinct == len(column):
@@ -117,10 +115,6 @@ def prepare(table: pd.DataFrame, params: dict[str, Any]) -> tuple[pd.DataFrame, 
 
     Raises InputError for what cannot be used, with the column and where possible the row.
     """
-    choices = {"task": TASKS, "missing": ["impute", "drop"], "duplicates": ["drop", "keep"]}
-    for key, values in choices.items():
-        if params[key] not in values:
-            raise InputError(f"params.yaml: prepare.{key} is {params[key]!r}{nearest('', values)}")
     roles = find_roles(table, params)
     source, target = params["raw"], params["target"]
 
@@ -212,7 +206,7 @@ def summarise(report: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    params = load_params("prepare", KEYS)
+    params = load_params("prepare", EXPECTED)
     table, report = prepare(read_csv(params["raw"], params, text=params["text"]), params)
     PREPARED.parent.mkdir(exist_ok=True)
     REPORT.parent.mkdir(exist_ok=True)

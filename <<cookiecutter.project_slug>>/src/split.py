@@ -11,6 +11,8 @@ PREPARED = Path("data/prepared.parquet")
 TRAIN = Path("data/train.parquet")
 TEST = Path("data/test.parquet")
 
+EXPECTED = {"test_size": float, "stratify": bool, "seed": int}
+
 
 def split(
     table: pd.DataFrame, test_size: float, stratify: bool, seed: int
@@ -27,7 +29,7 @@ def split(
 
     Raises InputError when `test_size` is not a fraction or leaves a class or a part empty.
     """
-    if isinstance(test_size, bool) or not isinstance(test_size, float) or not 0 < test_size < 1:
+    if not 0 < test_size < 1:
         raise InputError(
             f"params.yaml: split.test_size is {test_size!r}; "
             "give a fraction between 0 and 1, for example 0.3"
@@ -60,7 +62,7 @@ def split(
 
 def main() -> None:
     table = pd.read_parquet(PREPARED)
-    train, test = split(table, **load_params("split", ["test_size", "stratify", "seed"]))
+    train, test = split(table, **load_params("split", EXPECTED))
     for part, path in [(train, TRAIN), (test, TEST)]:
         part.to_parquet(path, index=table.index.name is not None)
     by = f"by {table.index.name}" if table.index.name else "at random"

@@ -23,13 +23,22 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
-from metrics import LOWER_IS_BETTER, predict, score, tidy
+from metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
 from models import MODEL, build, innermost, save
 from params import InputError, load_params, nearest
 
 TRAIN = Path("data/train.parquet")
 SCORES = Path("results/scores.json")
 CANDIDATES = Path("results/candidates.csv")
+
+EXPECTED = {
+    "model": str,
+    "scale": bool,
+    "max_categories": int,
+    "class_weight": str,
+    "seed": int,
+    "search": {"candidates": int, "folds": int, "metric": str},
+}
 
 Folds = list[tuple[np.ndarray, np.ndarray]]
 # From the rows to fit, the target as their last column, and arguments to an estimator
@@ -141,7 +150,7 @@ def cross_validate(
     no metrics. What a setting leaves out is as in `defaults`. Everything that is learnt from rows,
     preprocessing included, is learnt anew for each fold.
 
-    Raises InputError when there are several settings and no such metric.
+    Raises InputError when there are several settings and none has the metric in every fold.
     """
     # Threads share the table; the scores do not depend on how many there are.
     tasks = joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator")(
@@ -164,9 +173,13 @@ def cross_validate(
             if metric in part:
                 row |= tidy({f"{metric}_std": part[metric].std(ddof=0)})
         rows.append(row)
-    if len(settings) > 1 and metric not in scores:
-        raise InputError(f"params.yaml: train.search.metric is {metric!r}{nearest(metric, scores)}")
-    return pd.DataFrame(rows)
+    candidates = pd.DataFrame(rows)
+    if len(settings) > 1 and metric not in candidates:
+        raise InputError(
+            f"params.yaml: train.search.metric: {metric} is not defined in every fold; it may take "
+            "a model that gives probabilities, and rows of each class"
+        )
+    return candidates
 
 
 def train(
@@ -194,6 +207,7 @@ def train(
         x, y = rows.iloc[:, :-1], rows.iloc[:, -1]
         return build(name, models[name], x, **options).set_params(**setting).fit(x, y)
 
+    metric = search["metric"]
     settings: list[dict[str, Any]] = [{}]
     folds: Folds = []
     if search["folds"]:
@@ -201,6 +215,11 @@ def train(
     if search["candidates"]:
         if not folds:
             raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
+        known = CLASSIFICATION if is_classifier(estimator) else REGRESSION
+        if metric not in known:
+            raise InputError(
+                f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}"
+            )
         prefix = "model__"
         if isinstance(estimator["model"], TransformedTargetRegressor):
             prefix += "regressor__"
@@ -208,7 +227,6 @@ def train(
         settings += [
             {prefix + argument: value for argument, value in setting.items()} for setting in drawn
         ]
-    metric = search["metric"]
     try:
         defaults = estimator.get_params()
         candidates = cross_validate(fit, settings, defaults, table, folds, metric)
@@ -234,8 +252,7 @@ def train(
 
 
 def main() -> None:
-    keys = ["model", "scale", "max_categories", "class_weight", "seed", "search"]
-    params = load_params("train", keys)
+    params = load_params("train", EXPECTED)
     estimator, scores, candidates = train(pd.read_parquet(TRAIN), load_params("models"), params)
     MODEL.parent.mkdir(exist_ok=True)
     SCORES.parent.mkdir(exist_ok=True)
