@@ -49,11 +49,10 @@ draw({name: pd.read_csv(f"results/plots/{name}.csv") for name in names}, Path("r
 """
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory, env):
-    """Chromium, for the whole session."""
+@pytest.fixture(scope="module")
+def browser():
     need(missing())
-    browser = Browser(tmp_path_factory.mktemp("chromium"), env)
+    browser = Browser()
     yield browser
     browser.close()
 
@@ -109,7 +108,7 @@ def texts_of(browser: Browser, plot: str) -> list[dict]:
 
 def errors(browser: Browser) -> list[str]:
     """Return what the console shows, but for what Vega-Lite remarks on DVC's templates."""
-    return [line for line in browser.messages() if not line.startswith("warning: WARN ")]
+    return [line for line in browser.messages if not line.startswith("warning: WARN ")]
 
 
 def overlap(one: list, other: list) -> bool:
@@ -139,7 +138,7 @@ def check_page(browser: Browser, project: Project, drawn: dict[str, tuple[int, i
     `drawn` says of each plot how many marks it has of a revision, and of how many revisions.
     """
     assert errors(browser) == []
-    assert {url.split(":")[0] for url in browser.requested()} == {"file"}
+    assert {url.split(":")[0] for url in browser.requested} == {"file"}
     plots = plots_of(project)
     divs = browser.evaluate("[...document.querySelectorAll('main > div')].map(div => div.id)")
     assert divs == list(plots)
@@ -207,7 +206,7 @@ def test_dvcs_own_page_needs_the_internet_and_shows_nothing_without(browser, pro
     path = page_of(project)
     assert re.search(LOADS, path.read_text(encoding="utf-8"))
     browser.open(path)
-    assert any(url.startswith("https://") for url in browser.requested())
+    assert any(url.startswith("https://") for url in browser.requested)
     assert any("vegaEmbed is not defined" in line for line in errors(browser))
     assert not any(colors_of(browser, name) for name in plots_of(project))
 
@@ -269,7 +268,7 @@ def test_the_report_and_its_pictures(browser, request, tmp_path, name, expected)
     project = request.getfixturevalue(name).copy(tmp_path / name)
     project.run("git checkout --quiet --force .")
     browser.open(page := report_of(project), width=1000)
-    assert browser.messages() == []
+    assert browser.messages == []
     pictures = pictures_of(browser)
     assert list(pictures) == [f"plots/{name}.svg" for name in expected]
     assert all(width > 300 for width in pictures.values())
@@ -284,14 +283,14 @@ def test_the_report_and_its_pictures(browser, request, tmp_path, name, expected)
 
     for source in pictures:
         browser.open(project.path / "results" / source)
-        assert browser.messages() == []
+        assert browser.messages == []
         texts = browser.texts("document.documentElement")
         assert len(texts) >= 8 and unreadable(texts) == []
 
     (project.path / "results" / source).unlink()
     browser.open(page)
     assert pictures_of(browser) == {**pictures, source: 0}
-    assert any("ERR_FILE_NOT_FOUND" in line for line in browser.messages())
+    assert any("ERR_FILE_NOT_FOUND" in line for line in browser.messages)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10, 20])

@@ -191,6 +191,7 @@ def test_experiments_are_compared_applied_and_branched(project):
         project.run(f"dvc plots {command}")
         page = (project.path / "dvc_plots/index.html").read_text()
         assert "Confusion matrix" in page and "Iris-virginica" in page
+    Project(project.path / "src", project.env).run("dvc plots show")
     assert project.run("git status --porcelain dvc_plots") == ""
 
     project.run("git checkout --quiet --force .")
@@ -226,6 +227,8 @@ def test_no_script_warns(project, new_rows, model):
         (["prepare.target=Specie"], "no column 'Specie'; did you mean 'Species'?", "prepare"),
         (["models.random_forest.n_estimators=0"], "'n_estimators' parameter", "train"),
         (["models.random_forest.class=sklearn.svm.SVM"], "no attribute 'SVM'", "train"),
+        (["split.seed=x"], "params.yaml: split.seed is 'x'; give a whole number", "split"),
+        (["train.search.folds=x"], "train.search.folds is 'x'; give a whole number", "train"),
         (["split.test_szie=0.2"], "Could not override 'split.test_szie'", None),
     ],
 )
