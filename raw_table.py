@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from http.client import HTTPException
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -34,6 +35,9 @@ SEPARATORS = [",", ";", "\t", "|"]
 # The common ones of those that pandas takes for missing, and the template's own "?"
 MISSING = {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?"}
 SAMPLE = 64 * 1024
+SAMPLE_ROWS = 20  # at least, even if they are longer than that
+# A cell may hold a long text: Python's own limit is 128 kB. The largest that fits a C long
+csv.field_size_limit(2**31 - 1)
 # Of a table on the network, only so many bytes are read before DVC fetches all of it.
 NETWORK_LIMIT = 16 * 1024 * 1024
 NETWORK_TIMEOUT = 30  # seconds
@@ -70,7 +74,7 @@ def fetch(url: str) -> bytes | None:
 def rows_of(sample: str, separator: str) -> list[list[str]]:
     """Return the rows of the sample, without the last if it may be cut off."""
     rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator) if row]
-    return rows[:-1] if len(sample) == SAMPLE and rows[1:] else rows
+    return rows[:-1] if len(sample) >= SAMPLE and rows[1:] else rows
 
 
 def find_separator(sample: str, target: str) -> str:
@@ -94,13 +98,19 @@ def is_number(cell: str, decimal: str = ".") -> bool:
 
 
 def find_decimal(rows: list[list[str]], separator: str) -> str:
-    """Return ',' when numbers are written 1,5 and never 1.5."""
-    cells = [cell for row in rows for cell in row]
-    if any(re.fullmatch(r"-?\d+\.\d+", cell) for cell in cells):
+    """Return ',' when a column holds numbers like 1,5, and none holds 1.5."""
+    if any(re.fullmatch(r"-?\d+\.\d+", cell) for row in rows for cell in row):
         return "."
     # Between commas, "1,234" in quotes is rather a thousand.
-    pattern = r"-?\d+,(\d{1,2}|\d{4,})" if separator == "," else r"-?\d+,\d+"
-    return "," if any(re.fullmatch(pattern, cell) for cell in cells) else "."
+    fraction = r",(\d{1,2}|\d{4,})" if separator == "," else r",\d+"
+    for column in zip_longest(*rows, fillvalue=""):
+        cells = [cell.strip() for cell in column if cell.strip() not in MISSING]
+        # Not a list, such as 1,12,3
+        if all(re.fullmatch(rf"-?\d+({fraction})?", cell) for cell in cells) and any(
+            "," in cell for cell in cells
+        ):
+            return ","
+    return "."
 
 
 def nearest(name: str, columns: list[str]) -> str:
@@ -147,6 +157,7 @@ def read(text: IO[str], task: str, target: str, whole: bool) -> dict[str, str]:
     Raises ValueError unless it has a header with the target, and the target suits the task.
     """
     sample = text.read(SAMPLE)
+    sample += "".join(islice(text, SAMPLE_ROWS))
     if not sample.strip():
         raise ValueError("it is empty")
     separator = find_separator(sample, target)

@@ -131,14 +131,11 @@ def test_three_commits_are_three_experiments_on_dagshub(project):
     for revision, name in [("HEAD~2", "LogisticRegression"), ("HEAD~1", "SVC")]:
         logged = yaml.safe_load(project.run(f"git show {revision}:results/params.yml"))
         assert logged["model_class"] == name
-        rows = project.run(f"git show {revision}:results/metrics.csv").splitlines()
-        assert rows[0] == "Name,Value,Timestamp,Step"
-        assert {row.split(",")[0] for row in rows[1:]} >= {
-            "accuracy",
-            "cv.accuracy",
-            "training.accuracy",
-        }
-        assert {tuple(row.split(",")[2:]) for row in rows[1:]} == {("0", "1")}
+        header, *rows = project.run(f"git show {revision}:results/metrics.csv").splitlines()
+        assert header == "Name,Value,Timestamp,Step"
+        names = {row.split(",")[0] for row in rows}
+        assert names >= {'"accuracy"', '"cv.accuracy"', '"training.accuracy"'}
+        assert {tuple(row.split(",")[2:]) for row in rows} == {("0", "1")}
 
 
 def test_the_notebook_shows_all_experiments(project, monkeypatch):

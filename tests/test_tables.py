@@ -16,6 +16,9 @@ from conftest import BIN, Project, run
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import balanced_accuracy_score, r2_score
+from test_results import blocks, experiments, type_in, wait_for_queue
+
+from raw_table import inspect
 
 
 def packaged(path: str) -> Path:
@@ -193,14 +196,19 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
     project.run("git add .")
     project.run("git commit --quiet -m 'Random forest'")
     floor = dummy_score(project, "regression")
-    for model in ("random_forest", "ridge", "svr"):
-        if model != "random_forest":
-            project.experiment(f"train.model={model}")
-        metrics = json.loads((project.path / "results/metrics.json").read_text())
-        assert metrics["r2"] > floor + 0.3, model
-        assert {"mae", "rmse", "median_absolute_error"} < metrics.keys()
-        project.run("dvc plots show")
-        assert "Predicted against actual" in (project.path / "dvc_plots/index.html").read_text()
+    metrics = json.loads((project.path / "results/metrics.json").read_text())
+    assert {"r2", "mae", "rmse", "median_absolute_error"} < metrics.keys()
+    project.run("dvc plots show")
+    assert "Predicted against actual" in (project.path / "dvc_plots/index.html").read_text()
+
+    queue, start, *_, show = blocks(project, "Sweep")[0].splitlines()
+    type_in(project, queue)
+    type_in(project, start)
+    wait_for_queue(project)
+    type_in(project, show)
+    models = {row["train.model"]: row["r2"] for row in experiments(project).values()}
+    assert models.keys() == {"random_forest", "ridge", "svr"}
+    assert min(models.values()) > floor + 0.3, models
 
 
 def test_any_estimator_by_dotted_path(bake, tmp_path):
@@ -236,6 +244,27 @@ def test_any_estimator_by_dotted_path(bake, tmp_path):
     before = project.outcome()
     assert len(project.repro("--force")) == 4
     assert project.outcome() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "decimal"),
+    [
+        ("measurement," * 6000 + "label\n" + ("0," * 6000 + "u\n" + "0," * 6000 + "v\n") * 9, "."),
+        ("text,label\n" + "".join(f'"{"long " * 50_000}",{label}\n' for label in "uv"), "."),
+        ('x,label\n"1,5",u\n7,v\nNA,v\n', ","),
+        ('ids,label\n"1,5",u\n"1,5,7",v\n', "."),
+        ('x,label\n"1,234",u\n5,v\n', "."),
+        ("x;label\n1,234;u\n5;v\n", ","),
+        ("x;y;label\n1,5;2.5;u\n3,5;4.5;v\n", "."),
+    ],
+    ids=["wide", "long", "comma", "list", "thousand", "semicolon", "both"],
+)
+def test_the_format_is_found(tmp_path, content, decimal):
+    header, rows = content.split("\n", 1)
+    (tmp_path / "t.csv").write_text(f"{header}\n{rows}{rows}")
+    table = inspect(str(tmp_path / "t.csv"), "classification", "label")
+    assert table["decimal"] == decimal
+    assert table["separator"] == (";" if ";" in content else ",")
 
 
 GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"

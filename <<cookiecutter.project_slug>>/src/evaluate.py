@@ -53,14 +53,14 @@ def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
 
 
 def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
-    """Write metrics in the four columns that DagsHub reads, those of a part as `part.name`.
+    """Write metrics as DagsHub's logger does, those of a part as `part.name`.
 
-    Timestamp is in epoch milliseconds. It is always 0: with the time of the run, the file would
+    There are four columns, and quotes around what is no number but in the header. Timestamp is in epoch milliseconds. It is always 0: with the time of the run, the file would
     differ each time, and so would the commit.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["Name", "Value", "Timestamp", "Step"])
+        file.write("Name,Value,Timestamp,Step\n")
+        rows = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         for name, value in metrics.items():
             parts = value if isinstance(value, dict) else {"": value}
             rows.writerows([f"{name}.{key}".rstrip("."), one, 0, 1] for key, one in parts.items())
@@ -78,7 +78,8 @@ def main() -> None:
 
     PLOTS.mkdir(parents=True, exist_ok=True)
     for name, table in plots.items():
-        table.round(6).to_csv(PLOTS / f"{name}.csv", index=False, lineterminator="\n")
+        path = PLOTS / f"{name}.csv"
+        table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     rows = {"training": data["rows"]["prepared"] - len(test), "test": len(test)}
     write_metrics_csv(metrics, RESULTS / "metrics.csv")
     for name, text in {

@@ -120,6 +120,6 @@ def score_classes(
 def tidy(scores: dict[str, float]) -> dict[str, float]:
     """Return `scores` as plain numbers, without those that are not defined.
 
-    Six decimals: the rest is noise that differs between processors.
+    Six digits: the rest is noise that differs between processors.
     """
-    return {name: round(float(value), 6) for name, value in scores.items() if not math.isnan(value)}
+    return {name: float(f"{value:.6g}") for name, value in scores.items() if not math.isnan(value)}

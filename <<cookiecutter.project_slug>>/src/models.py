@@ -17,15 +17,30 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from params import InputError
+from params import InputError, first_line
 
 MODEL = Path("models/model.skops")
 
 # Types that a model file may contain beyond those that skops trusts by itself (scikit-learn's
-# estimators, NumPy's arrays) and those of evaluate.trusted_types in params.yaml. None of them runs
-# code when it is loaded. Tree holds the nodes of decision trees and forests as raw indices, which
-# scikit-learn does not check: a forged file could crash the process that predicts with it.
-TRUSTED = ["numpy.dtype", "sklearn.tree._tree.Tree"]
+# estimators, NumPy's arrays) and those of evaluate.trusted_types in params.yaml: what some
+# estimators of scikit-learn are made of. None of them runs code when it is loaded. Trees hold
+# raw indices, which scikit-learn does not check: a forged file could crash the process that
+# predicts with it.
+TRUSTED = [
+    "numpy.dtype",
+    "sklearn._loss.loss.HalfTweedieLossIdentity",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+]
 
 
 def build(
@@ -61,8 +76,9 @@ def build(
         if class_weight != "none":
             defaults["class_weight"] = class_weight
         model.set_params(**{**defaults, **arguments})
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise InputError(f"params.yaml: models.{name} ({path}): {error}") from None
+        scale_target = scale and is_regressor(model)
+    except Exception as error:  # noqa: BLE001, each package raises its own
+        raise InputError(f"params.yaml: models.{name} ({path}): {first_line(error)}") from None
 
     if max_categories < 1:
         raise InputError(f"params.yaml: train.max_categories is {max_categories}; give 1 or more")
@@ -74,8 +90,8 @@ def build(
     ]
     if scale:
         steps.append(("scale", StandardScaler()))
-        if is_regressor(model):
-            model = TransformedTargetRegressor(model, transformer=StandardScaler())
+    if scale_target:
+        model = TransformedTargetRegressor(model, transformer=StandardScaler())
     # Given its categories, the encoder keeps no others. By its own max_categories it would keep
     # every text of the table, and search them all for each prediction.
     encoder = OneHotEncoder(
@@ -149,8 +165,8 @@ def load(path: Path, trusted_types: list[str]) -> Pipeline:
 
     `trusted_types` comes from the section `evaluate` of params.yaml.
 
-    Raises InputError when the file is missing, is no skops file, or contains types that
-    neither skops, TRUSTED nor `trusted_types` lists.
+    Raises InputError when the file is missing, is no skops file, needs a package that is not
+    installed, or contains types that neither skops, TRUSTED nor `trusted_types` lists.
     """
     trusted = [*TRUSTED, *trusted_types]
     try:
@@ -163,5 +179,7 @@ def load(path: Path, trusted_types: list[str]) -> Pipeline:
             f"{path} contains types that are not trusted: {', '.join(sorted(types))}. If you know "
             "them and where the file comes from, add them to evaluate.trusted_types in params.yaml"
         ) from None
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{path}: {error}; `pip install -r requirements.txt` may help") from None
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise InputError(f"{path} is not a model that src/train.py saved: {error}") from None

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -27,14 +27,22 @@ class InputError(SystemExit):
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads 1e-05 as a number.
+    """SafeLoader that reads 1e-05 as a number, and a column called No as text.
 
-    DVC writes YAML 1.2 (`--set-param models.svc.tol=1e-5` becomes `tol: 1e-05`), where the
-    dot of a float is optional: https://yaml.org/spec/1.2.2/#1032-tag-resolution.
-    PyYAML follows YAML 1.1 and would read a string.
+    DVC writes YAML 1.2: `--set-param models.svc.tol=1e-5` becomes `tol: 1e-05`, and
+    `prepare.target=No` stays bare. There the dot of a float is optional, and `true` and `false`
+    alone are booleans: https://yaml.org/spec/1.2.2/#1032-tag-resolution. PyYAML follows YAML 1.1.
     """
 
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:bool"]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+$"),
@@ -90,6 +98,10 @@ def check(name: str, value: Any, expected: Any) -> None:
         if type(value) not in types and not (float in types and type(value) is int):
             kinds = " or ".join(TYPES[one] for one in types)
             raise InputError(f"{PARAMS}: {name} is {value!r}; give {kinds}")
+
+
+def first_line(error: object) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def nearest(name: object, choices: Iterable[object]) -> str:

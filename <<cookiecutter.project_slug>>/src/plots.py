@@ -43,6 +43,11 @@ def confusion(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
     return table.stack().rename("count").reset_index()
 
 
+def is_pairwise(estimator: Any) -> bool:
+    """Return whether a support vector machine scores pairs of classes instead of classes."""
+    return estimator.get_params().get("model__decision_function_shape") == "ovo"
+
+
 def one_against_rest(
     actual: pd.Series, scores: np.ndarray, classes: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -148,7 +153,7 @@ def plot_data(
         scores = predictions.probabilities
         if scores is not None:
             scores = scores[rows]
-        elif hasattr(estimator, "decision_function"):
+        elif hasattr(estimator, "decision_function") and not is_pairwise(estimator):
             scores = estimator.decision_function(features.iloc[rows])
         pairs = [] if scores is None else one_against_rest(some, scores, predictions.classes)
         stated = pd.DataFrame(columns=["probability", "fraction", "rows"])

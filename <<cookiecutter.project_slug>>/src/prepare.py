@@ -79,7 +79,7 @@ def advise(name: str, column: pd.Series, kind: str, distinct: int) -> str:
 
 
 def convert_target(target: pd.Series, params: dict[str, Any]) -> pd.Series:
-    """Return the target, which has no gaps, as labels or as numbers, by the task.
+    """Return the target, which has no gaps, as labels or as floating-point numbers, by the task.
 
     Raises InputError when it is not what the task needs: numbers, or classes of two rows each.
     """
@@ -90,7 +90,7 @@ def convert_target(target: pd.Series, params: dict[str, Any]) -> pd.Series:
             raise InputError(
                 f"{source}, {first_text(target)}, but the target of a regression is a number"
             )
-        return numbers
+        return numbers.astype("float64")
     labels = target.infer_objects()
     if pd.api.types.is_float_dtype(labels):
         # Whole numbers that had gaps between them; scikit-learn takes other fractions for a scale.
@@ -149,7 +149,8 @@ def prepare(table: pd.DataFrame, params: dict[str, Any]) -> tuple[pd.DataFrame, 
         keep &= ~rows
 
     if params["duplicates"] == "drop":
-        drop("duplicate", table.duplicated())
+        # Identifiers, which belong into `drop`, would make every row unlike the others.
+        drop("duplicate", table.drop(columns=params["drop"]).duplicated())
     drop("no target", columns[target].isna())
     if params["missing"] == "drop":
         drop("a feature missing", pd.DataFrame(columns)[features].isna().any(axis="columns"))

@@ -88,9 +88,14 @@ PICTURES = {
 }
 
 
+def one_line(text: object) -> str:
+    """Return a text on one line, without control characters, which XML forbids."""
+    return "".join(letter for letter in " ".join(str(text).split()) if letter.isprintable())
+
+
 def shorten(name: str, length: int = 30) -> str:
-    """Return a column's name on one line, without what Matplotlib would take for mathematics."""
-    name = " ".join(name.split()).replace("$", r"\$")
+    """Return a name on one line, without what Matplotlib would take for mathematics."""
+    name = one_line(name).replace("$", r"\$")
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
@@ -116,9 +121,9 @@ def draw(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
 
 def escape(text: object) -> str:
     """Return a text that Markdown shows as it is, on one line."""
-    line = " ".join(str(text).split())
     # An underscore within a word means nothing in GitHub's Markdown.
-    return re.sub(r"[\\`*\[\]<>#|$~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", line)
+    special = r"[\\`*\[\]<>#|$~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"
+    return re.sub(special, r"\\\g<0>", one_line(text))
 
 
 def table_of(header: list[str], rows: list[list[Any]]) -> str:

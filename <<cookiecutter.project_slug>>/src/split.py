@@ -36,7 +36,7 @@ def split(
         )
     if table.index.name == "time":
         table = table.sort_index(kind="stable")
-        first = table.index[int(len(table) * (1 - test_size))]
+        first = table.index[len(table) - max(round(len(table) * test_size), 1)]
         train, test = table[table.index < first], table[table.index >= first]
         if train.empty:
             raise InputError(

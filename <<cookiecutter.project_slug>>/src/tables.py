@@ -103,25 +103,47 @@ def convert(column: pd.Series, dates: str) -> tuple[str, pd.Series]:
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind == "boolean":
         return "boolean", column.astype("float64")
-    if kind == "integer":
-        return "integer", column.astype("float64") if column.dtype == object else column
-    if kind == "floating":
-        values = column.mask(column.abs() == math.inf)
-        whole = (values.dropna() % 1 == 0).all()
-        return ("integer" if whole else "number"), values
-    try:
-        # The first value tells most columns of text without a look at the others.
-        first = pd.to_datetime(column.dropna().iloc[:1], format=dates, utc=True, errors="coerce")
-        if first.notna().all():
-            times = pd.to_datetime(column, format=dates, utc=True, errors="coerce")
-            if times.notna().equals(column.notna()):
-                return "date", (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-    except ValueError as error:
-        raise InputError(f"params.yaml: prepare.dates: {error}") from None
-    return "text", column.astype("str")
+    if kind in ("integer", "floating"):
+        numbers = column.astype("float64") if column.dtype == object else column
+        numbers = numbers.mask(numbers.abs() == math.inf)
+        if not (numbers.dropna() % 1 == 0).all():
+            return "number", numbers
+        # By a pattern like %d%m%Y, 1022020 is the first of February.
+        digits = pd.Timestamp(0).strftime(dates)
+        if digits.isdigit() and numbers.max() < 10 ** len(digits):
+            texts = numbers.astype("Int64").astype("str").str.zfill(len(digits))
+            if (days := to_days(texts, dates)) is not None:
+                return "date", days
+        return "integer", numbers
+    texts = column.astype("str")
+    days = to_days(texts, dates)
+    return ("text", texts) if days is None else ("date", days)
+
+
+def to_days(texts: pd.Series, dates: str) -> pd.Series | None:
+    """Return dates in the format `dates` as days since 1970-01-01 in UTC; None if one is no date.
+
+    Raises InputError when there is no such format.
+    """
+    # The first value tells most columns of text without a look at the others.
+    for some in (texts.dropna().iloc[:1], texts):
+        try:
+            times = pd.to_datetime(some, format=dates, utc=True, errors="coerce")
+        except ValueError as error:
+            raise InputError(f"params.yaml: prepare.dates: {error}") from None
+        if not times.notna().equals(some.notna()):
+            return None
+    # To pandas, these are dates that differ with each run.
+    if texts.str.strip().str.lower().isin(["now", "today"]).any():
+        return None
+    return (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
 
 
 def first_text(column: pd.Series) -> str:
     """Return where the first value of `column` is that is no number, and the value."""
     bad = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
-    return f"row {bad.index[0] + 2}: {column.name} is {bad.iloc[0]!r}"  # from 1, behind the header
+    hint = ""
+    if bad.empty:
+        bad, hint = column.dropna(), " (is prepare.decimal right?)"
+    # rows from 1, behind the header
+    return f"row {bad.index[0] + 2}: {column.name} is {bad.iloc[0]!r}{hint}"

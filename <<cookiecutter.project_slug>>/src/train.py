@@ -1,6 +1,7 @@
 """Stage train: training table and params.yaml -> fitted model and its cross-validated scores."""
 
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from scipy.stats import loguniform, randint, uniform
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import (
     GroupKFold,
@@ -25,7 +26,7 @@ from tqdm import tqdm
 
 from metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
 from models import MODEL, build, innermost, save
-from params import InputError, load_params, nearest
+from params import InputError, first_line, load_params, nearest
 
 TRAIN = Path("data/train.parquet")
 SCORES = Path("results/scores.json")
@@ -55,6 +56,8 @@ def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> F
     """
     key = table.index
     target = table.iloc[:, -1]
+    if number < 2:
+        raise InputError(f"params.yaml: train.search.folds is {number}; give 2 or more, or 0")
     available = key.nunique() if key.name else len(table)
     # What is older than the first fold of times takes one more.
     if available < number + (key.name == "time"):
@@ -81,11 +84,11 @@ def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> F
             warnings.filterwarnings("ignore", "The least populated class")
             return list(splitter.split(table, target, groups))
     except ValueError as error:
-        raise InputError(f"params.yaml: train.search.folds: {error}") from None
+        raise InputError(f"params.yaml: folds of train.search: {error}") from None
 
 
 def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[str, Any]]:
-    """Return `number` settings drawn from `space`, different ones, fewer if there are no more.
+    """Return `number` settings drawn from `space`, different ones, fewer if no more are found.
 
     `space` gives an argument a list of values, or a range: {low: 1, high: 9}, of whole numbers if
     both are, and with `log: true` by order of magnitude.
@@ -95,6 +98,7 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
     if not isinstance(space, dict) or not space:
         raise InputError(f"params.yaml: models.{name} needs a `search` to draw candidates from")
     choices: dict[str, Any] = {}
+    whole = set()
     size = 1.0
     for argument, values in space.items():
         if isinstance(values, list) and values:
@@ -103,9 +107,11 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
             continue
         try:
             low, high = values["low"], values["high"]
+            if isinstance(low, int) and isinstance(high, int):
+                whole.add(argument)
             if values.get("log"):
                 choices[argument] = loguniform(low, high)
-            elif isinstance(low, int) and isinstance(high, int):
+            elif argument in whole:
                 choices[argument] = randint(low, high + 1)
             else:
                 choices[argument] = uniform(low, high - low)
@@ -116,15 +122,19 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
                 "{low: ..., high: ...}, perhaps with log: true"
             ) from None
         size = float("inf")
-    sampler = ParameterSampler(choices, int(min(number, size)), random_state=seed)
-    # NumPy's numbers would end up in the results as such.
-    return [
-        {
+    # Of ranges of whole numbers, the same may be drawn again.
+    sampler = ParameterSampler(choices, int(min(20 * number, size)), random_state=seed)
+    candidates: list[dict[str, Any]] = []
+    for drawn in sampler:
+        # NumPy's numbers would end up in the results as such.
+        one = {
             key: value.item() if isinstance(value, np.generic) else value
-            for key, value in one.items()
+            for key, value in drawn.items()
         }
-        for one in sampler
-    ]
+        one |= {key: round(one[key]) for key in whole}
+        if one not in candidates and len(candidates) < number:
+            candidates.append(one)
+    return candidates
 
 
 def fit_and_score(
@@ -194,7 +204,8 @@ def train(
     Returns the fitted estimator, its scores on the `training` table and, as means over the folds,
     in cross-validation (`cv`), and the candidates from the best to the worst, see `cross_validate`.
 
-    Raises InputError for an unknown model or a value that its class rejects.
+    Raises InputError for an unknown model, one of the other task, a value that its class rejects,
+    or a table with a single class.
     """
     name, search, seed = params["model"], params["search"], params["seed"]
     if name not in models:
@@ -203,19 +214,37 @@ def train(
     options = {key: params[key] for key in ("scale", "max_categories", "class_weight", "seed")}
     estimator = build(name, models[name], features, **options)
 
+    classify = not pd.api.types.is_float_dtype(target)
+    if not (is_classifier if classify else is_regressor)(estimator):
+        raise InputError(
+            f"params.yaml: models.{name} ({models[name]['class']}) is no "
+            f"{'classifier' if classify else 'regressor'}, but prepare.task asks for one"
+        )
+    if classify and target.nunique() < 2:
+        raise InputError(
+            f"{TRAIN} has a single class, {target.iloc[0]}: the others are in the test; change "
+            "`split`, or prepare.group or prepare.time, in params.yaml"
+        )
+
     def fit(rows: pd.DataFrame, setting: dict[str, Any]) -> Pipeline:
         x, y = rows.iloc[:, :-1], rows.iloc[:, -1]
-        return build(name, models[name], x, **options).set_params(**setting).fit(x, y)
+        try:
+            return build(name, models[name], x, **options).set_params(**setting).fit(x, y)
+        except Exception as error:
+            # Each package raises its own kinds.
+            raise ValueError(first_line(error)) from error
 
     metric = search["metric"]
     settings: list[dict[str, Any]] = [{}]
     folds: Folds = []
     if search["folds"]:
-        folds = make_folds(table, search["folds"], is_classifier(estimator), seed)
+        folds = make_folds(table, search["folds"], classify, seed)
     if search["candidates"]:
         if not folds:
             raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
-        known = CLASSIFICATION if is_classifier(estimator) else REGRESSION
+        if search["candidates"] < 0:
+            raise InputError("params.yaml: train.search.candidates must be 0 or more")
+        known = CLASSIFICATION if classify else REGRESSION
         if metric not in known:
             raise InputError(
                 f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}"
@@ -237,14 +266,15 @@ def train(
             )
         with joblib.parallel_config(backend="threading", n_jobs=-1):
             estimator = fit(table, settings[candidates.index[0]])
-    except (ValueError, TypeError) as error:
-        single = is_classifier(estimator) and any(
-            target.iloc[rows].nunique() == 1 for rows, _ in folds
-        )
-        hint = ". A fold has no other rows to fit: set train.search.folds to 0" if single else ""
-        raise InputError(f"params.yaml: models.{name}: {error}{hint}") from None
+        scores = {"training": tidy(score(target, predict(estimator, features)))}
+    except ValueError as error:
+        problem = first_line(error)
+        if classify and any(target.iloc[rows].nunique() < 2 for rows, _ in folds):
+            problem += ". A fold has no other rows to fit: set train.search.folds to 0"
+        elif not classify and re.search(r"\by\b|label|positiv|negativ", problem):
+            problem += ". If it takes the target as it is, set train.scale to false"
+        raise InputError(f"params.yaml: models.{name}: {problem}") from None
 
-    scores = {"training": tidy(score(target, predict(estimator, features)))}
     if folds:
         best = candidates.iloc[0]
         scores["cv"] = {key: float(best[key]) for key in scores["training"] if key in best}

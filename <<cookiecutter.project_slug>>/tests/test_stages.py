@@ -1,14 +1,16 @@
 """Each stage's functions on small tables."""
 
 import io
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 from sklearn.preprocessing import FunctionTransformer
 
@@ -132,9 +134,17 @@ def test_a_column_is_converted_to_numbers_or_text(values, kind, expected):
     assert [None if pd.isna(value) else value for value in converted] == expected
 
 
+@pytest.mark.parametrize("word", ["now", "Today", " today "])
+def test_a_word_for_the_time_of_the_run_is_no_date(word):
+    assert convert(pd.Series(["2020-01-01", word]), "ISO8601")[0] == "text"
+
+
 def test_dates_follow_their_pattern():
     assert convert(pd.Series(["02/01/1970"]), "%d/%m/%Y")[1].tolist() == [1]
     assert convert(pd.Series(["02/01/1970"]), "ISO8601")[0] == "text"
+    assert convert(pd.Series([2011970, 31011970]), "%d%m%Y")[1].tolist() == [1, 30]
+    assert convert(pd.Series([2011970, 32011970]), "%d%m%Y")[0] == "integer"
+    assert convert(pd.Series([19700102.0, None]), "%Y%m%d")[1].tolist()[0] == 1
     with pytest.raises(InputError, match=r"params.yaml: prepare.dates: .*bad directive"):
         convert(pd.Series(["02/01/1970"]), "%d/%Q")
 
@@ -180,6 +190,14 @@ def test_prepare_says_which_rows_it_drops_and_why(table):
     assert report["rows"] == {"raw": 26, "dropped": {"no target": 1}, "prepared": 25}
     assert "1 no target; 25 left" in summarise(report)
     assert kept["some"].isna().sum() == 13
+
+
+def test_rows_that_differ_in_an_identifier_alone_are_duplicates_once_it_is_dropped(table):
+    twice = pd.concat([table, table[-4:]]).reset_index(drop=True)
+    twice["id"] = twice.index
+    for drop, duplicates in ([], 0), (["id"], 4):
+        _, report = prepare(twice, PREPARE | {"drop": drop})
+        assert report["rows"]["dropped"]["duplicate"] == duplicates
 
 
 def test_prepare_warns_of_what_looks_wrong_by_name(table):
@@ -279,6 +297,8 @@ def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
         assert old.max() < new.min()
     with pytest.raises(InputError, match="folds is 8, but the training table has only 8 times"):
         make_folds(train_rows, 8, classify=False, seed=0)
+    ten = table[:10].set_index(pd.Index(range(10), name="time"))
+    assert [len(part) for part in split(ten, test_size=0.9, stratify=False, seed=0)] == [1, 9]
     one_time = table.set_index(pd.Index([1] * 24, name="time"))
     with pytest.raises(InputError, match="none is older"):
         split(one_time, test_size=0.3, stratify=True, seed=0)
@@ -341,6 +361,34 @@ def test_train_names_the_entry_that_does_not_work(table, spec, message):
         fit(table, {"tree": spec})
 
 
+class Broken(BaseEstimator):
+    """A classifier that fails in a way of its own."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        return tags
+
+    def fit(self, x, y):
+        raise Exception("no\nluck")  # noqa: TRY002
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels", "message"),
+    [
+        ("sklearn.linear_model.Ridge", [0, 1], r"\(sklearn.linear_model.Ridge\) is no classifier"),
+        ("sklearn.tree.DecisionTreeClassifier", [0.5, 1.5], "is no regressor"),
+        ("sklearn.decomposition.PCA", [0, 1], "is no classifier"),
+        ("sklearn.linear_model.PoissonRegressor", [0.5, 9.5], "y .*set train.scale to false"),
+        ("sklearn.tree.DecisionTreeClassifier", [1, 1], "train.parquet has a single class, 1"),
+        ("test_stages.Broken", [0, 1], "models.tree: no$"),
+    ],
+)
+def test_train_names_the_model_that_does_not_suit_the_table(table, spec, labels, message):
+    with pytest.raises(InputError, match=message):
+        fit(table.assign(label=labels * 12), {"tree": {"class": spec}})
+
+
 @pytest.mark.parametrize(
     ("changes", "search", "message"),
     [
@@ -394,6 +442,9 @@ def test_candidates_are_drawn_from_lists_and_ranges():
     assert columns["c"].between(0.5, 1).all() and columns["d"].between(0.001, 1000).all()
     assert 0.3 < columns["d"].lt(1).mean() < 0.7
     assert {type(value) for one in drawn for value in one.values()} == {str, int, float}
+    small = {"a": {"low": 1, "high": 3}, "b": {"low": 1, "high": 4, "log": True}}
+    drawn = draw_candidates("m", small, 50, seed=0)
+    assert len({(one["a"], one["b"]) for one in drawn}) == len(drawn) == 12
     for bad in ({"a": 1}, {"a": []}, {"a": {"low": 1}}, {"a": {"low": 0, "high": 1, "log": True}}):
         with pytest.raises(InputError, match="models.m.search.a must be a list"):
             draw_candidates("m", bad, 2, seed=0)
@@ -427,14 +478,20 @@ def test_gaps_and_unknown_texts_are_no_obstacle(table):
 
 
 def test_regression_is_scored_and_predicted_in_the_unit_of_the_target(table):
-    numbers = table.assign(label=1000 + 10 * table["x"])
+    numbers = table.assign(label=1000.0 + 10 * table["x"])
     metrics, plots = evaluate(fit(numbers, model="linear"), numbers)
     errors = plots["predictions"]["residual"].abs()
     assert plots["predictions"]["actual"].tolist() == numbers["label"].tolist()
-    assert 0 < metrics["mae"] == pytest.approx(errors.mean(), abs=1e-6)
-    assert metrics["median_absolute_error"] == pytest.approx(errors.median(), abs=1e-6)
-    assert metrics["rmse"] == pytest.approx((errors**2).mean() ** 0.5, abs=1e-6)
-    assert metrics["r2"] == pytest.approx(1 - (errors**2).mean() / numbers["label"].var(ddof=0))
+    assert 0 < metrics["mae"] == pytest.approx(errors.mean(), rel=1e-5)
+    assert metrics["median_absolute_error"] == pytest.approx(errors.median(), rel=1e-5)
+    assert metrics["rmse"] == pytest.approx((errors**2).mean() ** 0.5, rel=1e-5)
+    assert metrics["r2"] == pytest.approx(
+        1 - (errors**2).mean() / numbers["label"].var(ddof=0), rel=1e-5
+    )
+
+
+def test_small_numbers_keep_their_digits():
+    assert tidy({"mae": 1.23456789e-9, "r2": 0.123456789}) == {"mae": 1.23457e-9, "r2": 0.123457}
 
 
 def test_scores_that_are_not_defined_are_left_out():
@@ -464,6 +521,37 @@ def test_a_model_comes_back_from_the_same_bytes(table, tmp_path):
     assert (models.load(first, []).predict_proba(features) == expected).all()
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "calibration.CalibratedClassifierCV",
+        "ensemble.HistGradientBoostingClassifier",
+        "gaussian_process.GaussianProcessClassifier",
+        "neighbors.KNeighborsClassifier",
+        "neural_network.MLPClassifier",
+    ],
+)
+def test_a_model_of_scikit_learn_is_trusted(table, tmp_path, path):
+    spec = {"class": f"sklearn.{path}"}
+    if path.startswith("neural"):
+        spec |= {"tol": 1.0}  # soon converged
+    estimator = fit(table, {"tree": spec})
+    models.save(estimator, tmp_path / "model")
+    features = table.drop(columns="label")
+    loaded = models.load(tmp_path / "model", [])
+    assert (loaded.predict(features) == estimator.predict(features)).all()
+
+
+def test_a_model_whose_package_is_missing_is_named(tmp_path, monkeypatch):
+    package = ModuleType("vanished")
+    package.Model = type("Model", (BaseEstimator,), {"__module__": "vanished"})
+    monkeypatch.setitem(sys.modules, "vanished", package)
+    skops.io.dump(package.Model(), tmp_path / "model")
+    monkeypatch.delitem(sys.modules, "vanished")
+    with pytest.raises(InputError, match="No module named 'vanished'; `pip install"):
+        models.load(tmp_path / "model", ["vanished.Model"])
+
+
 def test_a_model_with_an_unknown_type_is_not_loaded(tmp_path):
     # open stands for any function that a forged model could call.
     skops.io.dump(FunctionTransformer(func=io.open), tmp_path / "model")
@@ -490,7 +578,7 @@ def test_evaluate_scores_each_row(estimator, table):
 def test_every_metric_has_its_name(estimator, table):
     metrics, _ = evaluate(estimator, table)
     assert list(metrics) == CLASSIFICATION
-    numbers = table.assign(label=table["x"])
+    numbers = table.assign(label=table["x"] / 2)
     metrics, _ = evaluate(fit(numbers, model="linear"), numbers)
     assert list(metrics) == REGRESSION
 
@@ -510,6 +598,14 @@ def test_curves_hold_the_points_of_scikit_learns(table):
     assert plots["calibration"]["rows"].sum() == len(noisy)
     stated = (plots["calibration"]["probability"] * plots["calibration"]["rows"]).sum()
     assert stated == pytest.approx(scores.sum())
+
+
+@pytest.mark.parametrize("labels", ["abc", "abcd"])
+def test_scores_of_pairs_of_classes_make_no_curve(table, labels):
+    data = table.assign(label=list(labels) * (24 // len(labels)))
+    spec = {"tree": {"class": "sklearn.svm.SVC", "decision_function_shape": "ovo"}}
+    _, plots = evaluate(fit(data, spec), data)
+    assert plots["roc"].empty and plots["precision_recall"].empty
 
 
 def test_curves_that_are_not_defined_have_no_points():
@@ -550,7 +646,7 @@ def test_a_model_without_probabilities_has_curves_and_no_calibration(table):
 
 
 def test_report_shows_what_is_in_a_name(table, tmp_path):
-    name = "a_b *c* | <d>\ne"
+    name = "a_b *c* | <d>\ne\x01"
     raw = table.rename(columns={"x": name})
     prepared, data = prepare(raw, PREPARE)
     estimator = fit(prepared)
@@ -572,7 +668,7 @@ def test_report_shows_what_is_in_a_name(table, tmp_path):
 def test_metrics_are_listed_in_dagshubs_columns(tmp_path):
     write_metrics_csv({"r2": 0.5, "cv": {"r2": 0.25, "mae": 2}}, tmp_path / "metrics.csv")
     assert (tmp_path / "metrics.csv").read_text() == (
-        "Name,Value,Timestamp,Step\nr2,0.5,0,1\ncv.r2,0.25,0,1\ncv.mae,2,0,1\n"
+        'Name,Value,Timestamp,Step\n"r2",0.5,0,1\n"cv.r2",0.25,0,1\n"cv.mae",2,0,1\n'
     )
 
 
@@ -581,7 +677,7 @@ def test_hyperparameters_include_defaults(estimator, table):
     assert logged["model_class"] == "DecisionTreeClassifier"
     assert logged["model"]["max_depth"] == 2
     assert logged["model"]["criterion"] == "gini"
-    linear = fit(table.assign(label=table["x"]), model="linear")
+    linear = fit(table.assign(label=table["x"] / 2), model="linear")
     assert hyperparameters(linear)["model_class"] == "Ridge"
 
 
@@ -592,6 +688,12 @@ def test_predict_carries_other_columns_and_gives_probabilities(estimator, table)
     assert result["prediction"].tolist() == table["label"].tolist()
 
 
+def test_predict_names_numbers_that_are_written_otherwise(estimator, table):
+    new = table.astype({"x": "str"})
+    with pytest.raises(InputError, match=r"row 2: x is '0' \(is prepare.decimal right\?\), but"):
+        predict(estimator, new, "new.csv", "ISO8601")
+
+
 def test_predict_names_a_missing_feature(estimator, table):
     with pytest.raises(InputError, match="new.csv has no column 'y'"):
         predict(estimator, table.drop(columns="y"), "new.csv", "ISO8601")
@@ -599,9 +701,11 @@ def test_predict_names_a_missing_feature(estimator, table):
 
 def test_load_params_reads_what_dvc_writes_as_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(params, "PARAMS", tmp_path / "params.yaml")
-    params.PARAMS.write_text("s: {a: 1e-05, b: -1E+3, c: 1.5e3, d: .5e1, e: 1e5x}", "utf-8")
+    text = "s: {a: 1e-05, b: -1E+3, c: 1.5e3, d: .5e1, e: 1e5x, f: No, g: [on, true], h: False}"
+    params.PARAMS.write_text(text, "utf-8")
     values = load_params("s")
-    assert values == {"a": 1e-05, "b": -1000, "c": 1500, "d": 5, "e": "1e5x"}
+    assert values.pop("f") == "No" and values.pop("g") == ["on", True]
+    assert values == {"a": 1e-05, "b": -1000, "c": 1500, "d": 5, "e": "1e5x", "h": False}
 
 
 @pytest.mark.parametrize(
@@ -615,7 +719,7 @@ def test_load_params_reads_what_dvc_writes_as_numbers(tmp_path, monkeypatch):
         ("s: {}", "s.a is missing"),
         ("s: {a: true}", "s.a is True; give a whole number"),
         ("s: {a: '1'}", "s.a is '1'; give a whole number"),
-        ("s: {a: 1, b: [], c: yes}", "s.c is True; give a number"),
+        ("s: {a: 1, b: [], c: yes}", "s.c is 'yes'; give a number"),
         ("s: {a: 1, b: 1, c: 1}", "s.b is 1; give a text or a list"),
         ("s: {a: 1, b: x, c: 1, d: upp}", r"s.d is 'upp'; did you mean 'up'\?"),
         ("s: {a: 1, b: x, c: 1, d: up, e: 1}", "s.e is 1; give f, g"),
