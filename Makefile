@@ -22,7 +22,7 @@ demo: $(READY)
 	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|log_loss|roc|training|cv|.*/'
 
 test: $(READY) packages
-	$(VENV)/bin/python -m pytest --numprocesses 2
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup
 
 # The tests that share or look at pages need these. Without them, those tests are skipped.
 packages:

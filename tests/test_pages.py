@@ -13,6 +13,9 @@ from browser import Browser, missing
 from conftest import ROOT, Project, need, run
 from markdown_it import MarkdownIt
 
+# Its projects and its browser are made once.
+pytestmark = pytest.mark.xdist_group("pages")
+
 # Where `make docs` keeps the screenshots; otherwise, they go to a temporary folder.
 DOCS = os.environ.get("DOCS")
 REVISIONS = ["main", "logistic_regression", "svc"]

@@ -20,6 +20,9 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
+# The server is started once.
+pytestmark = pytest.mark.xdist_group("publish")
+
 DAGSHUB = "https://dagshub.com/OWNER/my.repo-1"
 NAME = "iris-classifier"
 EXPERIMENTS = 20
