@@ -169,11 +169,13 @@ def test_prepare_takes_every_column_that_has_no_other_role(table):
 
 
 def test_codes_that_are_named_stay_text(tmp_path):
-    (tmp_path / "t.csv").write_text("zip,label\n" + "01234,a\n2024,b\n" * 2)
-    params = PREPARE | {"text": ["zip"], "duplicates": "keep"}
+    (tmp_path / "t.csv").write_text("zip,model,label\n" + "01234,2023,a\n02345,2024,b\n" * 2)
+    params = PREPARE | {"text": ["zip", "model"], "duplicates": "keep"}
     prepared, report = prepare(read_csv(tmp_path / "t.csv", params, params["text"]), params)
-    assert prepared["zip"].tolist() == ["01234", "2024"] * 2
-    assert report["columns"][0]["type"] == "text" and not report["columns"][0]["note"]
+    assert prepared["zip"].tolist() == ["01234", "02345"] * 2
+    assert prepared["model"].tolist() == ["2023", "2024"] * 2
+    for line in report["columns"]:
+        assert (line["type"], line["note"]) == ("text", "")
 
 
 def test_prepare_says_which_rows_it_drops_and_why(table):
@@ -320,6 +322,17 @@ def test_preprocessing_learns_nothing_from_rows_outside_its_fold(table):
         assert imputer.statistics_.tolist() == table[["x", "y"]].iloc[rows].median().tolist()
         encoder = estimator["columns"].named_transformers_["texts"]
         assert encoder.categories_[0].tolist() == table["text"].iloc[rows[:3]].tolist()
+
+
+def test_a_fold_is_scored_by_what_its_own_rows_teach(table):
+    texts = table.assign(x=[f"t{n}" for n in range(24)], label=["a", "b", "b"] * 8)
+    texts = texts.drop(columns="y")
+    _, scores, _ = train(texts, TREE, TRAIN)
+    folds = []
+    for rows, others in make_folds(texts, 3, classify=True, seed=0):
+        estimator = fit(texts.iloc[rows], search=TRAIN["search"] | {"folds": 0})
+        folds.append(evaluate(estimator, texts.iloc[others])[0])
+    assert scores["cv"] == pytest.approx(dict(pd.DataFrame(folds).mean()), rel=1e-4)
 
 
 def test_rare_classes_are_spread_over_the_folds(table):
