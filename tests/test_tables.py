@@ -75,9 +75,9 @@ TABLES = {
     ),
     "times": (
         "vega_datasets/_data/seattle-weather.csv",
-        {"task": "classification", "target": "weather"},
+        {"task": "regression", "target": "temp_max"},
         {"prepare.time": "date"},
-        0.15,
+        0.6,
     ),
     "regression with categories, targets missing": (
         "ISLP/data/Hitters.csv",
