@@ -55,8 +55,9 @@ def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
 def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
     """Write metrics as DagsHub's logger does, those of a part as `part.name`.
 
-    There are four columns, and quotes around what is no number but in the header. Timestamp is in epoch milliseconds. It is always 0: with the time of the run, the file would
-    differ each time, and so would the commit.
+    There are four columns, and quotes around what is no number but in the header. Timestamp is in
+    epoch milliseconds, and always 0: with the time of the run, the file would differ each time, and
+    so would the commit.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write("Name,Value,Timestamp,Step\n")
