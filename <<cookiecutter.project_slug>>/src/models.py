@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import skops.io
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.ensemble import VotingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -40,7 +41,12 @@ TRUSTED = [
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
 ]
+# Packages whose classifiers take no classes but 0, 1, 2 ...
+NUMBERED = ["xgboost"]
+# What `build` may put around a model, and the argument that the model is
+WRAPPERS = {TransformedTargetRegressor: "regressor", VotingClassifier: "classifier"}
 
 
 def build(
@@ -74,9 +80,13 @@ def build(
         model = pkgutil.resolve_name(path)(**arguments)
         defaults = {"random_state": seed} if "random_state" in model.get_params() else {}
         if class_weight != "none":
+            # Not all say so themselves.
+            if "class_weight" not in model.get_params():
+                raise TypeError("it takes no class_weight; set train.class_weight to none")
             defaults["class_weight"] = class_weight
         model.set_params(**{**defaults, **arguments})
         scale_target = scale and is_regressor(model)
+        number_classes = path.partition(".")[0] in NUMBERED and is_classifier(model)
     except Exception as error:  # noqa: BLE001, each package raises its own
         raise InputError(f"params.yaml: models.{name} ({path}): {first_line(error)}") from None
 
@@ -92,6 +102,9 @@ def build(
         steps.append(("scale", StandardScaler()))
     if scale_target:
         model = TransformedTargetRegressor(model, transformer=StandardScaler())
+    if number_classes:
+        # It numbers the classes of each table that it is fitted to; a vote of one is its own.
+        model = VotingClassifier([("classifier", model)], voting="soft")
     # Given its categories, the encoder keeps no others. By its own max_categories it would keep
     # every text of the table, and search them all for each prediction.
     encoder = OneHotEncoder(
@@ -119,8 +132,10 @@ def text_features(estimator: Pipeline) -> list[str]:
 
 
 def innermost(estimator: Pipeline) -> BaseEstimator:
-    """Return the model in a fitted pipeline, without what scales its target."""
+    """Return the model in a fitted pipeline, without what is around it, see WRAPPERS."""
     model = estimator["model"]
+    if isinstance(model, VotingClassifier):
+        return model.named_estimators_["classifier"]
     return model.regressor_ if isinstance(model, TransformedTargetRegressor) else model
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import loguniform, randint, uniform
 from sklearn.base import is_classifier, is_regressor
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -25,7 +24,7 @@ from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
 from metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
-from models import MODEL, build, innermost, save
+from models import MODEL, WRAPPERS, build, innermost, save
 from params import InputError, first_line, load_params, nearest
 
 TRAIN = Path("data/train.parquet")
@@ -249,9 +248,8 @@ def train(
             raise InputError(
                 f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}"
             )
-        prefix = "model__"
-        if isinstance(estimator["model"], TransformedTargetRegressor):
-            prefix += "regressor__"
+        wrapper = WRAPPERS.get(type(estimator["model"]))
+        prefix = f"model__{wrapper}__" if wrapper else "model__"
         drawn = draw_candidates(name, models[name].get("search"), search["candidates"], seed)
         settings += [
             {prefix + argument: value for argument, value in setting.items()} for setting in drawn
