@@ -182,7 +182,8 @@ def cross_validate(
             if metric in part:
                 row |= tidy({f"{metric}_std": part[metric].std(ddof=0)})
         rows.append(row)
-    candidates = pd.DataFrame(rows)
+    # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
+    candidates = pd.DataFrame(rows, dtype=object)
     if len(settings) > 1 and metric not in candidates:
         raise InputError(
             f"params.yaml: train.search.metric: {metric} is not defined in every fold; it may take "
@@ -286,7 +287,7 @@ def main() -> None:
     SCORES.parent.mkdir(exist_ok=True)
     save(estimator, MODEL)
     SCORES.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8", newline="\n")
-    candidates.to_csv(CANDIDATES, index=False, lineterminator="\n")
+    candidates.to_csv(CANDIDATES, index=False, lineterminator="\n", na_rep="null")
     print(f"{params['model']}: {innermost(estimator)}")
     for part, values in scores.items():
         print(f"{part}: " + ", ".join(f"{name} {value:.3f}" for name, value in values.items()))
