@@ -193,6 +193,13 @@ def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project):
     assert "cross-validation" not in logged
     assert shown.splitlines()[-1].strip() == logged.splitlines()[-1].strip()
 
+    project.set("train.search.candidates", 0)
+    project.set("models.random_forest.n_estimators", 1000)
+    project.run("python src/train.py")
+    shown = in_terminal(project, "python src/evaluate.py")
+    assert re.search(r"importance: .*\d+/16", shown)
+    assert project.run("python src/evaluate.py").startswith("test: ")
+
     path = project.path / "data/raw/iris.csv"
     header, *rows = path.read_text().splitlines(keepends=True)
     path.unlink()

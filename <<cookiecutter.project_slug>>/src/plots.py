@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import precision_recall_curve, r2_score, roc_curve
+from tqdm import tqdm
 
 from metrics import Predictions, balanced_accuracy
 
@@ -117,15 +118,24 @@ def importance(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> pd.
     https://scikit-learn.org/stable/modules/permutation_importance.html
     """
     rows = draw_rows(len(features), IMPORTANCE_ROWS)
-    score = balanced_accuracy if hasattr(estimator, "classes_") else r2_score
-    result = permutation_importance(
-        estimator,
-        features.iloc[rows],
-        actual.iloc[rows],
-        scoring=lambda model, x, y: score(y, model.predict(x)),
-        n_repeats=IMPORTANCE_REPEATS if features.shape[1] <= FEATURES else 1,
-        random_state=0,
-    )
+    repeats = IMPORTANCE_REPEATS if features.shape[1] <= FEATURES else 1
+    metric = balanced_accuracy if hasattr(estimator, "classes_") else r2_score
+    total = 1 + repeats * features.shape[1]
+    # The bar is for terminals, and for tables of many columns.
+    with tqdm(desc="importance", total=total, leave=False, disable=None, delay=0.2) as bar:
+
+        def score(model: Any, x: pd.DataFrame, y: pd.Series) -> float:
+            bar.update()
+            return metric(y, model.predict(x))
+
+        result = permutation_importance(
+            estimator,
+            features.iloc[rows],
+            actual.iloc[rows],
+            scoring=score,
+            n_repeats=repeats,
+            random_state=0,
+        )
     table = pd.DataFrame({"feature": features.columns, "importance": result.importances_mean})
     return table.sort_values("importance", ascending=False, kind="stable")[:FEATURES]
 
