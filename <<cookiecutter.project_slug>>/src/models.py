@@ -16,6 +16,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import get_tags
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from params import InputError, first_line
@@ -45,36 +46,23 @@ TRUSTED = [
 ]
 # Packages whose classifiers take no classes but 0, 1, 2 ...
 NUMBERED = ["xgboost"]
-# What `build` may put around a model, and the argument that the model is
-WRAPPERS = {TransformedTargetRegressor: "regressor", VotingClassifier: "classifier"}
 
 
-def build(
-    name: str,
-    spec: dict[str, Any],
-    features: pd.DataFrame,
-    *,
-    scale: bool,
-    max_categories: int,
-    class_weight: str,
-    seed: int,
-) -> Pipeline:
-    """Return an unfitted pipeline: preprocessing of `features`, then the model of `spec`.
-
-    Gaps among numbers take the median; with `scale`, numbers are standardised, and so is the
-    target of a regression. Each text gets a column for each of its `max_categories` most frequent
-    values in `features`, which should be the rows to fit; other values have 0 in all of them.
+def create(
+    name: str, spec: dict[str, Any], setting: dict[str, Any], class_weight: str, seed: int
+) -> BaseEstimator:
+    """Return the model of `spec`, unfitted.
 
     `spec` is an entry of `models` in params.yaml: `class`, the dotted path of an estimator, and
-    its keyword arguments. `seed` becomes its random_state, and `class_weight`, unless `none`,
-    its class_weight, if `spec` does not give them.
+    its keyword arguments, which those of `setting` replace. `seed` becomes its random_state, and
+    `class_weight`, unless `none`, its class_weight, if neither gives them.
 
-    Raises InputError when the class cannot be imported or does not take an argument, or when
-    `max_categories` is less than 1.
+    Raises InputError when the class cannot be imported or does not take an argument.
     """
     if not isinstance(spec, dict) or "class" not in spec:
         raise InputError(f"params.yaml: models.{name} needs a `class`, an estimator's dotted path")
     arguments = {key: value for key, value in spec.items() if key not in ("class", "search")}
+    arguments |= setting
     path = str(spec["class"])
     try:
         model = pkgutil.resolve_name(path)(**arguments)
@@ -85,13 +73,21 @@ def build(
                 raise TypeError("it takes no class_weight; set train.class_weight to none")
             defaults["class_weight"] = class_weight
         model.set_params(**{**defaults, **arguments})
-        scale_target = scale and is_regressor(model)
-        number_classes = path.partition(".")[0] in NUMBERED and is_classifier(model)
+        get_tags(model)  # raises unless it is an estimator
     except Exception as error:  # noqa: BLE001, each package raises its own
         raise InputError(f"params.yaml: models.{name} ({path}): {first_line(error)}") from None
+    return model
 
-    if max_categories < 1:
-        raise InputError(f"params.yaml: train.max_categories is {max_categories}; give 1 or more")
+
+def build(
+    model: BaseEstimator, features: pd.DataFrame, scale: bool, max_categories: int
+) -> Pipeline:
+    """Return an unfitted pipeline: preprocessing of `features`, then `model`.
+
+    Gaps among numbers take the median; with `scale`, numbers are standardised, and so is the
+    target of a regression. Each text gets a column for each of its `max_categories` most frequent
+    values in `features`, which should be the rows to fit; other values have 0 in all of them.
+    """
     texts = features.select_dtypes("str").columns.tolist()
     numbers = [column for column in features if column not in texts]
     steps: list[tuple[str, BaseEstimator]] = [
@@ -100,9 +96,9 @@ def build(
     ]
     if scale:
         steps.append(("scale", StandardScaler()))
-    if scale_target:
+    if scale and is_regressor(model):
         model = TransformedTargetRegressor(model, transformer=StandardScaler())
-    if number_classes:
+    if is_classifier(model) and type(model).__module__.partition(".")[0] in NUMBERED:
         # It numbers the classes of each table that it is fitted to; a vote of one is its own.
         model = VotingClassifier([("classifier", model)], voting="soft")
     # Given its categories, the encoder keeps no others. By its own max_categories it would keep
@@ -132,10 +128,11 @@ def text_features(estimator: Pipeline) -> list[str]:
 
 
 def innermost(estimator: Pipeline) -> BaseEstimator:
-    """Return the model in a fitted pipeline, without what is around it, see WRAPPERS."""
+    """Return the model in a fitted pipeline, without what `build` put around it."""
     model = estimator["model"]
     if isinstance(model, VotingClassifier):
-        return model.named_estimators_["classifier"]
+        # A vote of the user's own has other members.
+        return model.named_estimators_.get("classifier", model)
     return model.regressor_ if isinstance(model, TransformedTargetRegressor) else model
 
 

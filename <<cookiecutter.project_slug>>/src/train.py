@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from scipy.stats import loguniform, randint, uniform
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
 from metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
-from models import MODEL, WRAPPERS, build, innermost, save
+from models import MODEL, build, create, innermost, save
 from params import InputError, first_line, load_params, nearest
 
 TRAIN = Path("data/train.parquet")
@@ -175,7 +175,7 @@ def cross_validate(
     names = dict.fromkeys(name for setting in settings for name in setting)
     rows = []
     for number, setting in enumerate(settings):
-        row = {name.rpartition("__")[2]: setting.get(name, defaults[name]) for name in names}
+        row = {name: setting.get(name, defaults.get(name)) for name in names}
         if folds:
             part = scores[number * len(folds) : (number + 1) * len(folds)]
             row |= tidy(part.mean(skipna=False))
@@ -211,11 +211,17 @@ def train(
     if name not in models:
         raise InputError(f"params.yaml: train.model is {name!r}{nearest(name, models)}")
     features, target = table.iloc[:, :-1], table.iloc[:, -1]
-    options = {key: params[key] for key in ("scale", "max_categories", "class_weight", "seed")}
-    estimator = build(name, models[name], features, **options)
+    if params["max_categories"] < 1:
+        raise InputError(
+            f"params.yaml: train.max_categories is {params['max_categories']}; give 1 or more"
+        )
 
+    def model_of(setting: dict[str, Any]) -> BaseEstimator:
+        return create(name, models[name], setting, params["class_weight"], seed)
+
+    model = model_of({})
     classify = not pd.api.types.is_float_dtype(target)
-    if not (is_classifier if classify else is_regressor)(estimator):
+    if not (is_classifier if classify else is_regressor)(model):
         raise InputError(
             f"params.yaml: models.{name} ({models[name]['class']}) is no "
             f"{'classifier' if classify else 'regressor'}, but prepare.task asks for one"
@@ -229,7 +235,8 @@ def train(
     def fit(rows: pd.DataFrame, setting: dict[str, Any]) -> Pipeline:
         x, y = rows.iloc[:, :-1], rows.iloc[:, -1]
         try:
-            return build(name, models[name], x, **options).set_params(**setting).fit(x, y)
+            estimator = build(model_of(setting), x, params["scale"], params["max_categories"])
+            return estimator.fit(x, y)
         except Exception as error:
             # Each package raises its own kinds.
             raise ValueError(first_line(error)) from error
@@ -249,15 +256,13 @@ def train(
             raise InputError(
                 f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}"
             )
-        wrapper = WRAPPERS.get(type(estimator["model"]))
-        prefix = f"model__{wrapper}__" if wrapper else "model__"
-        drawn = draw_candidates(name, models[name].get("search"), search["candidates"], seed)
-        settings += [
-            {prefix + argument: value for argument, value in setting.items()} for setting in drawn
-        ]
+        space = models[name].get("search")
+        settings += draw_candidates(name, space, search["candidates"], seed)
+        for setting in settings:
+            # An argument that it does not take is named here: threads cannot end the stage.
+            model_of(setting)
     try:
-        defaults = estimator.get_params()
-        candidates = cross_validate(fit, settings, defaults, table, folds, metric)
+        candidates = cross_validate(fit, settings, model.get_params(), table, folds, metric)
         if len(candidates) > 1:
             # Stable, so that the model as it stands wins a tie
             candidates = candidates.sort_values(

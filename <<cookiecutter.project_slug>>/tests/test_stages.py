@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.base import BaseEstimator, is_classifier
+from sklearn.ensemble import VotingClassifier
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
 
 import models
 import params
@@ -32,6 +34,7 @@ TREE = {
     "linear": {"class": "sklearn.linear_model.Ridge"},
     "free": {"class": "sklearn.tree.DecisionTreeClassifier", "search": {"max_depth": [1, 2]}},
     "machine": {"class": "sklearn.svm.SVC", "search": {"C": [1, 2]}},
+    "misspelt": {"class": "sklearn.tree.DecisionTreeClassifier", "search": {"max_dept": [1, 2]}},
 }
 PREPARE = {
     "raw": "t.csv",
@@ -350,11 +353,8 @@ def test_train_passes_arguments_and_seed_to_the_model(estimator):
     assert estimator["model"].max_depth == 2
     assert estimator["model"].random_state == 0
     assert estimator["model"].class_weight is None
-    balanced = models.build("tree", TREE["tree"], pd.DataFrame({"x": [1]}), **OPTIONS)
-    assert balanced["model"].class_weight == "balanced"
-
-
-OPTIONS = {"scale": True, "max_categories": 3, "class_weight": "balanced", "seed": 0}
+    balanced = models.create("tree", TREE["tree"], {}, "balanced", seed=0)
+    assert balanced.class_weight == "balanced"
 
 
 @pytest.mark.parametrize(
@@ -412,6 +412,7 @@ def test_train_names_the_model_that_does_not_suit_the_table(table, spec, labels,
         ({}, {"folds": 25}, "folds is 25, but the training table has only 24 rows; lower it"),
         ({}, {"folds": 0, "candidates": 2}, "folds must be 2 or more"),
         ({}, {"candidates": 2}, "models.tree needs a `search`"),
+        ({"model": "misspelt"}, {"candidates": 2}, "models.misspelt .*argument 'max_dept'"),
         (
             {"model": "free"},
             {"candidates": 2, "metric": "log_los"},
@@ -441,6 +442,18 @@ def test_the_best_candidate_is_fitted_and_all_are_kept(table):
     assert scores["cv"]["log_loss"] == candidates["log_loss"].min()
 
 
+def vote(voting):
+    return VotingClassifier([("tree", DecisionTreeClassifier())], voting=voting)
+
+
+def test_a_model_may_come_from_a_function_and_be_searched(table):
+    spec = {"class": "test_stages.vote", "voting": "hard", "search": {"voting": ["soft"]}}
+    search = {"candidates": 1, "folds": 3, "metric": "accuracy"}
+    estimator, _, candidates = train(table, {"tree": spec}, TRAIN | {"search": search})
+    assert candidates["voting"].tolist() == ["hard", "soft"]
+    assert hyperparameters(estimator)["model_class"] == "VotingClassifier"
+
+
 def test_candidates_are_drawn_from_lists_and_ranges():
     space = {
         "a": ["u", "v"],
@@ -466,14 +479,10 @@ def test_candidates_are_drawn_from_lists_and_ranges():
 def test_every_model_of_params_yaml_learns(table):
     numbers = table.assign(label=table["x"] * 2.5)
     for name in (specs := load_params("models")):
-        features = pd.DataFrame({"x": [1.0]})
-        classify = is_classifier(models.build(name, specs[name], features, **OPTIONS_NONE))
+        classify = is_classifier(models.create(name, specs[name], {}, "none", seed=0))
         data = table if classify else numbers
         metrics, _ = evaluate(fit(data, specs, model=name), data)
         assert metrics["accuracy" if classify else "r2"] > 0.5, name
-
-
-OPTIONS_NONE = OPTIONS | {"class_weight": "none"}
 
 
 def test_gaps_and_unknown_texts_are_no_obstacle(table):
