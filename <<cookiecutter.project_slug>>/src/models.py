@@ -72,7 +72,8 @@ def create(
             if "class_weight" not in model.get_params():
                 raise TypeError("it takes no class_weight; set train.class_weight to none")
             defaults["class_weight"] = class_weight
-        model.set_params(**{**defaults, **arguments})
+        # Not the arguments again: a function may take others than the model that it returns.
+        model.set_params(**{key: defaults[key] for key in defaults.keys() - arguments.keys()})
         get_tags(model)  # raises unless it is an estimator
     except Exception as error:  # noqa: BLE001, each package raises its own
         raise InputError(f"params.yaml: models.{name} ({path}): {first_line(error)}") from None

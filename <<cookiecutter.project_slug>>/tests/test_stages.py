@@ -442,12 +442,14 @@ def test_the_best_candidate_is_fitted_and_all_are_kept(table):
     assert scores["cv"]["log_loss"] == candidates["log_loss"].min()
 
 
-def vote(voting):
-    return VotingClassifier([("tree", DecisionTreeClassifier())], voting=voting)
+def vote(voting, depth):
+    tree = DecisionTreeClassifier(max_depth=depth)
+    return VotingClassifier([("tree", tree)], voting=voting)
 
 
 def test_a_model_may_come_from_a_function_and_be_searched(table):
-    spec = {"class": "test_stages.vote", "voting": "hard", "search": {"voting": ["soft"]}}
+    spec = {"class": "test_stages.vote", "voting": "hard", "depth": 1}
+    spec["search"] = {"voting": ["soft"]}
     search = {"candidates": 1, "folds": 3, "metric": "accuracy"}
     estimator, _, candidates = train(table, {"tree": spec}, TRAIN | {"search": search})
     assert candidates["voting"].tolist() == ["hard", "soft"]
