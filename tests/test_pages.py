@@ -46,7 +46,7 @@ FEATURES = [f"measurement {number} in the last month before" for number in range
 DRAW = """
 import pandas as pd
 from pathlib import Path
-from report import draw
+from support.report import draw
 names = ["confusion", "importance"]
 draw({name: pd.read_csv(f"results/plots/{name}.csv") for name in names}, Path("results/plots"))
 """

@@ -68,10 +68,10 @@ def test_a_parameter_reruns_the_stages_that_depend_on_it(project, key, value, ex
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("params", STAGES),
-        ("models", ["train", "evaluate"]),
-        ("metrics", ["train", "evaluate"]),
-        ("tables", ["prepare"]),
+        ("support/params", STAGES),
+        ("support/models", ["train", "evaluate"]),
+        ("support/metrics", ["train", "evaluate"]),
+        ("support/tables", ["prepare"]),
         *[(stage, [stage]) for stage in STAGES],
         ("predict", []),
     ],

@@ -219,7 +219,7 @@ import json, sys, time
 sys.path.insert(0, "src")
 import numpy as np, pandas as pd
 import evaluate, models, prepare, train
-from params import load_params
+from support.params import load_params
 
 rng = np.random.default_rng(0)
 table = pd.DataFrame(rng.normal(size=(1_000_000, 10)), columns=[f"x{n}" for n in range(10)])

@@ -9,11 +9,11 @@ import pandas as pd
 import yaml
 from sklearn.pipeline import Pipeline
 
-from metrics import predict, score, tidy
-from models import MODEL, innermost, load
-from params import load_params
-from plots import plot_data
-from report import draw, write_report
+from support.metrics import predict, score, tidy
+from support.models import MODEL, innermost, load
+from support.params import load_params
+from support.plots import plot_data
+from support.report import draw, write_report
 
 TEST = Path("data/test.parquet")
 RESULTS = Path("results")

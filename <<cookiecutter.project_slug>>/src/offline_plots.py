@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from params import InputError
+from support.params import InputError
 
 # Beside the setting that names it, relative to .dvc: whoever removes one removes the other.
 TEMPLATE = Path(".dvc/plots.html")

@@ -7,9 +7,9 @@ import sys
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from models import MODEL, load, text_features
-from params import InputError, load_params
-from tables import convert, first_text, read_csv, select
+from support.models import MODEL, load, text_features
+from support.params import InputError, load_params
+from support.tables import convert, first_text, read_csv, select
 
 
 def predict(estimator: Pipeline, table: pd.DataFrame, source: str, dates: str) -> pd.DataFrame:

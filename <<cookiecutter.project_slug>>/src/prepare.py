@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from params import InputError, load_params, nearest
-from tables import convert, first_text, read_csv, select
+from support.params import InputError, load_params, nearest
+from support.tables import convert, first_text, read_csv, select
 
 PREPARED = Path("data/prepared.parquet")
 REPORT = Path("results/data.json")

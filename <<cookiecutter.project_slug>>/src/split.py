@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from params import InputError, load_params
+from support.params import InputError, load_params
 
 PREPARED = Path("data/prepared.parquet")
 TRAIN = Path("data/train.parquet")

@@ -23,9 +23,9 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
-from metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
-from models import MODEL, build, create, innermost, save
-from params import InputError, first_line, load_params, nearest
+from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
+from support.models import MODEL, build, create, innermost, save
+from support.params import InputError, first_line, load_params, nearest
 
 TRAIN = Path("data/train.parquet")
 SCORES = Path("results/scores.json")

@@ -30,7 +30,7 @@ def modules_used(script: Path) -> set[Path]:
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "")
     found = {script}
-    for module in (SOURCE / f"{name}.py" for name in names):
+    for module in (SOURCE / f"{name.replace('.', '/')}.py" for name in names):
         if module.exists():
             found |= modules_used(module)
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from params import InputError, nearest
+from support.params import InputError, nearest
 
 
 class FileWithProgress(io.FileIO):

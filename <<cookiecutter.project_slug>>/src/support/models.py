@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import get_tags
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from params import InputError, first_line
+from support.params import InputError, first_line
 
 MODEL = Path("models/model.skops")
 

@@ -1,0 +1,1 @@
+"""What serves the stages: seldom edited, and imports nothing from the folder above."""

@@ -1,0 +1,16 @@
+"""Fixtures that the tests share."""
+
+import pandas as pd
+import pytest
+from helpers import fit
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """24 rows of two features and a target that the first feature gives away."""
+    return pd.DataFrame({"x": range(24), "y": [0.5, 1.5] * 12, "label": ["a"] * 12 + ["b"] * 12})
+
+
+@pytest.fixture
+def estimator(table):
+    return fit(table)

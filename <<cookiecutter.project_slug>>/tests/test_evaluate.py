@@ -1,0 +1,127 @@
+"""Scores, the data of plots, and the report."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import PREPARE, fit
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from evaluate import evaluate, hyperparameters, write_metrics_csv
+from prepare import prepare
+from support.metrics import CLASSIFICATION, REGRESSION
+from support.plots import precision_recall, roc
+from support.report import draw, write_report
+
+
+def test_evaluate_scores_each_row(estimator, table):
+    wrong = table.assign(label=["b"] * 6 + list(table["label"][6:]))
+    metrics, plots = evaluate(estimator, wrong)
+    assert metrics["accuracy"] == 0.75
+    cells = plots["confusion"].set_index(["actual", "predicted"])["count"].to_dict()
+    assert cells == {("a", "a"): 6, ("a", "b"): 0, ("b", "a"): 6, ("b", "b"): 12}
+
+
+def test_every_metric_has_its_name(estimator, table):
+    metrics, _ = evaluate(estimator, table)
+    assert list(metrics) == CLASSIFICATION
+    numbers = table.assign(label=table["x"] / 2)
+    metrics, _ = evaluate(fit(numbers, model="linear"), numbers)
+    assert list(metrics) == REGRESSION
+
+
+def test_curves_hold_the_points_of_scikit_learns(table):
+    """At a false positive rate or a recall that the curve passes through, its value is the same."""
+    noisy = table.assign(x=table["x"].sample(frac=1, random_state=0).to_numpy())
+    estimator = fit(noisy)
+    _, plots = evaluate(estimator, noisy)
+    scores = estimator.predict_proba(noisy[["x", "y"]])[:, 1]
+    one = noisy["label"].eq("b")
+    rates = plots["roc"]["true_positive_rate"].tolist()
+    assert (rates[0], rates[-1]) == (0, 1)
+    assert np.mean(rates) == pytest.approx(roc_auc_score(one, scores), abs=0.02)
+    area = plots["precision_recall"]["precision"].mean()
+    assert area == pytest.approx(average_precision_score(one, scores), abs=0.1)
+    assert plots["calibration"]["rows"].sum() == len(noisy)
+    stated = (plots["calibration"]["probability"] * plots["calibration"]["rows"]).sum()
+    assert stated == pytest.approx(scores.sum())
+
+
+@pytest.mark.parametrize("labels", ["abc", "abcd"])
+def test_scores_of_pairs_of_classes_make_no_curve(table, labels):
+    data = table.assign(label=list(labels) * (24 // len(labels)))
+    spec = {"tree": {"class": "sklearn.svm.SVC", "decision_function_shape": "ovo"}}
+    _, plots = evaluate(fit(data, spec), data)
+    assert plots["roc"].empty and plots["precision_recall"].empty
+
+
+def test_curves_that_are_not_defined_have_no_points():
+    assert roc([]).empty and precision_recall([]).empty
+
+
+def test_importance_finds_the_feature_that_matters(estimator, table):
+    _, plots = evaluate(estimator, table)
+    assert plots["importance"]["feature"].tolist() == ["x", "y"]
+    assert plots["importance"]["importance"].tolist()[1] == 0
+    assert plots["importance"]["importance"].tolist()[0] > 0.2
+
+
+def test_plot_data_is_bounded():
+    """Many rows, many classes, many features."""
+    rows, classes = 3000, 25
+    label = np.arange(rows) % classes
+    many = pd.DataFrame({f"x{n}": (label + n) % classes for n in range(40)}).assign(label=label)
+    for target in (label, label.astype(float)):
+        model = "tree" if target is label else "linear"
+        table = many.assign(label=target)
+        _, plots = evaluate(fit(table[:600], model=model), table)
+        assert plots["importance"].shape[0] == 30
+        assert max(map(len, plots.values())) <= 1000
+    _, plots = evaluate(fit(many[:600]), many)
+    assert plots["confusion"]["count"].sum() == rows
+    assert set(plots["confusion"]["actual"]) >= {"0", "(other)"}
+
+
+def test_a_model_without_probabilities_has_curves_and_no_calibration(table):
+    spec = {"tree": {"class": "sklearn.svm.SVC"}}
+    for labels in (["a", "b"], ["a", "b", "c"]):
+        data = table.assign(label=labels * (24 // len(labels)))
+        metrics, plots = evaluate(fit(data, spec), data)
+        assert "log_loss" not in metrics
+        assert plots["calibration"].empty
+        assert plots["roc"].notna().all(axis=None)
+
+
+def test_report_shows_what_is_in_a_name(table, tmp_path):
+    name = "a_b *c* | <d>\ne\x01"
+    raw = table.rename(columns={"x": name})
+    prepared, data = prepare(raw, PREPARE)
+    estimator = fit(prepared)
+    metrics, plots = evaluate(estimator, prepared)
+    pictures = draw(plots, tmp_path)
+    assert pictures == ["confusion", "roc", "precision_recall", "calibration", "importance"]
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    draw(plots, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    metrics |= {"training": {"accuracy": 1.0}}
+    rows = {"training": 17, "test": 7}
+    text = write_report(metrics, hyperparameters(estimator), data, rows, pictures)
+    assert "\n| a_b \\*c\\* \\| \\<d\\> e | feature | integer | 0 | 24 |\n" in text
+    assert "\n|  | Test | Training |\n" in text
+    assert "\n| accuracy | 1 | 1 |\n" in text
+    assert all(f"(plots/{picture}.svg)" in text for picture in pictures)
+
+
+def test_metrics_are_listed_in_dagshubs_columns(tmp_path):
+    write_metrics_csv({"r2": 0.5, "cv": {"r2": 0.25, "mae": 2}}, tmp_path / "metrics.csv")
+    assert (tmp_path / "metrics.csv").read_text() == (
+        'Name,Value,Timestamp,Step\n"r2",0.5,0,1\n"cv.r2",0.25,0,1\n"cv.mae",2,0,1\n'
+    )
+
+
+def test_hyperparameters_include_defaults(estimator, table):
+    logged = hyperparameters(estimator)
+    assert logged["model_class"] == "DecisionTreeClassifier"
+    assert logged["model"]["max_depth"] == 2
+    assert logged["model"]["criterion"] == "gini"
+    linear = fit(table.assign(label=table["x"] / 2), model="linear")
+    assert hyperparameters(linear)["model_class"] == "Ridge"

@@ -1,0 +1,349 @@
+"""Splits, folds, models and what they are fitted to."""
+
+import io
+import sys
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from helpers import TRAIN, TREE, fit
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.ensemble import VotingClassifier
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
+
+from evaluate import evaluate, hyperparameters
+from predict import predict
+from split import split
+from support import models
+from support.metrics import score_classes, tidy
+from support.params import InputError, load_params
+from train import draw_candidates, make_folds, train
+
+
+def test_split_keeps_every_row_once_and_the_proportions_of_the_classes(table):
+    parts = split(table, test_size=0.25, stratify=True, seed=0)
+    assert [len(part) for part in parts] == [18, 6]
+    pd.testing.assert_frame_equal(pd.concat(parts).sort_index(), table)
+    assert [part["label"].eq("a").mean() for part in parts] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_is_on_both_sides_of_a_split_or_fold(table, seed):
+    groups = table.set_index(pd.Index(list("abcdefgh") * 3, name="group"))
+    parts = split(groups, test_size=0.25, stratify=True, seed=seed)
+    assert sum(map(len, parts)) == len(table)
+    pairs = [(part.index, other.index) for part, other in [parts]]
+    for rows, others in make_folds(parts[0], 3, classify=True, seed=seed):
+        pairs.append((parts[0].index[rows], parts[0].index[others]))
+    with pytest.raises(InputError, match="folds is 9, but the training table has only 6 groups"):
+        make_folds(parts[0], 9, classify=True, seed=seed)
+    assert len(pairs) == 4
+    for one, other in pairs:
+        assert len(one) and len(other)
+        assert not set(one) & set(other)
+
+
+def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
+    times = table.sample(frac=1, random_state=0)
+    times.index = pd.Index(times["x"] // 2, name="time")  # two rows at each time
+    train_rows, test_rows = split(times, test_size=0.3, stratify=True, seed=0)
+    assert len(train_rows) + len(test_rows) == len(table)
+    pairs = [(train_rows.index, test_rows.index)]
+    for rows, others in make_folds(train_rows, 3, classify=False, seed=0):
+        pairs.append((train_rows.index[rows], train_rows.index[others]))
+    assert len(pairs) == 4
+    for old, new in pairs:
+        assert old.max() < new.min()
+    with pytest.raises(InputError, match="folds is 8, but the training table has only 8 times"):
+        make_folds(train_rows, 8, classify=False, seed=0)
+    ten = table[:10].set_index(pd.Index(range(10), name="time"))
+    assert [len(part) for part in split(ten, test_size=0.9, stratify=False, seed=0)] == [1, 9]
+    one_time = table.set_index(pd.Index([1] * 24, name="time"))
+    with pytest.raises(InputError, match="none is older"):
+        split(one_time, test_size=0.3, stratify=True, seed=0)
+
+
+@pytest.mark.parametrize("test_size", [0.0, 1.0, -0.3, 30, 0.001])
+def test_split_rejects_a_test_size_that_leaves_a_part_empty(table, test_size):
+    with pytest.raises(InputError, match="params.yaml: split"):
+        split(table, test_size, stratify=True, seed=0)
+
+
+def test_preprocessing_learns_nothing_from_rows_outside_its_fold(table):
+    """The median that fills a gap, and the texts that get a column, are those of the rows to fit."""
+    table.loc[3, "y"] = None
+    table.insert(0, "text", [f"t{n}" for n in range(24)])
+    for rows, _ in make_folds(table, 3, classify=True, seed=0):
+        estimator = fit(table.iloc[rows], search=TRAIN["search"] | {"folds": 0})
+        imputer = estimator["columns"].named_transformers_["numbers"]["impute"]
+        assert imputer.statistics_.tolist() == table[["x", "y"]].iloc[rows].median().tolist()
+        encoder = estimator["columns"].named_transformers_["texts"]
+        assert encoder.categories_[0].tolist() == table["text"].iloc[rows[:3]].tolist()
+
+
+def test_a_fold_is_scored_by_what_its_own_rows_teach(table):
+    texts = table.assign(x=[f"t{n}" for n in range(24)], label=["a", "b", "b"] * 8)
+    texts = texts.drop(columns="y")
+    _, scores, _ = train(texts, TREE, TRAIN)
+    folds = []
+    for rows, others in make_folds(texts, 3, classify=True, seed=0):
+        estimator = fit(texts.iloc[rows], search=TRAIN["search"] | {"folds": 0})
+        folds.append(evaluate(estimator, texts.iloc[others])[0])
+    assert scores["cv"] == pytest.approx(dict(pd.DataFrame(folds).mean()), rel=1e-4)
+
+
+def test_rare_classes_are_spread_over_the_folds(table):
+    table["label"] = ["a"] * 22 + ["rare"] * 2
+    folds = make_folds(table, 3, classify=True, seed=0)
+    assert [table["label"].iloc[rows].eq("rare").sum() for _, rows in folds].count(1) == 2
+    assert all(set(table["label"].iloc[rows]) == {"a", "rare"} for rows, _ in folds)
+    table.loc[23, "label"] = "a"
+    linear = {"tree": {"class": "sklearn.linear_model.LogisticRegression"}}
+    with pytest.raises(InputError, match=r"only one class: 'a'\. A fold has no other rows to fit"):
+        fit(table, linear)
+
+
+def test_train_passes_arguments_and_seed_to_the_model(estimator):
+    assert estimator["model"].max_depth == 2
+    assert estimator["model"].random_state == 0
+    assert estimator["model"].class_weight is None
+    balanced = models.create("tree", TREE["tree"], {}, "balanced", seed=0)
+    assert balanced.class_weight == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"class": "sklearn.tree.Bush"}, "has no attribute 'Bush'"),
+        ({"class": "no_such_package.Tree"}, "No module named"),
+        ({}, "needs a `class`"),
+        ({"class": "builtins.dict"}, "no attribute 'get_params'"),
+        ({**TREE["tree"], "depth": 3}, "unexpected keyword argument 'depth'"),
+        ({**TREE["tree"], "max_depth": -1}, "must be an int in the range"),
+        ({**TREE["tree"], "class_weight": {"c": 2}}, "class_weight"),
+    ],
+)
+def test_train_names_the_entry_that_does_not_work(table, spec, message):
+    with pytest.raises(InputError, match=f"params.yaml: models.tree.*{message}"):
+        fit(table, {"tree": spec})
+
+
+class Broken(BaseEstimator):
+    """A classifier that fails in a way of its own."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        return tags
+
+    def fit(self, x, y):
+        raise Exception("no\nluck")  # noqa: TRY002
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels", "message"),
+    [
+        ("sklearn.linear_model.Ridge", [0, 1], r"\(sklearn.linear_model.Ridge\) is no classifier"),
+        ("sklearn.tree.DecisionTreeClassifier", [0.5, 1.5], "is no regressor"),
+        ("sklearn.decomposition.PCA", [0, 1], "is no classifier"),
+        ("sklearn.linear_model.PoissonRegressor", [0.5, 9.5], "y .*set train.scale to false"),
+        ("sklearn.tree.DecisionTreeClassifier", [1, 1], "train.parquet has a single class, 1"),
+        ("test_train.Broken", [0, 1], "models.tree: no$"),
+    ],
+)
+def test_train_names_the_model_that_does_not_suit_the_table(table, spec, labels, message):
+    with pytest.raises(InputError, match=message):
+        fit(table.assign(label=labels * 12), {"tree": {"class": spec}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "search", "message"),
+    [
+        ({"model": "treee"}, {}, r"train.model is 'treee'; did you mean 'tree'\?"),
+        ({"class_weight": "balanced", "model": "linear"}, {}, "models.linear .*class_weight"),
+        ({"max_categories": 0}, {}, "train.max_categories is 0; give 1 or more"),
+        ({}, {"folds": 1}, "train.search.folds"),
+        ({}, {"folds": 25}, "folds is 25, but the training table has only 24 rows; lower it"),
+        ({}, {"folds": 0, "candidates": 2}, "folds must be 2 or more"),
+        ({}, {"candidates": 2}, "models.tree needs a `search`"),
+        ({"model": "misspelt"}, {"candidates": 2}, "models.misspelt .*argument 'max_dept'"),
+        (
+            {"model": "free"},
+            {"candidates": 2, "metric": "log_los"},
+            r"metric is 'log_los'; did you mean 'log_loss'\?",
+        ),
+        (
+            {"model": "machine"},
+            {"candidates": 2, "metric": "log_loss"},
+            "metric: log_loss is not defined in every fold",
+        ),
+    ],
+)
+def test_train_names_the_parameter_that_is_wrong(table, changes, search, message):
+    with pytest.raises(InputError, match=f"params.yaml: .*{message}"):
+        fit(table, **changes, search=TRAIN["search"] | search)
+
+
+def test_the_best_candidate_is_fitted_and_all_are_kept(table):
+    noisy = table.assign(y=np.random.default_rng(0).normal(size=24), x=table["x"] % 12)
+    noisy["label"] = ["a", "b"] * 12  # a tree of depth 1 does not see which x are even
+    spec = {"tree": {**TREE["tree"], "max_depth": 1, "search": {"max_depth": [1, 4, None]}}}
+    search = {"candidates": 9, "folds": 3, "metric": "log_loss"}
+    estimator, scores, candidates = train(noisy, spec, TRAIN | {"search": search})
+    assert sorted(candidates["max_depth"], key=str) == [1, 1, 4, None]
+    assert candidates["log_loss"].is_monotonic_increasing
+    assert estimator["model"].max_depth == candidates["max_depth"].iloc[0]
+    assert scores["cv"]["log_loss"] == candidates["log_loss"].min()
+
+
+def vote(voting, depth):
+    tree = DecisionTreeClassifier(max_depth=depth)
+    return VotingClassifier([("tree", tree)], voting=voting)
+
+
+def test_a_model_may_come_from_a_function_and_be_searched(table):
+    spec = {"class": "test_train.vote", "voting": "hard", "depth": 1}
+    spec["search"] = {"voting": ["soft"]}
+    search = {"candidates": 1, "folds": 3, "metric": "accuracy"}
+    estimator, _, candidates = train(table, {"tree": spec}, TRAIN | {"search": search})
+    assert candidates["voting"].tolist() == ["hard", "soft"]
+    assert hyperparameters(estimator)["model_class"] == "VotingClassifier"
+
+
+def test_candidates_are_drawn_from_lists_and_ranges():
+    space = {
+        "a": ["u", "v"],
+        "b": {"low": 1, "high": 3},
+        "c": {"low": 0.5, "high": 1},
+        "d": {"low": 0.001, "high": 1000, "log": True},
+    }
+    drawn = draw_candidates("m", space, 200, seed=0)
+    assert drawn == draw_candidates("m", space, 200, seed=0)
+    columns = pd.DataFrame(drawn)
+    assert set(columns["a"]) == {"u", "v"} and set(columns["b"]) == {1, 2, 3}
+    assert columns["c"].between(0.5, 1).all() and columns["d"].between(0.001, 1000).all()
+    assert 0.3 < columns["d"].lt(1).mean() < 0.7
+    assert {type(value) for one in drawn for value in one.values()} == {str, int, float}
+    small = {"a": {"low": 1, "high": 3}, "b": {"low": 1, "high": 4, "log": True}}
+    drawn = draw_candidates("m", small, 50, seed=0)
+    assert len({(one["a"], one["b"]) for one in drawn}) == len(drawn) == 12
+    for bad in ({"a": 1}, {"a": []}, {"a": {"low": 1}}, {"a": {"low": 0, "high": 1, "log": True}}):
+        with pytest.raises(InputError, match="models.m.search.a must be a list"):
+            draw_candidates("m", bad, 2, seed=0)
+
+
+def test_every_model_of_params_yaml_learns(table):
+    numbers = table.assign(label=table["x"] * 2.5)
+    for name in (specs := load_params("models")):
+        classify = is_classifier(models.create(name, specs[name], {}, "none", seed=0))
+        data = table if classify else numbers
+        metrics, _ = evaluate(fit(data, specs, model=name), data)
+        assert metrics["accuracy" if classify else "r2"] > 0.5, name
+
+
+def test_gaps_and_unknown_texts_are_no_obstacle(table):
+    table.insert(0, "text", list("aaabbbccddef") * 2)
+    table.loc[::5, ["x", "text"]] = None
+    estimator = fit(table)
+    new = pd.DataFrame({"x": [None, 3], "y": [1, None], "text": ["new", None]})
+    assert len(predict(estimator, new, "new.csv", "ISO8601")) == 2
+    # two numbers, and a column for each of the three most frequent texts: a, b, and none
+    encoder = estimator["columns"].named_transformers_["texts"]
+    assert [str(name) for name in encoder.categories_[0]] == ["a", "b", "nan"]
+    assert estimator["columns"].transform(table[:1]).shape == (1, 5)
+    rest = estimator["columns"].transform(table.assign(text="c"))[:, 2:]
+    assert not rest.any()
+
+
+def test_regression_is_scored_and_predicted_in_the_unit_of_the_target(table):
+    numbers = table.assign(label=1000.0 + 10 * table["x"])
+    metrics, plots = evaluate(fit(numbers, model="linear"), numbers)
+    errors = plots["predictions"]["residual"].abs()
+    assert plots["predictions"]["actual"].tolist() == numbers["label"].tolist()
+    assert 0 < metrics["mae"] == pytest.approx(errors.mean(), rel=1e-5)
+    assert metrics["median_absolute_error"] == pytest.approx(errors.median(), rel=1e-5)
+    assert metrics["rmse"] == pytest.approx((errors**2).mean() ** 0.5, rel=1e-5)
+    assert metrics["r2"] == pytest.approx(
+        1 - (errors**2).mean() / numbers["label"].var(ddof=0), rel=1e-5
+    )
+
+
+def test_small_numbers_keep_their_digits():
+    assert tidy({"mae": 1.23456789e-9, "r2": 0.123456789}) == {"mae": 1.23457e-9, "r2": 0.123457}
+
+
+def test_scores_that_are_not_defined_are_left_out():
+    classes = np.array(["a", "b", "c"])
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]])
+    actual, predicted = pd.Series(["a", "b"]), np.array(["a", "c"])
+    scores = tidy(score_classes(actual, predicted, probabilities, classes))
+    assert "roc_auc" not in scores
+    assert scores["balanced_accuracy"] == 0.5
+    assert scores["log_loss"] == pytest.approx(-np.log([0.8, 0.2]).mean(), abs=1e-6)
+    unseen = score_classes(pd.Series(["a", "d"]), predicted, probabilities, classes)
+    assert "log_loss" not in tidy(unseen)
+    both = np.array(["a", "b"])
+    assert score_classes(actual, both, None, both)["balanced_accuracy"] == (
+        balanced_accuracy_score(actual, both)
+    )
+
+
+def test_a_model_comes_back_from_the_same_bytes(table, tmp_path):
+    table.insert(0, "text", ["t", None] * 12)
+    first, second = tmp_path / "first", tmp_path / "second"
+    for path in (first, second):
+        models.save(fit(table), path)
+    assert first.read_bytes() == second.read_bytes()
+    features = table.drop(columns="label")
+    expected = fit(table).predict_proba(features)
+    assert (models.load(first, []).predict_proba(features) == expected).all()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "calibration.CalibratedClassifierCV",
+        "ensemble.HistGradientBoostingClassifier",
+        "gaussian_process.GaussianProcessClassifier",
+        "neighbors.KNeighborsClassifier",
+        "neural_network.MLPClassifier",
+    ],
+)
+def test_a_model_of_scikit_learn_is_trusted(table, tmp_path, path):
+    spec = {"class": f"sklearn.{path}"}
+    if path.startswith("neural"):
+        spec |= {"tol": 1.0}  # soon converged
+    estimator = fit(table, {"tree": spec})
+    models.save(estimator, tmp_path / "model")
+    features = table.drop(columns="label")
+    loaded = models.load(tmp_path / "model", [])
+    assert (loaded.predict(features) == estimator.predict(features)).all()
+
+
+def test_a_model_whose_package_is_missing_is_named(tmp_path, monkeypatch):
+    package = ModuleType("vanished")
+    package.Model = type("Model", (BaseEstimator,), {"__module__": "vanished"})
+    monkeypatch.setitem(sys.modules, "vanished", package)
+    skops.io.dump(package.Model(), tmp_path / "model")
+    monkeypatch.delitem(sys.modules, "vanished")
+    with pytest.raises(InputError, match="No module named 'vanished'; `pip install"):
+        models.load(tmp_path / "model", ["vanished.Model"])
+
+
+def test_a_model_with_an_unknown_type_is_not_loaded(tmp_path):
+    # open stands for any function that a forged model could call.
+    skops.io.dump(FunctionTransformer(func=io.open), tmp_path / "model")
+    with pytest.raises(InputError, match="not trusted: .*open"):
+        models.load(tmp_path / "model", [])
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "not found"), (b"x", "not a model")])
+def test_a_model_that_is_no_model_is_named(tmp_path, content, message):
+    if content:
+        (tmp_path / "model").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        models.load(tmp_path / "model", [])
