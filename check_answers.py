@@ -15,7 +15,7 @@ import yaml
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.utils import simple_filter
 
-from raw_table import BUNDLED, inspect, is_number, stem
+from raw_table import BUNDLED, inspect, stem
 
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -89,16 +89,27 @@ def read_table(answers: Mapping[str, str]) -> dict[str, str]:
 @simple_filter
 def yaml_scalar(value: str) -> str:
     """Return `value` as YAML writes a string, on one line."""
+    return _scalar(value)
+
+
+def _scalar(value: str) -> str:
     # DVC and the project read YAML 1.2, where 1e5 is a number; PyYAML would not quote it.
-    style = "'" if is_number(value) else None
+    style = "'" if re.fullmatch(r"[-+.\d].*", value) else None
     text = yaml.safe_dump(value, allow_unicode=True, width=10**6, default_style=style)
     return text.removesuffix("...\n").strip()
 
 
 @simple_filter
+def yaml_list(values: list[str]) -> str:
+    """Return `values` as DVC writes a list behind a key."""
+    return "".join(f"\n  - {_scalar(value)}" for value in values) or " []"
+
+
+@simple_filter
 def plugins(answers: Mapping[str, str]) -> str:
     """Return the packages beside DVC that the remote and the table need, with spaces between."""
-    names = {read_remote(answers["remote"])["plugin"], read_table(answers)["plugin"]}
+    table = read_table(answers)
+    names = {read_remote(answers["remote"])["plugin"], table["plugin"], table["reader"]}
     return " ".join(sorted(names - {""}))
 
 

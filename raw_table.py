@@ -1,26 +1,44 @@
 """Inspect the raw table before anything is written: its format, its columns, its target.
 
-Only the standard library: the Python that runs cookiecutter need not have pandas.
+What a cell means is defined once, in the project's src/support: the modules cells, columns and files
+need only the standard library, as the Python that runs cookiecutter need not have pandas.
 """
 
-import csv
-import gzip
 import io
 import os
 import re
+import sys
 import urllib.request
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from http.client import HTTPException
-from itertools import islice, zip_longest
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from cookiecutter.exceptions import FailedHookException
+
+TEMPLATE = Path(__file__).parent / "<<cookiecutter.project_slug>>"
+sys.path.append(str(TEMPLATE / "src"))
+
+from support.cells import BLANKS, NUMBERS, Forms, Profile
+from support.columns import IDENTIFIER, class_problem, decide, misfit
+from support.files import (
+    SAMPLE,
+    Dialect,
+    FileError,
+    Rows,
+    find_dialect,
+    find_encoding,
+    kind_of,
+    parts_of,
+    suffix_of,
+    unpack,
+)
 
 # DVC's sources for `dvc import-url`, and the package that each needs
 SOURCES = {"http": "", "https": "", "s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure"}
@@ -28,19 +46,15 @@ BUNDLED = {
     "classification": ("iris.csv", "Iris classifier", "Species"),
     "regression": ("diabetes.csv", "Diabetes regressor", "progression"),
 }
-TEMPLATE = Path(__file__).parent / "<<cookiecutter.project_slug>>"
 FOLDER = "data/raw"
-
-SEPARATORS = [",", ";", "\t", "|"]
-# The common ones of those that pandas takes for missing, and the template's own "?"
-MISSING = {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?"}
-SAMPLE = 64 * 1024
-SAMPLE_ROWS = 20  # at least, even if they are longer than that
-# A cell may hold a long text: Python's own limit is 128 kB. The largest that fits a C long
-csv.field_size_limit(2**31 - 1)
-# Of a table on the network, only so many bytes are read before DVC fetches all of it.
-NETWORK_LIMIT = 16 * 1024 * 1024
+TEXTS = ("csv", "json")
+SUFFIXES = {"csv": ".csv", "json": ".jsonl", "parquet": ".parquet", "feather": ".feather"}
+# The package that the project needs to read a format
+READERS = {"excel": "python-calamine"}
+# Of a longer table, the bake looks at the first so many bytes. Stage prepare looks at all.
+LIMIT = 32 << 20
 NETWORK_TIMEOUT = 30  # seconds
+ROWS = 20_000
 
 
 def is_url(data: str) -> bool:
@@ -50,14 +64,23 @@ def is_url(data: str) -> bool:
 def stem(data: str) -> str:
     """Return the file name of a path or URL, without suffixes."""
     name = urlsplit(data).path if is_url(data) else os.path.expanduser(data)
-    return re.sub(r"(\.(csv|tsv|tab|txt|gz))+$", "", Path(name).name, flags=re.IGNORECASE)
+    known = (
+        "csv|tsv|tab|txt|data|jsonl?|ndjson|parquet|feather|arrow|xlsx?|xlsb|ods|zip|gz|bz2|xz|zst"
+    )
+    return re.sub(rf"(\.({known}))+$", "", Path(name).name, flags=re.IGNORECASE)
 
 
 def fetch(url: str) -> bytes | None:
     """Return the first bytes of a URL; None if this Python has no client for its kind."""
     if url.startswith("http"):
-        with urllib.request.urlopen(url, timeout=NETWORK_TIMEOUT) as response:
-            return response.read(NETWORK_LIMIT)
+        # Some servers refuse Python's own name, and some compress what is no archive.
+        headers = {"User-Agent": "Mozilla/5.0 (cookiecutter)", "Accept-Encoding": "identity"}
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT) as response:
+            content = response.read(LIMIT + 1)
+            if response.headers.get("Content-Encoding") in ("gzip", "deflate"):
+                content = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(content, LIMIT + 1)
+            return content
     try:
         import fsspec
 
@@ -66,51 +89,9 @@ def fetch(url: str) -> bytes | None:
         return None
     try:
         with opened as file:
-            return file.read(NETWORK_LIMIT)
+            return file.read(LIMIT + 1)
     except Exception as error:  # noqa: BLE001 - each cloud's client has exceptions of its own
         raise ValueError(str(error) or type(error).__name__) from None
-
-
-def rows_of(sample: str, separator: str) -> list[list[str]]:
-    """Return the rows of the sample, without the last if it may be cut off."""
-    rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator) if row]
-    return rows[:-1] if len(sample) >= SAMPLE and rows[1:] else rows
-
-
-def find_separator(sample: str, target: str) -> str:
-    """Return the separator with which the header has the target and the rows have one length."""
-
-    def fits(separator: str) -> tuple[bool, bool, int]:
-        rows = rows_of(sample, separator)
-        width = len(rows[0])
-        even = all(len(row) == width for row in rows[:50])
-        return (target in rows[0], even and width > 1, width if even else 0)
-
-    return max(SEPARATORS, key=fits)
-
-
-def is_number(cell: str, decimal: str = ".") -> bool:
-    try:
-        float(cell.replace(decimal, ".") if decimal != "." else cell)
-    except ValueError:
-        return False
-    return True
-
-
-def find_decimal(rows: list[list[str]], separator: str) -> str:
-    """Return ',' when a column holds numbers like 1,5, and none holds 1.5."""
-    if any(re.fullmatch(r"-?\d+\.\d+", cell) for row in rows for cell in row):
-        return "."
-    # Between commas, "1,234" in quotes is rather a thousand.
-    fraction = r",(\d{1,2}|\d{4,})" if separator == "," else r",\d+"
-    for column in zip_longest(*rows, fillvalue=""):
-        cells = [cell.strip() for cell in column if cell.strip() not in MISSING]
-        # Not a list, such as 1,12,3
-        if all(re.fullmatch(rf"-?\d+({fraction})?", cell) for cell in cells) and any(
-            "," in cell for cell in cells
-        ):
-            return ","
-    return "."
 
 
 def nearest(name: str, columns: list[str]) -> str:
@@ -122,146 +103,249 @@ def nearest(name: str, columns: list[str]) -> str:
     return f"it has {', '.join(columns[:20])}{', ...' if columns[20:] else ''}"
 
 
+def check_header(rows: Rows, target: str) -> None:
+    """Raise FileError unless the header has the target once."""
+    cells = [cell.strip(BLANKS) for cell in rows.raw_names]
+    if not target:
+        raise FileError(f"target is empty: name the column to predict; {nearest('', rows.names)}")
+    if target not in rows.names:
+        forms = Forms()
+        if any(forms.of(cell) in NUMBERS["."] | NUMBERS[","] for cell in cells):
+            raise FileError(f"its first row is no header: {', '.join(cells[:5])}")
+        raise FileError(
+            f"it has no column {target!r} for the target; {nearest(target, rows.names)}"
+        )
+    if cells.count(target) > 1:
+        raise FileError(f"it has more than one column {target!r}, the target")
+
+
+def profile(rows: Rows, target: str) -> tuple[dict[str, Profile], list[str]]:
+    """Return how the cells of each column are written, and the columns that only number the rows."""
+    forms = Forms()
+    profiles = {name: Profile(forms) for name in rows.names}
+    numbering: dict[str, set[str]] = {
+        name: set()
+        for name, cell in zip(rows.names, rows.raw_names, strict=True)
+        if name != target and (IDENTIFIER.fullmatch(name) or not cell.strip(BLANKS))
+    }
+    number = 0
+    while chunk := list(islice(rows, ROWS)):
+        number += len(chunk)
+        for name, cells in zip(rows.names, zip(*chunk, strict=True), strict=True):
+            profiles[name].add(list(cells))
+            if name in numbering:
+                numbering[name].update(cells)
+    if not number:
+        raise FileError("it has no rows below its header")
+    identifiers = [
+        name
+        for name, cells in numbering.items()
+        if len(cells) == number > 1 and not profiles[name].count(["point", "point3"])
+    ]
+    return profiles, identifiers
+
+
 def check_target(
-    rows: Iterator[list[str]], position: int, target: str, task: str, decimal: str, whole: bool
-) -> None:
-    """Raise ValueError unless the column at `position` suits the task."""
+    content: IO[bytes],
+    kind: str,
+    dialect: Dialect,
+    profiles: dict[str, Profile],
+    answers: dict[str, str],
+    drop: list[str],
+    whole: bool,
+) -> list[str]:
+    """Return what to know of the target. Raises FileError unless it suits the task."""
+    target, task = answers["target"], answers["task"]
+    params = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
+    params["separator"] = dialect.separator
+    [column] = [one for one in decide(profiles, params, {target}) if one.name == target]
+    profile = profiles[target]
+    if column.kind == "empty" or not profile.filled and task == "regression":
+        raise FileError(f"{target}, the target, has no values")
+    if task == "regression":
+        if column.kind == "text":
+            raise FileError(f"{misfit(target, profile)}, but task=regression predicts a number")
+        return column.notes
+    content.seek(0)
+    rows = Rows(content, kind, dialect)
+    place = rows.names.index(target)
+    others = [number for number, name in enumerate(rows.names) if name not in drop]
     counts: Counter[str] = Counter()
-    for number, row in enumerate(rows, start=2):
-        value = row[position].strip() if position < len(row) else ""
-        if value in MISSING:
+    seen = set()
+    for row in rows:
+        label = row[place].strip(BLANKS)
+        if not label or label in column.gaps:
             continue
-        if task == "regression" and not is_number(value, decimal):
-            raise ValueError(
-                f"row {number}: {target} is {value!r}, but task=regression predicts a number"
-            )
-        # Of a number's values, it is enough to know that there are some.
-        counts[value if task == "classification" else ""] += 1
-    if not counts:
-        raise ValueError(f"{target}, the target, has no values")
-    if task == "classification" and whole:
-        if len(counts) < 2:
-            raise ValueError(f"{target}, the target, is {value!r} in every row")
-        single = [label for label, count in counts.items() if count < 2]
-        if single:
-            raise ValueError(
-                f"each class of {target} needs two rows, but {single[0]!r} has one"
-                + (f", as have {len(single) - 1} more" if single[1:] else "")
-                + "; to predict a number, answer task=regression"
-            )
+        # Stage prepare counts rows that repeat others once.
+        key = hash(tuple(row[number].strip(BLANKS) for number in others))
+        if key not in seen:
+            seen.add(key)
+            counts[label.lower() if column.kind == "boolean" else label] += 1
+    if whole and (problem := class_problem(counts, target)):
+        raise FileError(problem)
+    return column.notes
 
 
-def read(text: IO[str], task: str, target: str, whole: bool) -> dict[str, str]:
-    """Return the separator and the decimal point of a table.
+def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> dict[str, Any]:
+    """Return how a text file is written, what is to be dropped, and notes on it.
 
-    Raises ValueError unless it has a header with the target, and the target suits the task.
+    `start` is the file's content or, unless it is `whole`, the first of its rows.
+
+    Raises FileError unless it has a header with the target, and the target suits the task.
     """
-    sample = text.read(SAMPLE)
-    sample += "".join(islice(text, SAMPLE_ROWS))
-    if not sample.strip():
-        raise ValueError("it is empty")
-    separator = find_separator(sample, target)
-    header, *rows = rows_of(sample, separator)
-    decimal = find_decimal(rows, separator)
-    if target not in header:
-        if any(is_number(cell, ",") for cell in header):
-            raise ValueError(f"its first row is no header: {', '.join(header[:5])}")
-        problem = f"it has no column {target!r} for the target"
-        if not target:
-            problem = "target is empty: name the column to predict"
-        raise ValueError(f"{problem}; {nearest(target, header)}")
-    if header.count(target) > 1:
-        raise ValueError(f"it has more than one column {target!r}, the target")
+    dialect, notes, target = Dialect(), [], answers["target"]
+    if kind == "csv":
+        encoding, guessed = find_encoding(start, whole)
+        text = start[: 4 * SAMPLE].decode(encoding, "ignore").removeprefix("\ufeff")
+        dialect = find_dialect(text, target, cut=len(start) > 4 * SAMPLE)
+        dialect.encoding = encoding
+        if guessed:
+            notes.append(f"its encoding was guessed: {encoding}")
+        if dialect.skip:
+            notes.append(f"its header is line {dialect.skip + 1}")
+    rows = Rows(io.BytesIO(start), kind, dialect)
+    check_header(rows, target)
+    profiles, drop = profile(rows, target)
+    if drop:
+        notes.append(f"{', '.join(drop)} only numbers the rows: it is in prepare.drop")
+    if rows.short:
+        notes.append(
+            f"{rows.short} rows have fewer cells than the header (the first is row "
+            f"{rows.first_short}): filled with gaps"
+        )
+    content = io.BytesIO(start)
+    about = check_target(content, kind, dialect, profiles, answers, drop, whole)
+    notes += [f"{target} {note}" for note in about]
+    return {**vars(dialect), "drop": drop, "notes": notes}
 
-    text.seek(0)
-    lines = (row for row in csv.reader(text, delimiter=separator) if row)
-    next(lines)
+
+def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]:
+    """Return the `kind` of a file and the `suffix` of its name and, of a text, all of `read_text`."""
+    packed = suffix_of(raw.read(8))
+    raw.seek(0)
+    content = unpack(raw)
+    kind = kind_of(content)
+    if content is not raw and not packed:
+        packed = ".zip"
+    found = {"kind": kind, "suffix": SUFFIXES.get(kind, "") + packed}
+    if kind not in TEXTS:
+        return found
+    start = b""
     try:
-        check_target(lines, header.index(target), target, task, decimal, whole)
+        while len(start) <= LIMIT and (more := content.read(1 << 20)):
+            start += more
     except EOFError:
         if whole:
             raise
-        # Otherwise the part that was fetched ends in the middle of a gzip file.
-    return {"separator": separator, "decimal": decimal}
+        # Otherwise what was fetched ends in the middle of a packed file.
+    whole = whole and len(start) <= LIMIT
+    if not whole:
+        start = start[: start.rfind(b"\n") + 1]
+    found |= read_text(start, kind, answers, whole)
+    if not whole:
+        found["notes"].append(f"the bake looked at the first {LIMIT >> 20} MB of it")
+    return found
 
 
-def read_any(raw: IO[bytes], task: str, target: str, whole: bool) -> dict[str, str]:
-    """Return the format of a table, see read, with its `encoding` and `suffix`."""
-    start = raw.read(SAMPLE)
-    raw.seek(0)
-    suffix = ".csv"
-    if start.startswith(b"\x1f\x8b"):
-        suffix = ".csv.gz"
-        raw = gzip.GzipFile(fileobj=raw)
-        start = raw.read(SAMPLE)
-    # UTF-8, UTF-16 if its mark says so, else Windows' code page for Western Europe
-    encodings = {"utf-8-sig": "utf-8", "cp1252": "cp1252"}
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = {"utf-16": "utf-16"}
-    elif b"\0" in start:
-        raise ValueError("it is a binary file, not text")
-    for codec, encoding in encodings.items():
-        raw.seek(0)
-        text = io.TextIOWrapper(raw, codec, newline="")
-        try:
-            return read(text, task, target, whole) | {"encoding": encoding, "suffix": suffix}
-        except UnicodeDecodeError:
-            continue
-        finally:
-            text.detach()
-    raise ValueError(f"its text is not in {' or '.join(encodings.values())}")
+def check_stored(
+    path: str, kind: str, answers: dict[str, str], defaults: dict[str, Any]
+) -> list[str]:
+    """Check a file whose columns have types, if this Python has what reads it; return notes.
+
+    Raises FileError when stage prepare would refuse it.
+    """
+    later = [f"this Python cannot read a {kind} file, so stage prepare will check it"]
+    if READERS.get(kind) and not find_spec(READERS[kind].replace("-", "_")):
+        return later
+    try:
+        from support.params import InputError
+        from support.reader import Table
+        from support.schema import decide_schema
+    except ImportError:
+        return later
+    params = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
+    params |= {**defaults, **answers, "raw": path, "sheet": "", "features": "all"}
+    params |= {"group": "", "time": "", "drop": []}
+    try:
+        decide_schema(Table(path, params), params)
+    except InputError as error:
+        raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
+    return []
+
+
+def check_address(data: str) -> str:
+    """Return the package that DVC needs to fetch a URL.
+
+    Raises FailedHookException when it cannot be fetched, or holds a password.
+    """
+    parts = urlsplit(data)
+    if parts.scheme not in SOURCES or not parts.netloc:
+        raise FailedHookException(
+            f"data: {data!r} is not understood. Give a file, or a URL that starts with "
+            f"{', '.join(f'{scheme}://' for scheme in SOURCES)}."
+        )
+    if parts.password or parts.username:
+        # cookiecutter keeps answers in a file, and git keeps the table's address.
+        raise FailedHookException(
+            f"data: leave user and password out of the {parts.scheme}:// URL; they would be "
+            "stored with it."
+        )
+    return SOURCES[parts.scheme]
 
 
 @cache
-def inspect(data: str, task: str, target: str) -> dict[str, str]:
+def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     """Return what the project has to know of the table that the answer `data` names.
 
-    `source` is the file's absolute path or the URL (empty for a bundled table), `raw` where the
-    project keeps it, `plugin` the package that DVC needs to fetch it, and `separator`, `decimal`
-    and `encoding` are pandas'. A table on the network that this Python cannot reach is taken for
-    plain CSV; stage prepare will check it.
+    `source` is the absolute path or the URL (empty for a bundled table), `raw` where the project
+    keeps it, `plugin` the package that DVC needs to fetch it, and `reader` the one that reads it.
+    `encoding`, `separator`, `quote`, `escape`, `skip` and `drop` are parameters of the section
+    `prepare`, and `notes` is for people: what this Python cannot read is left to stage prepare.
 
     Raises FailedHookException with a message for the user when it is no table with that target.
     """
-    table = {"plugin": "", "separator": ",", "decimal": ".", "encoding": "utf-8", "suffix": ".csv"}
+    answers = {"task": task, "target": target}
+    table = {
+        **vars(Dialect()),
+        "plugin": "",
+        "kind": "csv",
+        "suffix": ".csv",
+        "drop": [],
+        "notes": [],
+    }
     source = "" if data == "bundled" else data
+    name, _, _ = BUNDLED[task]
+    path = next((TEMPLATE / FOLDER).glob(f"*{name}*"))
     if is_url(data):
-        parts = urlsplit(data)
-        if parts.scheme not in SOURCES or not parts.netloc:
-            raise FailedHookException(
-                f"data: {data!r} is not understood. Give a CSV file, or a URL that starts with "
-                f"{', '.join(f'{scheme}://' for scheme in SOURCES)}."
-            )
-        if parts.password or parts.username:
-            # cookiecutter keeps answers in a file, and git keeps the table's address.
-            raise FailedHookException(
-                f"data: leave user and password out of the {parts.scheme}:// URL; they would be "
-                "stored with it."
-            )
-        table["plugin"] = SOURCES[parts.scheme]
+        table["plugin"] = check_address(data)
     elif source:
         source = os.path.abspath(os.path.expanduser(data))
-
-    name, _, _ = BUNDLED[task]
+        path = Path(source)
     try:
         if is_url(data):
             content = fetch(data)
-            if content is not None:
-                whole = len(content) < NETWORK_LIMIT
-                if not whole and not content.startswith(b"\x1f\x8b"):
-                    content = content[: content.rfind(b"\n") + 1]
-                table |= read_any(io.BytesIO(content), task, target, whole)
-            elif urlsplit(data).path.endswith(".gz"):
-                table["suffix"] = ".csv.gz"
+            if content is None:
+                table["suffix"] = "".join(Path(urlsplit(data).path).suffixes[-2:]) or ".csv"
+                table["notes"] = ["this Python cannot fetch it, so stage prepare will check it"]
+            else:
+                table |= read(io.BytesIO(content), answers, whole=len(content) <= LIMIT)
         else:
-            place = Path(source) if source else next((TEMPLATE / FOLDER).glob(f"*{name}*"))
-            with place.open("rb") as file:
-                table |= read_any(file, task, target, whole=True)
-    except (OSError, EOFError, HTTPException, zlib.error, ValueError, csv.Error) as error:
+            parts = parts_of(path)
+            with parts[0].open("rb") as file:
+                table |= read(file, answers, whole=len(parts) == 1)
+        if table["kind"] not in TEXTS:
+            defaults = {key: table[key] for key in vars(Dialect())}
+            place = data if is_url(data) else str(path)
+            table["notes"] = check_stored(place, table["kind"], answers, defaults)
+    except (OSError, EOFError, HTTPException, zlib.error, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise FailedHookException(f"data: {data}: {reason}") from None
+        raise FailedHookException(f"data: {data}: {' '.join(str(reason).split())}") from None
     if source:
         # Safe on every file system, in YAML and in commands
         safe = re.sub(r"[^A-Za-z0-9._-]+", "-", stem(data)).strip("-.") or "table"
-        name = f"{safe}{table['suffix']}"
+        suffix = table["suffix"] or Path(urlsplit(data).path).suffix.lower()
+        name = safe if path.is_dir() else f"{safe}{suffix}"
+    if not source:
+        table["drop"], table["notes"] = [], []
+    table["reader"] = READERS.get(table["kind"], "")
     return table | {"source": source, "raw": f"{FOLDER}/{name}"}

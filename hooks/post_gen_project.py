@@ -141,15 +141,21 @@ def quote(command: list[str]) -> str:
 def main() -> None:
     # A terminal that cannot show a character must not end the bake.
     sys.stdout.reconfigure(errors="replace")
+    for note in TABLE["notes"]:
+        print(f"{TABLE['raw']}: {note}")
     print("Setting up git and DVC ...", flush=True)
     outer = enclosing_repository()
-    in_python = "import shutil, sys; shutil.{}(*sys.argv[1:])"
+    in_python = "import os, shutil, sys; a, b = sys.argv[1:]; shutil.{}"
     programs = {
         "dvc": find_dvc(),
         "python": [sys.executable],
         # Not every system has these commands.
-        "cp": [sys.executable, "-c", in_python.format("copyfile")],
-        "mv": [sys.executable, "-c", in_python.format("move")],
+        "cp": [
+            sys.executable,
+            "-c",
+            in_python.format("copytree(a, b) if os.path.isdir(a) else shutil.copyfile(a, b)"),
+        ],
+        "mv": [sys.executable, "-c", in_python.format("move(a, b)")],
     }
     commands = steps(nested=outer is not None)
     problem, left = None, []

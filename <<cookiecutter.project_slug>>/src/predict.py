@@ -1,60 +1,94 @@
 """Predict the target of new rows: python src/predict.py new.csv [-o predictions.csv]"""
 
 import argparse
+import csv
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
 
 import pandas as pd
-from sklearn.pipeline import Pipeline
+import pyarrow as pa
 
-from support.models import MODEL, load, text_features
+from features import add_features
+from support.metrics import predict
+from support.models import MODEL, load
 from support.params import InputError, load_params
-from support.tables import convert, first_text, read_csv, select
+from support.reader import Table
+from support.schema import Schema, check_columns
 
 
-def predict(estimator: Pipeline, table: pd.DataFrame, source: str, dates: str) -> pd.DataFrame:
-    """Return a row for each row of `table`: its other columns, then the prediction.
+def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> Iterator[list[list]]:
+    """Yield a row for each row of `table`, after the header, some at a time.
 
-    `table` must hold every feature; columns that are no feature, such as an identifier, are
-    carried over. `prediction` is followed by a column `probability of CLASS` for each class,
-    if the model gives probabilities. Missing values are filled as in training. `source` is the
-    file's name, for messages, and `dates` the format of dates.
+    It has the table's columns that are no feature as they are in the file, with `keep` all of
+    them, then `prediction` and, if the model gives probabilities, `probability of CLASS` for each
+    class. The model reads each column as it was read for training, and fills what is missing.
 
-    Raises InputError for a missing feature, or a text where the model takes a number.
+    Raises InputError for a missing feature, or a cell that is not of its feature's kind.
     """
-    if table.empty:
-        raise InputError(f"{source} has no rows")
-    names = list(estimator.feature_names_in_)
-    features = select(table, names, source).copy()
-    for name in [name for name in names if name not in text_features(estimator)]:
-        kind, features[name] = convert(features[name], dates)
-        if kind == "text":
-            raise InputError(f"{source}, {first_text(table[name])}, but the model takes a number")
-    result = table.drop(columns=names).assign(prediction=estimator.predict(features))
-    if hasattr(estimator, "predict_proba"):
-        probabilities = estimator.predict_proba(features)
-        for label, column in zip(estimator.classes_, probabilities.T, strict=True):
-            result[f"probability of {label}"] = column
-    return result
+    features = list(estimator.feature_names_in_)
+    raw = {column.name for column in schema.columns}
+    check_columns([name for name in features if name in raw], table.names, table.path)
+    carried = [name for name in table.names if keep or name not in features]
+    header = []
+    for batch, frame in schema.frames(table, add_features, strict=False):
+        check_columns(features, frame.columns, "src/features.py")
+        predictions = predict(estimator, frame[features])
+        columns = {"prediction": predictions.values}
+        if predictions.probabilities is not None:
+            labels = [f"probability of {label}" for label in predictions.classes]
+            columns |= dict(zip(labels, predictions.probabilities.T, strict=True))
+        if not header:
+            header = [*carried, *columns]
+            if taken := [name for name in carried if name in columns]:
+                raise InputError(f"{table.path} has a column {taken[0]!r} already: rename it")
+            yield [header]
+        values = [batch.column(name).to_pylist() for name in carried]
+        values += [column.tolist() for column in columns.values()]
+        yield list(zip(*values, strict=True))
+    if not header:
+        raise InputError(f"{table.path} has no rows")
+
+
+@contextmanager
+def output(path: str | None) -> Iterator[IO[str]]:
+    """Open the file to write, which is there once all is written; stdout without a path."""
+    if not path:
+        yield sys.stdout
+        return
+    part = Path(f"{path}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Predict the target of the rows of a CSV file.")
-    parser.add_argument("table", help="CSV file with the features; other columns are kept")
+    parser = argparse.ArgumentParser(description="Predict the target of the rows of a table.")
+    parser.add_argument("table", help="file with the features, in the format of the raw table")
     parser.add_argument("-o", "--output", help="CSV file to write (default: print)")
+    parser.add_argument("--keep-features", action="store_true", help="write all columns")
     arguments = parser.parse_args()
 
     estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
-    params = load_params("prepare")
-    table = read_csv(arguments.table, params, text=text_features(estimator))
-    result = predict(estimator, table, arguments.table, params["dates"])
+    schema = Schema.from_dict(estimator.schema)
+    table = Table(arguments.table, schema.file)
+    rows = predict_rows(estimator, table, schema, arguments.keep_features)
     try:
-        result.to_csv(arguments.output or sys.stdout, index=False, lineterminator="\n")
+        with output(arguments.output) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            for some in rows:
+                writer.writerows(some)
     except BrokenPipeError:
         # The reader, `head` for instance, has had enough. Python would complain when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        raise InputError(f"cannot write {arguments.output or 'to stdout'}: {error}") from None
 
 
 if __name__ == "__main__":

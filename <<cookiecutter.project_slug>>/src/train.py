@@ -10,6 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from scipy.stats import loguniform, randint, uniform
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.model_selection import (
@@ -290,6 +291,8 @@ def main() -> None:
     estimator, scores, candidates = train(pd.read_parquet(TRAIN), load_params("models"), params)
     MODEL.parent.mkdir(exist_ok=True)
     SCORES.parent.mkdir(exist_ok=True)
+    # Whoever has the model can read new rows by it.
+    estimator.schema = json.loads(pq.read_schema(TRAIN).metadata[b"schema"])
     save(estimator, MODEL)
     SCORES.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8", newline="\n")
     candidates.to_csv(CANDIDATES, index=False, lineterminator="\n", na_rep="null")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from split import split
 from train import train
 
 TREE = {
@@ -15,20 +16,26 @@ TREE = {
 }
 PREPARE = {
     "raw": "t.csv",
-    "separator": ",",
-    "decimal": ".",
     "encoding": "utf-8",
-    "na_values": ["?"],
-    "dates": "ISO8601",
+    "separator": ",",
+    "quote": '"',
+    "escape": "",
+    "skip": 0,
+    "sheet": "",
+    "na_values": "auto",
+    "decimal": "auto",
+    "dates": "auto",
+    "text": [],
+    "columns": {},
     "task": "classification",
     "target": "label",
     "features": "all",
     "drop": [],
-    "text": [],
     "group": "",
     "time": "",
     "missing": "impute",
     "duplicates": "drop",
+    "max_rows": 0,
 }
 TRAIN = {
     "model": "tree",
@@ -43,3 +50,10 @@ TRAIN = {
 def fit(table: pd.DataFrame, models: dict[str, Any] = TREE, **changes: Any):
     estimator, _, _ = train(table, models, TRAIN | changes)
     return estimator
+
+
+def split_frame(table: pd.DataFrame, **params: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the training and the test rows of a prepared table."""
+    key = table.index.to_series() if table.index.name else table.iloc[:, -1]
+    train_rows, test_rows = split(key, table.index.name or "target", **params)
+    return table.iloc[train_rows], table.iloc[test_rows]

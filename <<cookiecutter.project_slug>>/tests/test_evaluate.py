@@ -10,6 +10,7 @@ from evaluate import evaluate, hyperparameters, write_metrics_csv
 from prepare import prepare
 from support.metrics import CLASSIFICATION, REGRESSION
 from support.plots import precision_recall, roc
+from support.reader import Table
 from support.report import draw, write_report
 
 
@@ -93,8 +94,10 @@ def test_a_model_without_probabilities_has_curves_and_no_calibration(table):
 
 def test_report_shows_what_is_in_a_name(table, tmp_path):
     name = "a_b *c* | <d>\ne\x01"
-    raw = table.rename(columns={"x": name})
-    prepared, data = prepare(raw, PREPARE)
+    prepared = table.rename(columns={"x": name})
+    prepared.to_csv(tmp_path / "t.csv", index=False)
+    params = PREPARE | {"raw": str(tmp_path / "t.csv")}
+    data = prepare(Table(params["raw"], params), params, tmp_path / "prepared.parquet")
     estimator = fit(prepared)
     metrics, plots = evaluate(estimator, prepared)
     pictures = draw(plots, tmp_path)

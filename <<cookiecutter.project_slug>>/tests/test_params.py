@@ -10,10 +10,12 @@ from support.params import InputError, load_params, nearest
 
 def test_load_params_reads_what_dvc_writes_as_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(params, "PARAMS", tmp_path / "params.yaml")
-    text = "s: {a: 1e-05, b: -1E+3, c: 1.5e3, d: .5e1, e: 1e5x, f: No, g: [on, true], h: False}"
+    text = "s: {a: 1e-05, b: -1E+3, c: 1.5e3, d: 5.e0, e: 1e5x, f: No, g: [on, true], h: False, i: 12:30}"
     params.PARAMS.write_text(text, "utf-8")
     values = load_params("s")
-    assert values.pop("f") == "No" and values.pop("g") == ["on", True]
+    assert (
+        values.pop("i") == "12:30" and values.pop("f") == "No" and values.pop("g") == ["on", True]
+    )
     assert values == {"a": 1e-05, "b": -1000, "c": 1500, "d": 5, "e": "1e5x", "h": False}
 
 

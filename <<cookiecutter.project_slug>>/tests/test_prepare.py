@@ -1,102 +1,169 @@
-"""The raw table, and new rows: what is read, kept and said."""
+"""Stage prepare: what is read from a file, kept and said."""
 
-from pathlib import Path
-from typing import Any
+import bz2
+import gzip
+import lzma
+import zipfile
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from helpers import PREPARE
-
-from predict import predict
-from prepare import prepare, summarise
+from prepare import prepare, sample
+from support import reader
+from support.duplicates import Duplicates
 from support.params import InputError
-from support.tables import convert, read_csv
+from support.reader import Table
+from support.schema import Schema
+from support.summary import summarise
 
 
-def read(tmp_path: Path, content: str | bytes, **changes: Any) -> pd.DataFrame:
-    path = tmp_path / "t.csv"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return read_csv(path, PREPARE | changes)
+@pytest.fixture
+def run(tmp_path):
+    """A function that prepares a table, given as a frame or a file's content."""
+
+    def run(content: pd.DataFrame | str | bytes, name: str = "t.csv", **changes):
+        path = tmp_path / name
+        if isinstance(content, pd.DataFrame):
+            content = content.to_csv(index=False)
+        if content:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        params = PREPARE | {"raw": str(path)} | changes
+        report = prepare(Table(path, params), params, tmp_path / "prepared.parquet")
+        return pd.read_parquet(tmp_path / "prepared.parquet"), report
+
+    return run
+
+
+def notes(report):
+    return {line["name"]: "; ".join(line["notes"]) for line in report["columns"] if line["notes"]}
+
+
+TEXT = 'x,"the ""name""",label\n1.5,"a\nb",u\n2.5,c,u\n3.5,d,v\n4.5,d,v\n'
 
 
 @pytest.mark.parametrize(
     ("content", "changes"),
     [
-        ('x,"the ""name"""\n1.5,"a\nb"\n', {}),
-        ('x;"the ""name"""\n1,5;"a\nb"\n', {"separator": ";", "decimal": ","}),
-        ('x\t"the ""name"""\n1.5\t"a\nb"\n', {"separator": "\t"}),
-        (b'\xef\xbb\xbfx,"the ""name"""\r\n1.5,"a\nb"\r\n', {}),
+        (TEXT, {}),
+        (TEXT.replace(".5,", ";5;").replace(",", ";").replace(";5;", ",5;"), {"separator": ";"}),
+        (TEXT.replace(",", "\t"), {"separator": "\t"}),
+        (
+            TEXT.replace(",", "::")
+            .replace('"a\nb"', "a b")
+            .replace('"the ""name"""', 'the "name"'),
+            {"separator": "::"},
+        ),
+        (TEXT.replace(",", "   "), {"separator": " "}),
+        (TEXT.replace('""', '\\"'), {"escape": "\\"}),
+        (TEXT.replace('""', "~").replace('"', "'").replace("~", '"'), {"quote": "'"}),
+        (b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").replace("a\r\nb", "a\nb").encode(), {}),
+        ("a title\n\n" + TEXT, {"skip": 1}),
+        (TEXT.encode("utf-16"), {"encoding": "utf-16"}),
+        (gzip.compress(TEXT.encode()), {}),
+        (bz2.compress(TEXT.encode()), {}),
+        (lzma.compress(TEXT.encode()), {}),
     ],
 )
-def test_a_table_is_read_as_it_is_written(tmp_path, content, changes):
-    table = read(tmp_path, content, **changes)
-    pd.testing.assert_frame_equal(table, pd.DataFrame({"x": [1.5], 'the "name"': ["a\nb"]}))
+def test_a_table_is_read_as_it_is_written(run, content, changes):
+    table, _ = run(content, **changes)
+    expected = pd.DataFrame(
+        {
+            "x": [1.5, 2.5, 3.5, 4.5],
+            'the "name"': ["a b" if changes.get("separator") == "::" else "a\nb", "c", "d", "d"],
+            "label": list("uuvv"),
+        }
+    )
+    pd.testing.assert_frame_equal(table, expected)
+
+
+def test_other_formats_hold_the_same_table(run, tmp_path, table):
+    """Parquet, Feather, JSON lines, zstd, a zip archive, and a folder of parts."""
+    table = table.assign(when=pd.date_range("2020", periods=24), code=[f"0{n}" for n in range(24)])
+    expected, _ = run(table)
+    table.to_parquet(tmp_path / "t.parquet")
+    table.to_feather(tmp_path / "t.feather")
+    table.to_json(tmp_path / "t.jsonl", orient="records", lines=True, date_format="iso")
+    table.to_json(tmp_path / "t.json", orient="records", date_format="iso")
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("folder/t.csv", table.to_csv(index=False))
+        archive.writestr("__MACOSX/._t.csv", "x")
+    with pa.CompressedOutputStream(str(tmp_path / "t.zst"), "zstd") as file:
+        file.write(table.to_csv(index=False).encode())
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/_SUCCESS").touch()
+    for number in range(3):
+        part = table[number * 8 : number * 8 + 8]
+        part.to_csv(tmp_path / f"parts/{number}.csv", index=False)
+    for name in ("t.parquet", "t.feather", "t.jsonl", "t.json", "t.zip", "t.zst", "parts"):
+        found, _ = run("", name=name)
+        pd.testing.assert_frame_equal(found.astype({"x": expected["x"].dtype}), expected)
 
 
 @pytest.mark.parametrize(
     ("content", "changes", "message"),
     [
-        ("", {}, "t.csv cannot be read: No columns"),
-        ("a,b\n1,2,3\n", {}, "more cells than its header"),
-        ("a,b\n1,2\n1,2,3\n", {}, "Expected 2 fields in line 3, saw 3"),
-        (b"a,b\n\xe9,2\n", {}, "t.csv cannot be read: 'utf-8' codec"),
-        ("a,b\n1,2\n", {"encoding": "utf-9"}, "unknown encoding: utf-9. Check separator, decimal"),
-        ("a,b\n1,2\n", {"separator": ""}, "t.csv cannot be read"),
+        (None, {}, r"t.csv not found: check its path, or fetch it with `dvc pull`"),
+        (b" \n", {}, "t.csv cannot be read: it is empty"),
+        (b"a,label\n", {}, "t.csv has no rows below its header"),
+        (b"a,label\n1,2,3\n", {}, "row 2 has 3 cells, but the header has 2"),
+        (b"a,label\n1,2\n1,2,3\n", {}, "row 3 has 3 cells"),
+        (b"a,label\n1,2\n\xe9,2\n", {}, "row 3 is no utf-8: byte 0xe9 at its position 1"),
+        (b"a,label\n1,2\n", {"encoding": "utf-9"}, "unknown encoding: utf-9"),
+        (b"a,label\n1,2\n", {"skip": 9}, "it is empty"),
+        (b"<!DOCTYPE html><p>Sign in", {}, "it is a web page, not a table"),
+        (b"%PDF-1.7", {}, "it is a PDF document"),
+        (b"\x80\x04\x95", {}, "it is a pickle"),
+        (b"version https://git-lfs", {}, "git lfs pull"),
+        (gzip.compress(b"a,label\n" * 999)[:30], {}, "t.csv cannot be read"),
+        (b"PAR1 and no more", {}, "t.csv cannot be read"),
+        (b'{"a": 1}\n{"a": \n', {}, "no JSON"),
+        (b'{"a": 1}\n[2]\n', {}, "entry 2 is no object"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_named(tmp_path, content, changes, message):
+def test_a_table_that_cannot_be_read_is_named(run, tmp_path, content, changes, message):
     with pytest.raises(InputError, match=message):
-        read(tmp_path, content, **changes)
+        run(content, **changes)
+    assert not list(tmp_path.glob("prepared*"))
 
 
-@pytest.mark.parametrize(
-    ("values", "kind", "expected"),
-    [
-        ([1, 2], "integer", [1, 2]),
-        ([1.0, None], "integer", [1, None]),
-        ([1.5, float("inf")], "number", [1.5, None]),
-        ([True, False], "boolean", [1, 0]),
-        ([True, None], "boolean", [1, None]),
-        (["1970-01-02", "1970/01/03 12:00"], "date", [1, 2.5]),
-        (["1970-01-02T01:00+01:00", None], "date", [1, None]),
-        (["1970-01-02", "x"], "text", ["1970-01-02", "x"]),
-        (["a", None], "text", ["a", None]),
-        ([None, None], "empty", [None, None]),
-    ],
-)
-def test_a_column_is_converted_to_numbers_or_text(values, kind, expected):
-    found, converted = convert(pd.Series(values), "ISO8601")
-    assert found == kind
-    assert converted.dtype == "str" if kind == "text" else converted.dtype.kind in "if"
-    assert [None if pd.isna(value) else value for value in converted] == expected
+def test_an_archive_of_several_files_is_refused(run, tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.csv", "w") as archive:
+        archive.writestr("../a.csv", "x")
+        archive.writestr("b.csv", "x")
+    with pytest.raises(InputError, match=r"holds 2 files \(../a.csv, b.csv\): unpack the one"):
+        run("")
 
 
-@pytest.mark.parametrize("word", ["now", "Today", " today "])
-def test_a_word_for_the_time_of_the_run_is_no_date(word):
-    assert convert(pd.Series(["2020-01-01", word]), "ISO8601")[0] == "text"
+def test_parts_with_different_headers_are_refused(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/a.csv").write_text("x,label\n1,2\n")
+    (tmp_path / "parts/b.csv").write_text("y,label\n1,2\n")
+    with pytest.raises(InputError, match="b.csv has another header than a.csv: 'y'"):
+        run("", name="parts")
 
 
-def test_dates_follow_their_pattern():
-    assert convert(pd.Series(["02/01/1970"]), "%d/%m/%Y")[1].tolist() == [1]
-    assert convert(pd.Series(["02/01/1970"]), "ISO8601")[0] == "text"
-    assert convert(pd.Series([2011970, 31011970]), "%d%m%Y")[1].tolist() == [1, 30]
-    assert convert(pd.Series([2011970, 32011970]), "%d%m%Y")[0] == "integer"
-    assert convert(pd.Series([19700102.0, None]), "%Y%m%d")[1].tolist()[0] == 1
-    with pytest.raises(InputError, match=r"params.yaml: prepare.dates: .*bad directive"):
-        convert(pd.Series(["02/01/1970"]), "%d/%Q")
+def test_short_rows_are_filled_and_counted(run):
+    table, report = run("x,y,label\n1,2,a\n3\n4,5,b,\n" + "6,7,a\n8,9,b\n", duplicates="keep")
+    assert table["y"].tolist() == [2, 5, 7, 9]
+    assert report["rows"] == {"raw": 5, "dropped": {"no target": 1}, "prepared": 4}
+    assert "rows with fewer cells than the header, filled with gaps: 1, such as row 3" in summarise(
+        report
+    )
 
 
-def test_prepare_puts_the_target_last_and_keeps_the_order_of_the_rows(table):
-    prepared, _ = prepare(table.assign(id="n"), PREPARE | {"features": ["y", "x"]})
+def test_prepare_puts_the_target_last_and_keeps_the_order_of_the_rows(run, table):
+    prepared, _ = run(table.assign(id="n"), features=["y", "x"])
     pd.testing.assert_frame_equal(prepared, table[["y", "x", "label"]])
 
 
-def test_prepare_takes_every_column_that_has_no_other_role(table):
+def test_prepare_takes_every_column_that_has_no_other_role(run, table):
     more = table.assign(patient=[1, 2] * 12, note="n", nothing=None, some=["s", None] * 12)
-    prepared, report = prepare(more, PREPARE | {"group": "patient", "drop": ["y"]})
+    prepared, report = run(more, group="patient", drop=["y"])
     assert prepared.columns.tolist() == ["x", "some", "label"]
     assert prepared.index.name == "group"
-    assert prepared.index.tolist() == more["patient"].tolist()
+    assert prepared.index.tolist() == more["patient"].astype(str).tolist()
     assert {line["name"]: line["role"] for line in report["columns"]} == {
         **dict.fromkeys(["y", "note", "nothing"], "unused"),
         **dict.fromkeys(["x", "some"], "feature"),
@@ -105,60 +172,164 @@ def test_prepare_takes_every_column_that_has_no_other_role(table):
     }
 
 
-def test_codes_that_are_named_stay_text(tmp_path):
-    (tmp_path / "t.csv").write_text("zip,model,label\n" + "01234,2023,a\n02345,2024,b\n" * 2)
-    params = PREPARE | {"text": ["zip", "model"], "duplicates": "keep"}
-    prepared, report = prepare(read_csv(tmp_path / "t.csv", params, params["text"]), params)
-    assert prepared["zip"].tolist() == ["01234", "02345"] * 2
-    assert prepared["model"].tolist() == ["2023", "2024"] * 2
-    for line in report["columns"]:
-        assert (line["type"], line["note"]) == ("text", "")
+def test_what_prepare_decides_travels_with_the_table(run, table, tmp_path):
+    prices = [f"{n},{n % 10}5" for n in range(24)]
+    run(
+        table.assign(price=prices, when="31.12.2024").to_csv(sep=";"),
+        separator=";",
+        drop=["Unnamed: 0"],
+    )
+    schema = Schema.of(tmp_path / "prepared.parquet")
+    price, when = schema.column("price"), schema.column("when")
+    assert (price.kind, price.decimal, when.kind, when.dates) == (
+        "number",
+        ",",
+        "date",
+        "day first",
+    )
+    assert schema.roles["when"] == "unused"
+    assert schema.file["separator"] == ";"
 
 
-def test_prepare_says_which_rows_it_drops_and_why(table):
+def test_every_kind_has_its_type(run):
+    table, report = run(
+        "i,g,f,b,d,t,label\n"
+        + "1,1,0.5,true,2020-01-01,u,a\n2,,1.5,false,2020-01-02 06:00,v,b\n" * 2,
+        duplicates="keep",
+    )
+    assert table.dtypes.astype(str).tolist() == [
+        "int64",
+        *["float64"] * 3,
+        "datetime64[us]",
+        "str",
+        "str",
+    ]
+    types = ["integer", "integer", "number", "boolean", "date", "text", "text"]
+    assert [line["type"] for line in report["columns"]] == types
+    assert table["b"].tolist() == [1, 0] * 2
+    assert table["d"][1] == pd.Timestamp("2020-01-02 06:00")
+
+
+def test_integers_in_a_file_with_types_that_no_float_holds_are_text(run, tmp_path):
+    large = [2**53 + 1, 2**53 + 2, None, 5]
+    frame = pd.DataFrame({"id": pd.array(large, "Int64"), "x": [1, 2, 3, 4], "label": list("abab")})
+    frame.to_parquet(tmp_path / "t.parquet")
+    table, _ = run("", name="t.parquet")
+    assert table["id"].tolist()[:2] == [str(number) for number in large[:2]]
+
+
+def test_prepare_says_which_rows_it_drops_and_why(run, table):
     table["some"] = ["s", None] * 12
     table.loc[0, "label"] = None
     twice = pd.concat([table, table[-2:]])
-    _, report = prepare(twice.reset_index(drop=True), PREPARE | {"missing": "drop"})
+    _, report = run(twice, missing="drop")
     dropped = {"duplicate": 2, "no target": 1, "a feature missing": 12}
     assert report["rows"] == {"raw": 26, "dropped": dropped, "prepared": 11}
-    infinite = twice.reset_index(drop=True).assign(label=[*range(24), float("inf"), 25])
-    _, report = prepare(infinite, PREPARE | {"task": "regression"})
+    assert {line["name"]: line["missing"] for line in report["columns"]}["some"] == 0
+    infinite = twice.assign(label=[*range(24), float("inf"), 25])
+    _, report = run(infinite, task="regression")
     assert report["rows"]["dropped"]["no target"] == 1
-    kept, report = prepare(twice.reset_index(drop=True), PREPARE | {"duplicates": "keep"})
+    kept, report = run(twice, duplicates="keep")
     assert report["rows"] == {"raw": 26, "dropped": {"no target": 1}, "prepared": 25}
     assert "1 no target; 25 left" in summarise(report)
     assert kept["some"].isna().sum() == 13
 
 
-def test_rows_that_differ_in_an_identifier_alone_are_duplicates_once_it_is_dropped(table):
+def test_rows_that_differ_in_an_identifier_alone_are_duplicates_once_it_is_dropped(run, table):
     twice = pd.concat([table, table[-4:]]).reset_index(drop=True)
     twice["id"] = twice.index
     for drop, duplicates in ([], 0), (["id"], 4):
-        _, report = prepare(twice, PREPARE | {"drop": drop})
+        _, report = run(twice, drop=drop)
         assert report["rows"]["dropped"]["duplicate"] == duplicates
 
 
-def test_prepare_warns_of_what_looks_wrong_by_name(table):
+def test_duplicates_are_found_across_parts():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"x": rng.integers(0, 300, 900), "t": rng.choice(list("abc"), 900)})
+    rows.loc[rows["x"] % 7 == 0, "t"] = None
+    rows["t"] = rows["t"].astype("str")
+    for size in (1, 37, 900):
+        found = Duplicates()
+        parts = [found.find(rows[start : start + size]) for start in range(0, 900, size)]
+        assert np.concatenate(parts).tolist() == rows.duplicated().tolist()
+
+
+def test_a_table_in_many_parts_is_prepared_as_one(run, table, monkeypatch):
+    more = pd.concat([table.assign(x=table["x"] + 24 * n) for n in range(20)]).assign(
+        when=lambda t: pd.to_datetime(t["x"], unit="D"), some=["s", None] * 240
+    )
+    whole, report = run(more)
+    monkeypatch.setattr(reader, "BLOCK", 1000)
+    monkeypatch.setattr(reader, "ROWS", 7)
+    parts, other = run(more)
+    pd.testing.assert_frame_equal(whole, parts)
+    assert report == other
+    slow, _ = run(more.to_csv(index=False).replace("\n", "\n\n"))
+    pd.testing.assert_frame_equal(whole, slow)
+
+
+def test_a_sample_is_seeded_and_keeps_the_order(run, table):
+    first, report = run(table, max_rows=10)
+    second, _ = run(table, max_rows=10)
+    pd.testing.assert_frame_equal(first, second)
+    assert len(first) == 10 and first["x"].is_monotonic_increasing
+    assert report["rows"]["dropped"]["not in the sample"] == 14
+    assert sample(24, 0).all() and sample(24, 99).all()
+
+
+def test_derived_columns_are_features(run, table, monkeypatch, tmp_path):
+    def add_features(frame):
+        assert "label" not in frame
+        return frame.assign(total=frame["x"] + frame["y"], odd=frame["x"] % 2 == 1)
+
+    monkeypatch.setattr("prepare.add_features", add_features)
+    prepared, report = run(table)
+    assert prepared.columns.tolist() == ["x", "y", "total", "odd", "label"]
+    assert prepared["total"].tolist() == (table["x"] + table["y"]).tolist()
+    assert prepared["odd"].tolist() == [0.0, 1.0] * 12
+    assert report["columns"][-1]["name"] == "odd"
+    prepared, _ = run(table, features=["total"], drop=["y"])
+    assert prepared.columns.tolist() == ["total", "label"]
+    with pytest.raises(InputError, match=r"no column 'totla'; did you mean 'total'"):
+        run(table, features=["totla"])
+    assert not (tmp_path / "prepared.parquet.part").exists()
+
+
+@pytest.mark.parametrize(
+    ("derive", "message"),
+    [
+        (lambda frame: frame.assign(z=frame["a"]), r"add_features needs a column 'a'"),
+        (lambda frame: frame[:3], "add_features must return a row for each row"),
+        (lambda frame: frame["x"] / "a", "add_features: .*Error: "),
+    ],
+)
+def test_a_mistake_in_features_is_named(run, table, monkeypatch, derive, message):
+    monkeypatch.setattr("prepare.add_features", derive)
+    with pytest.raises(InputError, match=f"src/features.py: {message}"):
+        run(table)
+
+
+def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
     table = table.assign(
         Id=range(1, 25),
         patient_id=[n * n for n in range(24)],
         squares=[n * n for n in range(24)],
         name=[f"n{n}" for n in range(24)],
-        mostly=[*map(str, range(23)), "unknown"],
+        mostly=[*map(str, range(20)), "a", "b", "c", "d"],
         group=1,
+        huge=[1e300, *range(23)],
+        when=[f"{year}-01-01" for year in range(1890, 1914)],
     )
-    _, report = prepare(table, PREPARE)
-    warnings = {
-        line.split()[1]: line
-        for line in summarise(report).splitlines()
-        if line.startswith("warning: ")
-    }
+    _, report = run(table)
+    said = notes(report)
     # x of the fixture counts the rows as well
-    assert warnings.keys() == {"x", "Id", "patient_id", "name", "mostly", "group"}
-    assert "looks like an identifier" in warnings["patient_id"]
-    assert "text because of 1 values, row 25: mostly is 'unknown'" in warnings["mostly"]
-    assert "same value" in warnings["group"]
+    assert said.keys() == {"x", "Id", "patient_id", "name", "mostly", "group", "huge", "when"}
+    assert "looks like an identifier" in said["patient_id"]
+    assert "text because of 4 values that are no number, such as row 22: 'a'" in said["mostly"]
+    assert "same value" in said["group"]
+    assert "1e+300 in row 2, too large for a model" in said["huge"]
+    assert "has dates from 1890-01-01 to 1913-01-01; holds times: " in said["when"]
+    assert "warning: x, Id, patient_id: looks like" in summarise(report)
 
 
 @pytest.mark.parametrize(
@@ -169,50 +340,52 @@ def test_prepare_warns_of_what_looks_wrong_by_name(table):
         ({}, {"features": ["x", "label"]}, "'label' has two roles"),
         ({}, {"features": "x"}, "must be `all` or a list"),
         ({}, {"text": ["X"]}, r"no column 'X'; did you mean 'x'\?"),
+        ({}, {"columns": {"X": "text"}}, r"no column 'X'; did you mean 'x'\?"),
+        ({}, {"columns": {"x": "txt"}}, "params.yaml: prepare.columns: x is 'txt'; give text"),
+        ({}, {"columns": {"x": "%Y"}}, "row 2: x is '0', which is no date that is written %Y"),
+        ({}, {"dates": "%Q"}, "params.yaml: .*%Q is not understood"),
         ({}, {"drop": ["x", "y"]}, "no column that could be a feature"),
         ({}, {"target": ""}, "prepare.target names no column; there is x, y, label"),
         ({}, {"target": "Label"}, r"no column 'Label'; did you mean 'label'\?"),
         ({}, {"group": "x", "time": "y"}, "prepare.group or prepare.time, not both"),
         ({}, {"task": "regression"}, "row 2: label is 'a', but the target of a regression"),
+        ({"label": [*range(23), "9.5.1"]}, {"task": "regression"}, "row 25: label is '9.5.1', but"),
         ({"label": "a"}, {}, "at least two classes"),
         ({"label": None}, {}, "no rows left"),
         ({"label": ["a"] * 23 + ["b"]}, {}, "the class 'b' of label, the target, has a single row"),
+        ({"label": [445] * 23 + [446]}, {}, "the class '446' of label"),
+        (
+            {"label": [n + 0.5 for n in range(24)]},
+            {},
+            "24 different numbers such as 0.5.* regression",
+        ),
         ({"y": [None] * 23 + [1]}, {"group": "y"}, "row 2: y, the group, is empty"),
-        ({"y": ["soon"] * 24}, {"time": "y"}, "row 2: y is 'soon', neither a number nor a date"),
+        ({"y": ["soon"] * 24}, {"time": "y"}, "row 2: y is 'soon', but prepare.time takes dates"),
+        (
+            {"y": ["2020-01-01"] * 23 + ["0000-00-00"]},
+            {"time": "y"},
+            "row 25: y is '0000-00-00', but prepare.time",
+        ),
     ],
 )
-def test_prepare_names_what_is_wrong(table, change, settings, message):
+def test_prepare_names_what_is_wrong(run, table, tmp_path, change, settings, message):
     with pytest.raises(InputError, match=message):
-        prepare(table.assign(**change), PREPARE | settings)
+        run(table.assign(**change), **settings)
+    assert not list(tmp_path.glob("prepared*"))
 
 
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        ([True, False], [True, False]),
-        ([1.0, 3.0], [1, 3]),
-        ([0.5, 1.5], ["0.5", "1.5"]),
+        (["True", "FALSE"], [True, False]),
+        (["1", "3"], [1, 3]),
+        (["0.5", "1.5"], ["0.5", "1.5"]),
         (["1", "b"], ["1", "b"]),
+        (["01", "1"], ["01", "1"]),
+        (["None", "NA"], ["None", "NA"]),
+        (["12345678901234567", "12345678901234568"], ["12345678901234567", "12345678901234568"]),
     ],
 )
-def test_labels_keep_their_type(table, labels, expected):
-    prepared, _ = prepare(table.assign(label=pd.Series([*labels * 11, None, None])), PREPARE)
+def test_labels_are_what_is_written(run, table, labels, expected):
+    prepared, _ = run(table.assign(label=[*labels * 11, None, None]))
     assert prepared["label"].tolist() == expected * 11
-
-
-def test_predict_carries_other_columns_and_gives_probabilities(estimator, table):
-    result = predict(estimator, table[["y", "label", "x"]], "new.csv", "ISO8601")
-    names = ["label", "prediction", "probability of a", "probability of b"]
-    assert result.columns.tolist() == names
-    assert result["prediction"].tolist() == table["label"].tolist()
-
-
-def test_predict_names_numbers_that_are_written_otherwise(estimator, table):
-    new = table.astype({"x": "str"})
-    with pytest.raises(InputError, match=r"row 2: x is '0' \(is prepare.decimal right\?\), but"):
-        predict(estimator, new, "new.csv", "ISO8601")
-
-
-def test_predict_names_a_missing_feature(estimator, table):
-    with pytest.raises(InputError, match="new.csv has no column 'y'"):
-        predict(estimator, table.drop(columns="y"), "new.csv", "ISO8601")

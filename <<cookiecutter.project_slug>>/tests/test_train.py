@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from helpers import TRAIN, TREE, fit
+from helpers import TRAIN, TREE, fit, split_frame
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.ensemble import VotingClassifier
 from sklearn.metrics import balanced_accuracy_score
@@ -16,8 +16,6 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
 from evaluate import evaluate, hyperparameters
-from predict import predict
-from split import split
 from support import models
 from support.metrics import score_classes, tidy
 from support.params import InputError, load_params
@@ -25,7 +23,7 @@ from train import draw_candidates, make_folds, train
 
 
 def test_split_keeps_every_row_once_and_the_proportions_of_the_classes(table):
-    parts = split(table, test_size=0.25, stratify=True, seed=0)
+    parts = split_frame(table, test_size=0.25, stratify=True, seed=0)
     assert [len(part) for part in parts] == [18, 6]
     pd.testing.assert_frame_equal(pd.concat(parts).sort_index(), table)
     assert [part["label"].eq("a").mean() for part in parts] == [0.5, 0.5]
@@ -34,7 +32,7 @@ def test_split_keeps_every_row_once_and_the_proportions_of_the_classes(table):
 @pytest.mark.parametrize("seed", range(5))
 def test_no_group_is_on_both_sides_of_a_split_or_fold(table, seed):
     groups = table.set_index(pd.Index(list("abcdefgh") * 3, name="group"))
-    parts = split(groups, test_size=0.25, stratify=True, seed=seed)
+    parts = split_frame(groups, test_size=0.25, stratify=True, seed=seed)
     assert sum(map(len, parts)) == len(table)
     pairs = [(part.index, other.index) for part, other in [parts]]
     for rows, others in make_folds(parts[0], 3, classify=True, seed=seed):
@@ -50,7 +48,7 @@ def test_no_group_is_on_both_sides_of_a_split_or_fold(table, seed):
 def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
     times = table.sample(frac=1, random_state=0)
     times.index = pd.Index(times["x"] // 2, name="time")  # two rows at each time
-    train_rows, test_rows = split(times, test_size=0.3, stratify=True, seed=0)
+    train_rows, test_rows = split_frame(times, test_size=0.3, stratify=True, seed=0)
     assert len(train_rows) + len(test_rows) == len(table)
     pairs = [(train_rows.index, test_rows.index)]
     for rows, others in make_folds(train_rows, 3, classify=False, seed=0):
@@ -61,16 +59,16 @@ def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
     with pytest.raises(InputError, match="folds is 8, but the training table has only 8 times"):
         make_folds(train_rows, 8, classify=False, seed=0)
     ten = table[:10].set_index(pd.Index(range(10), name="time"))
-    assert [len(part) for part in split(ten, test_size=0.9, stratify=False, seed=0)] == [1, 9]
+    assert [len(part) for part in split_frame(ten, test_size=0.9, stratify=False, seed=0)] == [1, 9]
     one_time = table.set_index(pd.Index([1] * 24, name="time"))
     with pytest.raises(InputError, match="none is older"):
-        split(one_time, test_size=0.3, stratify=True, seed=0)
+        split_frame(one_time, test_size=0.3, stratify=True, seed=0)
 
 
 @pytest.mark.parametrize("test_size", [0.0, 1.0, -0.3, 30, 0.001])
 def test_split_rejects_a_test_size_that_leaves_a_part_empty(table, test_size):
     with pytest.raises(InputError, match="params.yaml: split"):
-        split(table, test_size, stratify=True, seed=0)
+        split_frame(table, test_size=test_size, stratify=True, seed=0)
 
 
 def test_preprocessing_learns_nothing_from_rows_outside_its_fold(table):
@@ -249,8 +247,8 @@ def test_gaps_and_unknown_texts_are_no_obstacle(table):
     table.insert(0, "text", list("aaabbbccddef") * 2)
     table.loc[::5, ["x", "text"]] = None
     estimator = fit(table)
-    new = pd.DataFrame({"x": [None, 3], "y": [1, None], "text": ["new", None]})
-    assert len(predict(estimator, new, "new.csv", "ISO8601")) == 2
+    new = pd.DataFrame({"text": ["new", None], "x": [None, 3], "y": [1, None]})
+    assert len(estimator.predict(new.astype({"x": float, "text": "str"}))) == 2
     # two numbers, and a column for each of the three most frequent texts: a, b, and none
     encoder = estimator["columns"].named_transformers_["texts"]
     assert [str(name) for name in encoder.categories_[0]] == ["a", "b", "nan"]

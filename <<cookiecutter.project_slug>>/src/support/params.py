@@ -1,12 +1,12 @@
 """Read params.yaml, and report mistakes in one line."""
 
 import difflib
-import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
 
 PARAMS = Path("params.yaml")
 # How messages call the types of values
@@ -16,6 +16,7 @@ TYPES = {
     int: "a whole number",
     float: "a number",
     list: "a list",
+    dict: "a mapping",
 }
 
 
@@ -26,42 +27,20 @@ class InputError(SystemExit):
     """
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads 1e-05 as a number, and a column called No as text.
-
-    DVC writes YAML 1.2: `--set-param models.svc.tol=1e-5` becomes `tol: 1e-05`, and
-    `prepare.target=No` stays bare. There the dot of a float is optional, and `true` and `false`
-    alone are booleans: https://yaml.org/spec/1.2.2/#1032-tag-resolution. PyYAML follows YAML 1.1.
-    """
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:bool"]
-        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-
 def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return one section of params.yaml, which must be as `expected`, see `check`.
 
     Raises InputError when the file, the section or a key is missing, unknown or malformed.
     """
     try:
-        params = yaml.load(PARAMS.read_text(encoding="utf-8"), Loader=_Loader)
+        # DVC writes the file by this parser, which reads YAML 1.2 as it was meant: `No` is a text,
+        # 12:30 as well, and 1e-05 a number.
+        params = YAML(typ="safe", pure=True).load(PARAMS.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"{PARAMS} not found in {Path.cwd()}: run from the project's root folder"
         ) from None
-    except yaml.MarkedYAMLError as error:
+    except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise InputError(f"{PARAMS}, line {line}: {error.problem}") from None
 

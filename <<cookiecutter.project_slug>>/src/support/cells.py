@@ -1,0 +1,270 @@
+"""How the cells of a table are written.
+
+Every cell starts as text. Its *form* says how it is written: `integer`, `comma3` (4,702), `iso`
+(2024-12-31) and so on. A *profile* counts the forms of a column; columns.py decides by it.
+
+Only the standard library: the template reads a table by this module before the project exists.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+# What surrounds a cell without being a part of it
+BLANKS = " \t\n\r\v\f\u00a0\u2007\u202f\ufeff"
+# Words that stand for a missing value, and words that may: Namibia's code is NA, and None is an
+# answer like any other.
+NO_VALUES = frozenset(
+    {"NaN", "nan", "NAN", "NaT", "<NA>", "NULL", "null", "Null", r"\N", "N/A", "n/a", "?"}
+    | {"#N/A", "#NA", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "#NULL!"}
+)
+MAYBE_VALUES = frozenset(
+    {"NA", "na", "n.a.", "N.A.", "None", "none", "NONE", "nil", "(null)", "-", "--", "---", "."}
+    | {"..", "*", "missing", "Missing", "unknown", "Unknown", "UNKNOWN"}
+)
+# Of cells without a form, a profile keeps so many spellings. More of them make a column text.
+SPELLINGS = 20
+
+# The forms are regular expressions that Python and RE2, Arrow's engine, read alike.
+_SIGN = "[+-]?"
+_WHOLE = "(?:0|[1-9][0-9]*)"
+_GROUP = "[1-9][0-9]{0,2}"
+SPACE = "[ '\u2019\u00a0\u202f]"
+_YEAR = "[1-9][0-9]{3}"
+_LEAP_YEAR = "(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
+# Two digits are a year of 1969 to 2068, as POSIX reads %y.
+_SHORT = "(?:[1-9][0-9]{3}|[0-9]{2})"
+_SHORT_LEAP = f"(?:{_LEAP_YEAR}|[02468][048]|[13579][26])"
+_MONTH = (
+    "(?i:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|january|february|march|april|june|july"
+    "|august|september|october|november|december)"
+)
+_ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9]:?[0-5][0-9])"
+_TIME = (
+    "(?:(?:T|,? )(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    f"(?: ?[AaPp][Mm])?(?:{_ZONE})?)?"
+)
+
+
+def _day(order: str, year: str = _YEAR, leap_year: str = _LEAP_YEAR, zero: str = "0?") -> str:
+    """Return the pattern of a day that is in the calendar; `order` is such as "{d}/{m}/{y}"."""
+    days = [
+        (year, f"(?:{zero}[13578]|1[02])", f"(?:{zero}[1-9]|[12][0-9]|3[01])"),
+        (year, f"(?:{zero}[469]|11)", f"(?:{zero}[1-9]|[12][0-9]|30)"),
+        (year, f"{zero}2", f"(?:{zero}[1-9]|1[0-9]|2[0-8])"),
+        (leap_year, f"{zero}2", "29"),
+    ]
+    return "(?:" + "|".join(order.format(y=y, m=m, d=d) for y, m, d in days) + ")"
+
+
+_TWELVE = "(?:0?[1-9]|1[0-2])"
+_DATES = {
+    "iso": _day("{y}-{m}-{d}"),
+    "iso_slash": _day("{y}/{m}/{d}"),
+    # Day and month could change places.
+    "either": f"{_TWELVE}(?:/{_TWELVE}/{_SHORT}|-{_TWELVE}-{_YEAR})",
+    "day_first": f"(?:{_day('{d}/{m}/{y}', _SHORT, _SHORT_LEAP)}|{_day('{d}-{m}-{y}')})",
+    "month_first": f"(?:{_day('{m}/{d}/{y}', _SHORT, _SHORT_LEAP)}|{_day('{m}-{d}-{y}')})",
+    "day_dot": f"(?:{_day(r'{d}[.]{m}[.]{y}')}|{_day(r'{d}[.]{m}[.]{y}', '[0-9]{2}', '[0-9]{2}', '0')})",
+    "day_name": f"(?:0?[1-9]|[12][0-9]|3[01])[ -]{_MONTH}[ ,-] ?{_SHORT}",
+    "name_day": f"{_MONTH}[ -](?:0?[1-9]|[12][0-9]|3[01]),? {_YEAR}",
+}
+# The first that fits is a cell's form.
+FORMS = {
+    "integer": f"{_SIGN}(?:0|[1-9][0-9]{{0,2}})",
+    "large": f"{_SIGN}[1-9][0-9]{{3,14}}",
+    # 7.823 and 4,702 have two readings; with more or fewer digits behind the mark they have one.
+    "point3": f"{_SIGN}{_GROUP}[.][0-9]{{3}}",
+    "point": f"{_SIGN}(?:{_WHOLE}?[.][0-9]+|{_WHOLE}[.])",
+    "comma3": f"{_SIGN}{_GROUP},[0-9]{{3}}",
+    "comma": f"{_SIGN}{_WHOLE},[0-9]+",
+    "points": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{2,}}",
+    "commas": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}})+,[0-9]{{3}}",
+    "points_comma": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}})+,[0-9]+",
+    "commas_point": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}})*,[0-9]{{3}}[.][0-9]+",
+    "spaces": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}})+",
+    "spaces_point": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}})+[.][0-9]+",
+    "spaces_comma": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}})+,[0-9]+",
+    "exponent": f"{_SIGN}(?:(?:[0-9]+[.][0-9]*|[.][0-9]+)[eE]{_SIGN}|[0-9]+[eE][+-])[0-9]{{1,3}}",
+    "exponent_comma": f"{_SIGN}[0-9]+,[0-9]+[eE]{_SIGN}[0-9]{{1,3}}",
+    # 12e45 may be a number or a code.
+    "bare_exponent": f"{_SIGN}[0-9]+[eE][0-9]{{1,3}}",
+    "infinite": f"{_SIGN}(?i:inf|infinity)",
+    # Numbers would lose the zeros of 007, and the last digits of a long one.
+    "zeros": f"{_SIGN}0[0-9]+",
+    "long": f"{_SIGN}[1-9][0-9]{{15,}}",
+    "boolean": "(?i:true|false)",
+    "month": "[1-9][0-9]{3}-(?:0[1-9]|1[0-2])",
+    **{name: day + _TIME for name, day in _DATES.items()},
+}
+# What stands beside a number: a currency, a percent sign, brackets that accountants write for minus
+_CURRENCY = (
+    "[$\u00a2-\u00a5\u20a0-\u20bf]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL"
+)
+DECORATED = (
+    f"(?P<open>[(])?(?P<minus>[+-])? ?(?P<before>{_CURRENCY})?[ \u00a0\u202f]?"
+    f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+-]|{SPACE})*?)"
+    f"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY})?(?P<close>[)])?"
+)
+_DECORATED = re.compile(DECORATED)
+
+# The forms that can be read as numbers by a decimal mark, and those that tell which mark it is
+POINT = frozenset({"point", "commas", "commas_point", "spaces_point", "exponent"})
+COMMA = frozenset({"comma", "points", "points_comma", "spaces_comma", "exponent_comma"})
+_ANY = {"integer", "large", "point3", "comma3", "spaces", "bare_exponent", "infinite"}
+NUMBERS = {".": POINT | _ANY, ",": COMMA | _ANY}
+# Those in which marks or blanks group the digits
+GROUPED = {
+    ".": frozenset({"comma3", "commas", "commas_point"}),
+    ",": frozenset({"point3", "points", "points_comma"}),
+}
+SPACES = frozenset({"spaces", "spaces_point", "spaces_comma"})
+# The forms of dates by what comes first
+DATES = {
+    "year first": frozenset({"iso", "iso_slash", "month"}),
+    "day first": frozenset({"day_first", "day_dot", "either", "day_name", "name_day"}),
+    "month first": frozenset({"month_first", "either", "day_name", "name_day"}),
+}
+
+
+def undecorate(cell: str) -> tuple[str, str] | None:
+    """Return the number in a cell and what stands beside it; None if nothing does.
+
+    >>> undecorate("$ 1,234.50"), undecorate("(12)"), undecorate("5 %"), undecorate("-5")
+    (('1,234.50', '$'), ('-12', ''), ('5', '%'), None)
+    """
+    match = _DECORATED.fullmatch(cell)
+    if not match or bool(match["open"]) != bool(match["close"]):
+        return None
+    unit = (match["before"] or "") + (match["after"] or "")
+    if not unit and not match["open"]:
+        return None
+    return ("-" if match["open"] else match["minus"] or "") + match["number"], unit
+
+
+def pattern_of(dates: str) -> str:
+    """Return the regular expression of a pattern of dates, such as '%d/%m/%Y'.
+
+    Raises ValueError for a directive that is not known.
+    """
+    digits = {
+        "Y": "[0-9]{4}",
+        "y": "[0-9]{2}",
+        "j": "[0-9]{1,3}",
+        "f": "[0-9]{1,6}",
+        "p": "[AaPp][Mm]",
+    }
+    digits |= dict.fromkeys("dmHIMS", "[0-9]{1,2}") | dict.fromkeys("bB", _MONTH)
+    parts = re.split("%(.)", dates)
+    unknown = [one for one in parts[1::2] if one not in digits]
+    if unknown:
+        raise ValueError(f"%{unknown[0]} is not understood")
+    parts[::2] = map(re.escape, parts[::2])
+    parts[1::2] = [digits[one] for one in parts[1::2]]
+    return "".join(parts)
+
+
+class Forms:
+    """What the cells of a table are compared with.
+
+    `words` may stand for a gap: those of `na_values` in params.yaml, or, where that is `auto`, the
+    usual ones. `dates` is a pattern that comes before the other forms, or none.
+    """
+
+    def __init__(self, na_values: str | list[str] = "auto", dates: str = "") -> None:
+        self.words = NO_VALUES | MAYBE_VALUES if na_values == "auto" else frozenset(na_values)
+        self.patterns = ({"pattern": pattern_of(dates)} if dates else {}) | FORMS
+
+    @cached_property
+    def _pattern(self) -> re.Pattern:
+        return re.compile("|".join(f"(?P<{key}>{one})" for key, one in self.patterns.items()))
+
+    def of(self, cell: str) -> str:
+        """Return the form of a cell without blanks around it; "" if it has none.
+
+        A number with something beside it has the number's form and a star.
+
+        >>> [Forms().of(cell) for cell in ("12", "007", "4,702", "12e45", "31.12.2024", "5%", "x")]
+        ['integer', 'zeros', 'comma3', 'bare_exponent', 'day_dot', 'integer*', '']
+        """
+        if match := self._pattern.fullmatch(cell):
+            return match.lastgroup
+        if parts := undecorate(cell):
+            match = self._pattern.fullmatch(parts[0])
+            if match and match.lastgroup in NUMBERS["."] | NUMBERS[","]:
+                return f"{match.lastgroup}*"
+        return ""
+
+
+class Profile:
+    """How the cells of a column are written, counted over its rows.
+
+    `forms` counts the cells of each form, the others as "", `words` those that may stand for a gap,
+    and `others` the first SPELLINGS that have no form. `units` counts what stands beside numbers.
+    `varies` tells whether there are two different cells; `constant` is the only one otherwise.
+    `first` has the row and the cell where a form comes first, and `rows_of` the row of each word
+    and other. Rows count from 2, as in a spreadsheet: the header is 1.
+    """
+
+    def __init__(self, forms: Forms) -> None:
+        self.known = forms
+        self.rows = self.blank = self.padded = 0
+        self.varies, self.constant = False, None
+        self.forms: Counter[str] = Counter()
+        self.units: Counter[str] = Counter()
+        self.words: Counter[str] = Counter()
+        self.others: Counter[str] = Counter()
+        self.first: dict[str, tuple[int, str]] = {}
+        self.rows_of: dict[str, int] = {}
+
+    @property
+    def is_text(self) -> bool:
+        """Whether no further cell could make it anything but text."""
+        return len(self.others) > SPELLINGS
+
+    @property
+    def filled(self) -> int:
+        """The number of cells that are neither blank nor one of the words."""
+        return sum(self.forms.values())
+
+    def count(self, forms: Iterable[str]) -> int:
+        """Return the number of cells in some forms, with or without something beside them."""
+        return sum(self.forms[form] + self.forms[f"{form}*"] for form in forms)
+
+    def add(self, cells: list[str]) -> None:
+        """Count the cells of some more rows."""
+        self.varies |= len({*cells, self.constant} - {None}) > 1
+        self.constant = cells[0]
+        stripped: Counter[str] = Counter()
+        for cell, number in Counter(cells).items():
+            text = cell.strip(BLANKS)
+            self.padded += number if text and text != cell else 0
+            stripped[text] += number
+        self.blank += stripped.pop("", 0)
+
+        def row_of(text: str) -> int:
+            place = (n for n, cell in enumerate(cells) if cell.strip(BLANKS) == text)
+            return self.rows + 2 + next(place)
+
+        self.add_counts(stripped, row_of)
+        self.rows += len(cells)
+
+    def add_counts(self, counts: dict[str, int], row_of: Callable[[str], int]) -> None:
+        """Count cells without blanks around them; `row_of` finds the first row of one."""
+        for cell, number in counts.items():
+            if cell in self.known.words:
+                self.words[cell] += number
+                if cell not in self.rows_of:
+                    self.rows_of[cell] = row_of(cell)
+                continue
+            form = "" if self.is_text else self.known.of(cell)
+            self.forms[form] += number
+            if not form and (cell in self.others or not self.is_text):
+                self.others[cell] += number
+                if cell not in self.rows_of:
+                    self.rows_of[cell] = row_of(cell)
+            if form.endswith("*"):
+                self.units[undecorate(cell)[1]] += number
+            if form not in self.first:
+                self.first[form] = (row_of(cell), cell)

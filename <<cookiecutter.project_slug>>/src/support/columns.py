@@ -1,0 +1,371 @@
+"""What kind of values a column holds, decided from how all of its cells are written.
+
+Only the standard library: the template reads a table by this module before the project exists.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from support.cells import COMMA, DATES, GROUPED, NO_VALUES, NUMBERS, POINT, SPACES, Profile
+
+KINDS = ("text", "number", "boolean", "date")
+# Text such as 1115-02 is a month only if its year is one of these.
+YEARS = (1900, 2100)
+# Names of columns that number the rows
+IDENTIFIER = re.compile(
+    r"(?i:(.*[ _.-])?(id|uuid|guid)|(row_?)?index|key|row_?names?|Unnamed: 0)|.*[a-z]I[dD]"
+)
+# More different fractions than that are no classes.
+SCALE = 20
+
+
+@dataclass
+class Column:
+    """A column's name, its kind, and how the values in its cells are written.
+
+    `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
+    mark, perhaps marks between `thousands` and a `unit` or brackets around them, or leading `zeros`; dates are `year first`, `day
+    first`, `month first`, or in a pattern such as '%d/%m/%Y'. The words `gaps` count as missing.
+    `notes` are for people.
+    """
+
+    name: str
+    kind: str = "text"
+    decimal: str = "."
+    thousands: str = ""
+    unit: str = ""
+    zeros: bool = False
+    dates: str = ""
+    gaps: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def written(self) -> dict[str, Any]:
+        """Return how the values are written, without what goes without saying."""
+        values = asdict(self)
+        if self.kind not in ("number", "integer") or not (self.thousands or self.decimal != "."):
+            del values["decimal"]
+        return {key: values[key] for key in list(values)[2:-1] if values[key]}
+
+
+@dataclass
+class Evidence:
+    """What the unambiguous columns of a table say about the others.
+
+    `point` and `comma` count the columns whose decimal mark is certain, `day` and `month` those
+    whose dates are; `words` stand for gaps among numbers, dates or booleans.
+    """
+
+    separator: str
+    point: int = 0
+    comma: int = 0
+    day: int = 0
+    month: int = 0
+    words: set[str] = field(default_factory=set)
+
+    def add(self, profile: Profile) -> None:
+        self.point += profile.count(POINT) > 0
+        self.comma += profile.count(COMMA) > 0
+        self.day += profile.count(["day_first", "day_dot"]) > 0
+        self.month += profile.count(["month_first"]) > 0
+        if profile.filled and not profile.forms[""]:
+            self.words |= set(profile.words)
+
+
+def decide(
+    profiles: dict[str, Profile], params: dict[str, Any], strict: Iterable[str] = ()
+) -> list[Column]:
+    """Return the columns of a table, each in the kind that keeps what its cells say.
+
+    `profiles` has the profile of each column by name, and `params` is the section `prepare` of
+    params.yaml. Where the cells of a column have several readings its other rows decide, then the
+    other columns, and if they cannot, a note says what was taken. In the columns `strict`, no cell
+    counts as missing because it is not like the others.
+
+    Raises ValueError when `params` gives a column a kind that there is not.
+    """
+    evidence = Evidence(params["separator"])
+    for profile in profiles.values():
+        evidence.add(profile)
+    wanted = dict.fromkeys(params["text"], "text") | params["columns"]
+    columns = []
+    for name, profile in profiles.items():
+        kind = wanted.get(name, "")
+        if kind and kind not in KINDS and "%" not in kind:
+            raise ValueError(
+                f"prepare.columns: {name} is {kind!r}; give {', '.join(KINDS)}, or a pattern of "
+                "dates such as '%d.%m.%Y'"
+            )
+        columns.append(_Decision(name, profile, evidence, params, kind, name in strict).column)
+    return columns
+
+
+class _Decision:
+    """The decision on one column: the first kind that its cells fit."""
+
+    def __init__(
+        self,
+        name: str,
+        profile: Profile,
+        evidence: Evidence,
+        params: dict[str, Any],
+        wanted: str,
+        strict: bool,
+    ) -> None:
+        self.profile, self.evidence, self.params = profile, evidence, params
+        self.wanted, self.strict = wanted, strict
+        self.column = Column(name)
+        if "%" in wanted:
+            self.column.kind, self.column.dates = "date", wanted
+        elif not profile.filled and len(profile.words) < 2:
+            self.column.kind = "empty"
+        elif not (self.boolean() or self.number() or self.date()):
+            self.text()
+            return
+        # Among numbers and dates, a word is no value.
+        self.column.gaps[:0] = sorted(profile.words)
+
+    def wants(self, kind: str) -> bool:
+        return self.wanted in ("", kind)
+
+    def note(self, text: str) -> None:
+        self.column.notes.append(text)
+
+    def accept(self, kind: str, forms: frozenset[str], **written: Any) -> bool:
+        """Make the column what its cells of some forms are, if they are all or nearly all.
+
+        Few others are typing errors, and a word in many rows stands for a gap. Both count as
+        missing, and a note says so.
+        """
+        profile = self.profile
+        fits = profile.count(forms)
+        bad = profile.filled - fits
+        if not fits:
+            return False
+        if bad:
+            if self.strict or profile.is_text:
+                return False
+            misfits = {
+                form: place
+                for form, place in profile.first.items()
+                if form.removesuffix("*") not in forms
+            }
+            words = [cell for cell in profile.others if not re.search("[0-9]", cell)]
+            only_words = sum(profile.others[word] for word in words) == bad and len(words) <= 3
+            few = bad * 100 <= profile.filled or (bad == 1 and profile.filled >= 20)
+            if not (self.wanted or few or (only_words and bad <= profile.filled // 4)):
+                return False
+            # Only what is remembered can count as a gap in new rows as well.
+            if sum(profile.others.values()) != bad:
+                return False
+            row, cell = min(misfits.values())
+            self.column.gaps += sorted(profile.others)
+            self.note(
+                f"has {bad} value{'s' * (bad > 1)} taken as missing because the others are "
+                f"{kind}s, such as row {row}: {cell!r}; name it in prepare.text to keep them"
+            )
+        self.column.kind = kind
+        for key, value in written.items():
+            setattr(self.column, key, value)
+        return True
+
+    def boolean(self) -> bool:
+        return self.wants("boolean") and self.accept("boolean", frozenset({"boolean"}))
+
+    def number(self) -> bool:
+        profile = self.profile
+        if not self.wants("number") or not profile.count(NUMBERS["."] | NUMBERS[","]):
+            return False
+        forms = {form for form in profile.forms if profile.forms[form]}
+        plain = {form.removesuffix("*") for form in forms}
+        codes = {"zeros", "long"}
+        if not self.wanted and plain & codes:
+            return False
+        bare = "bare_exponent" in plain and not plain & (POINT | COMMA | {"point3", "comma3"})
+        if bare and not self.wanted:
+            row, cell = profile.first["bare_exponent"]
+            self.note(f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns")
+            return False
+        units = {unit for unit in profile.units if unit}
+        starred = sum(profile.units.values())
+        if len(units) > 1 or (
+            "%" in units and starred < profile.count(NUMBERS["."] | NUMBERS[","])
+        ):
+            shown = ", ".join(sorted(units)) + " and none" * (len(units) == 1)
+            self.note(f"is text: its numbers have different units, {shown}")
+            return False
+        mark, doubt = self.decimal_mark(plain)
+        thousands = ("," if mark == "." else ".") * bool(plain & GROUPED[mark])
+        thousands += " " * bool(plain & SPACES)
+        fractions = {
+            ".": {"point", "point3", "commas_point", "spaces_point", "exponent", "bare_exponent"},
+            ",": {
+                "comma",
+                "comma3",
+                "points_comma",
+                "spaces_comma",
+                "exponent_comma",
+                "bare_exponent",
+            },
+        }
+        accepted = self.accept(
+            "number",
+            NUMBERS[mark] | codes if self.wanted else NUMBERS[mark],
+            decimal=mark,
+            thousands=thousands,
+            unit="".join(units) or "()" * bool(starred),
+            zeros=bool(plain & codes),
+        )
+        if not accepted:
+            return False
+        if not plain & fractions[mark]:
+            self.column.kind = "integer"
+        if doubt:
+            self.note(doubt)
+        return True
+
+    def decimal_mark(self, forms: set[str]) -> tuple[str, str]:
+        """Return the decimal mark, and a note if nothing decides what it is."""
+        profile, evidence = self.profile, self.evidence
+        if self.params["decimal"] != "auto":
+            return self.params["decimal"], ""
+        if forms & (POINT | COMMA):
+            return (".", "") if profile.count(POINT) >= profile.count(COMMA) else (",", "")
+        sign = "comma" if profile.count(["comma3"]) > profile.count(["point3"]) else "point"
+        number = profile.count([f"{sign}3"])
+        if not number:
+            return ".", ""
+        decimal, other = (",", ".") if sign == "comma" else (".", ",")
+        # 4,702 beside 28271: who groups the digits of one number groups those of all.
+        if profile.count(["large"]):
+            return decimal, ""
+        if bool(evidence.point) != bool(evidence.comma):
+            return (".", "") if evidence.point else (",", "")
+        mark = "," if evidence.separator == ";" and sign == "comma" else "."
+        row, cell = next(
+            profile.first[form] for form in (f"{sign}3", f"{sign}3*") if form in profile.first
+        )
+        role = "decimals" if mark == decimal else "thousands"
+        return mark, (
+            f"has {number} values such as {cell!r} (row {row}) whose {sign} was taken to mark "
+            f"{role}; if that is wrong, set prepare.decimal to {other if mark == decimal else decimal!r}"
+        )
+
+    def date(self) -> bool:
+        profile, dates = self.profile, self.params["dates"]
+        if not self.wants("date"):
+            return False
+        if dates not in ("auto", *DATES):
+            return self.accept("date", frozenset({"pattern"}), dates=dates)
+        doubt = ""
+        day = profile.count(["day_first", "day_dot"]) or 0
+        month = profile.count(["month_first"])
+        either = profile.count(["either"])
+        if dates != "auto":
+            order = dates
+        elif profile.count(DATES["year first"]) > day + month + either:
+            order = "year first"
+        elif day or month:
+            order = "day first" if day >= month else "month first"
+        elif not either or bool(self.evidence.day) != bool(self.evidence.month):
+            order = "month first" if self.evidence.month else "day first"
+        else:
+            row, cell = profile.first["either"]
+            order = "month first" if "/" in cell else "day first"
+            doubt = (
+                f"has {either} dates such as {cell!r} (row {row}), which were read {order}; if that "
+                "is wrong, set prepare.dates"
+            )
+        if profile.forms["month"] and not self.wanted:
+            years = re.findall("[0-9]{4}", profile.first["month"][1])
+            if not all(YEARS[0] <= int(year) <= YEARS[1] for year in years):
+                row, cell = profile.first["month"]
+                self.note(
+                    f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns"
+                )
+                return False
+        if not self.accept("date", DATES[order], dates=order):
+            return False
+        if profile.forms["month"]:
+            self.note("holds months, taken as their first days")
+        if doubt:
+            self.note(doubt)
+        return True
+
+    def text(self) -> None:
+        """Decide which words are gaps in a column of text, and say what may surprise."""
+        profile, words = self.profile, self.profile.words
+        if self.params["na_values"] != "auto":
+            self.column.gaps = sorted(words)
+            self.wanted = self.wanted or "text"
+        else:
+            self.column.gaps = sorted(
+                w for w in words if w in NO_VALUES or w in self.evidence.words
+            )
+            for word, number in words.items():
+                taken = "missing" if word in self.column.gaps else "a value"
+                self.note(
+                    f"has {word!r} in {number} row{'s' * (number > 1)}, taken as {taken}; "
+                    "prepare.na_values decides"
+                )
+        # Where nearly all cells are padded, that is how the file is written.
+        if 0 < profile.padded < 0.9 * (profile.rows - profile.blank):
+            self.note(f"has blanks around {profile.padded} values, which are left out")
+        if self.wanted == "text" or self.column.notes:
+            return
+        for what, forms in {
+            "number": NUMBERS["."] | NUMBERS[","],
+            "date": frozenset().union(*DATES.values(), {"pattern"}),
+        }.items():
+            fits = profile.count(forms)
+            if profile.filled > fits > profile.filled // 2:
+                row, cell = min(
+                    place
+                    for form, place in profile.first.items()
+                    if form.removesuffix("*") not in forms
+                )
+                self.note(
+                    f"is text because of {profile.filled - fits} values that are no {what}, such "
+                    f"as row {row}: {cell!r}"
+                )
+            elif fits == profile.filled:
+                self.note(f"is text because its {what}s are written in more than one way")
+
+
+def misfit(name: str, profile: Any) -> str:
+    """Return which cell keeps a column from being numbers or dates, and its row."""
+    if not isinstance(profile, Profile):
+        return f"{name} is text"
+    families = [NUMBERS["."] | NUMBERS[","], frozenset({"pattern"}).union(*DATES.values())]
+    forms = max(families, key=profile.count)
+    places = [place for form, place in profile.first.items() if form.removesuffix("*") not in forms]
+    if not places:
+        row, cell = min(profile.first.values())
+        return f"row {row}: {name} is {cell!r}, and other rows are written in another way"
+    row, cell = min(places)
+    return f"row {row}: {name} is {cell!r}"
+
+
+def class_problem(counts: dict[Any, int], name: str) -> str:
+    """Return why these numbers of rows a class cannot be told apart; "" if they can.
+
+    The classes are as they are written: a number with a fraction is one of a scale.
+    """
+    if len(counts) < 2:
+        only = f", but is {next(iter(counts))!r} in every row" if counts else ""
+        return f"{name}, the target, needs at least two classes{only}"
+    fractions = [one for one in counts if re.fullmatch(r"[+-]?[0-9]*[.,][0-9]+", str(one))]
+    if len(fractions) > SCALE:
+        return (
+            f"{name}, the target, has {len(counts)} different numbers such as {fractions[0]}: if a "
+            "number is to be predicted, the task is regression"
+        )
+    single = [one for one, number in counts.items() if number < 2]
+    if single:
+        more = f", as have {len(single) - 1} more" if single[1:] else ""
+        return (
+            f"the class {str(single[0])!r} of {name}, the target, has a single row{more}; give it "
+            "more or remove it, or if a number is to be predicted, the task is regression"
+        )
+    return ""

@@ -1,0 +1,45 @@
+"""Find rows that repeat others in a table that comes in parts."""
+
+import numpy as np
+import pandas as pd
+
+
+class Duplicates:
+    """Remembers rows by a hash of 64 bits: among ten million, one in a million tables has two
+    different rows of one hash.
+    """
+
+    def __init__(self) -> None:
+        # Sorted, each longer than twice the next, so that few have to be searched.
+        self._known: list[np.ndarray] = []
+
+    def find(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return which rows repeat one before them, in this part or an earlier one."""
+        hashes = hash_rows(rows)
+        repeated = np.ones(len(hashes), dtype=bool)
+        repeated[np.unique(hashes, return_index=True)[1]] = False
+        for known in self._known:
+            places = np.searchsorted(known, hashes)
+            repeated |= known[np.minimum(places, len(known) - 1)] == hashes
+        new = np.sort(hashes[~repeated])
+        while self._known and len(self._known[-1]) < 2 * len(new):
+            new = np.sort(np.concatenate([self._known.pop(), new]), kind="stable")
+        if len(new):
+            self._known.append(new)
+        return repeated
+
+
+def hash_rows(rows: pd.DataFrame) -> np.ndarray:
+    """Return a number for each row, the same for the same values."""
+    hashes = np.zeros(len(rows), dtype=np.uint64)
+    for name in rows:
+        column = rows[name]
+        if column.dtype == "str":
+            # Each different text once
+            codes, texts = pd.factorize(column)
+            known = np.append(pd.util.hash_array(texts.to_numpy(dtype=object), categorize=False), 0)
+            one = known[codes].astype(np.uint64)
+        else:
+            one = pd.util.hash_array(column.to_numpy())
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + one
+    return hashes

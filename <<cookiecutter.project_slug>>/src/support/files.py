@@ -1,0 +1,432 @@
+"""How the file of a table is written, and its rows as text.
+
+Only the standard library: the template reads a table by this module before the project exists.
+"""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+from support.cells import BLANKS
+
+# A cell may hold a long text: Python's own limit is 128 kB. This is the largest that fits a C long.
+csv.field_size_limit(2**31 - 1)
+SEPARATORS = [",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
+# Where the header is looked for, and rows are compared
+HEADER_LINES = 50
+SAMPLE = 64 * 1024
+
+# What a file is by its first bytes, where that is not text
+MAGIC = {
+    b"PAR1": "parquet",
+    b"ARROW1": "feather",
+    b"FEA1": "feather",
+    b"\xd0\xcf\x11\xe0": "excel",
+    b"%PDF": "a PDF document",
+    b"SQLite format 3": "an SQLite database",
+    b"\x89HDF": "an HDF5 file",
+    b"\x89PNG": "a picture",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"\x1aE\xdf": "a video",
+    b"RDX": "an R workspace",
+}
+CODE_PAGES = [
+    "cp1250",
+    "cp1251",
+    "cp1252",
+    "cp1253",
+    "cp1254",
+    "cp1255",
+    "cp1256",
+    "cp1257",
+    "koi8_r",
+    "cp932",
+    "gb18030",
+    "big5",
+    "cp949",
+    "euc_jp",
+    "cp850",
+    "mac_roman",
+]
+CENTRAL = {"Czech", "Polish", "Slovak", "Hungarian", "Croatian", "Slovene", "Romanian"}
+PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
+
+
+class FileError(ValueError):
+    """A file that holds no table that could be read. The message says what it is and what to do."""
+
+
+@dataclass
+class Dialect:
+    """How a text file is written: as the parameters of the same names say, see params.yaml."""
+
+    encoding: str = "utf-8"
+    separator: str = ","
+    quote: str = '"'
+    escape: str = ""
+    skip: int = 0
+
+
+def parts_of(path: Path) -> list[Path]:
+    """Return the files of a table: itself, or those in the folder, without hidden ones.
+
+    Raises FileError when there are none.
+    """
+    if not path.is_dir():
+        return [path]
+    files = [one for one in sorted(path.rglob("*")) if one.is_file() and one.name[0] not in "._"]
+    if not files:
+        raise FileError("the folder holds no files")
+    return files
+
+
+def suffix_of(start: bytes) -> str:
+    """Return what the name of a compressed file with these first bytes should end in, or ""."""
+    return next((suffix for magic, suffix in PACKED.items() if start.startswith(magic)), "")
+
+
+def unpack(raw: IO[bytes]) -> IO[bytes]:
+    """Return the content of a file, which may be compressed, or a zip archive of one file.
+
+    Raises FileError for an archive of several files, or a compression that Python lacks.
+    """
+    start = raw.read(8)
+    raw.seek(0)
+    suffix = suffix_of(start)
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    if suffix == ".bz2":
+        return bz2.BZ2File(raw)
+    if suffix == ".xz":
+        return lzma.LZMAFile(raw)
+    if suffix == ".zst":
+        return _unpack_zstd(raw)
+    if start.startswith(b"PK\x03\x04"):
+        archive = zipfile.ZipFile(raw)
+        names = [
+            one for one in archive.namelist() if not re.search(r"/$|(^|/)(__MACOSX/|[.][^./])", one)
+        ]
+        if any(name.startswith("xl/") for name in names):
+            return raw
+        if len(names) != 1:
+            listed = ", ".join(names[:5]) or "nothing"
+            raise FileError(
+                f"the archive holds {len(names)} files ({listed}): unpack the one to use"
+            )
+        if archive.getinfo(names[0]).flag_bits & 1:
+            raise FileError("the archive is protected by a password: unpack it")
+        return archive.open(names[0])
+    return raw
+
+
+def _unpack_zstd(raw: IO[bytes]) -> IO[bytes]:
+    with suppress(ImportError):
+        from compression import zstd  # since Python 3.14
+
+        return zstd.ZstdFile(raw)
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise FileError("this Python cannot unpack zstd") from None
+    # Arrow's stream cannot go back to its start, which a file can.
+    content = tempfile.TemporaryFile()  # noqa: SIM115, it goes when it is closed
+    shutil.copyfileobj(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), content)
+    content.seek(0)
+    return content
+
+
+def kind_of(content: IO[bytes]) -> str:
+    """Return csv, json, parquet, feather or excel for an unpacked file; rewinds it.
+
+    Raises FileError for what is no table.
+    """
+    start = content.read(2048)
+    content.seek(0)
+    if not start:
+        raise FileError("it is empty")
+    if start.startswith(b"PK\x03\x04"):
+        return "excel"
+    for magic, name in MAGIC.items():
+        if start.startswith(magic):
+            if " " in name:
+                raise FileError(f"it is {name}, not a table: export it as CSV or Parquet")
+            return name
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if re.match(rb"(?i)<(!doctype html|html|head|body)|<\?xml", text):
+        raise FileError("it is a web page, not a table: is this the address of the file itself?")
+    if text.startswith(b"version https://git-lfs"):
+        raise FileError("it is a pointer of Git LFS: fetch the file with `git lfs pull`")
+    if re.match(rb'[{\[]\s*[{"]', text) or text[:2] == b"{}":
+        return "json"
+    if b"\0" in start and not _is_utf16(start):
+        raise FileError("it is a binary file that is not known: export it as CSV or Parquet")
+    return "csv"
+
+
+def _is_utf16(start: bytes) -> bool:
+    zeros = [start[parity::2].count(0) for parity in (0, 1)]
+    return start[:2] in (b"\xff\xfe", b"\xfe\xff") or max(zeros) > 4 * min(zeros) + len(start) // 8
+
+
+def find_encoding(content: bytes, whole: bool = True) -> tuple[str, bool]:
+    """Return the encoding of a text, and whether it is guessed.
+
+    Raises FileError for UTF-8 with a broken byte, with its row.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16", False
+    if b"\0" in content[:2048] and _is_utf16(content[:2048]):
+        return ("utf-16-be" if content[0] == 0 else "utf-16-le"), False
+    if not whole:
+        content = content[: content.rfind(b"\n") + 1] or content
+    try:
+        content.decode("utf-8")
+        return "utf-8", False
+    except UnicodeDecodeError as error:
+        replaced = content.decode("utf-8", "replace")
+        broken = replaced.count("\ufffd")
+        if sum(letter > "\x7f" for letter in replaced) - broken >= broken:
+            raise FileError(bad_byte(content, error.start, "UTF-8")) from None
+    return guess_encoding(content), True
+
+
+def guess_encoding(content: bytes) -> str:
+    """Return the code page that a text is most likely in.
+
+    Raises FileError when it is none of the usual ones.
+    """
+    from charset_normalizer import from_bytes  # comes with requests, as with cookiecutter
+
+    # What the guess rests on are the bytes that are not ASCII.
+    lines = b"\n".join(line for line in content.splitlines() if not line.isascii())[: 2 * SAMPLE]
+    best = from_bytes(lines, cp_isolation=CODE_PAGES).best()
+    # Among Latin letters those with accents stand alone; in other scripts whole words are not ASCII.
+    runs = re.findall(rb"[\x80-\xff]+", lines)
+    latin = sum(map(len, runs)) < 2 * len(runs)
+    central = best and best.encoding == "cp1250" and best.language in CENTRAL
+    if latin and not central:
+        with suppress(UnicodeDecodeError):
+            content.decode("cp1252")
+            return "cp1252"
+    if best is None:
+        raise FileError("its encoding is not known: save it as UTF-8")
+    return best.encoding
+
+
+def bad_byte(content: bytes, position: int, encoding: str) -> str:
+    """Return what is wrong with the byte at `position`."""
+    row = content.count(b"\n", 0, position) + 1
+    column = position - content.rfind(b"\n", 0, position)
+    return (
+        f"row {row} is no {encoding}: byte {content[position]:#04x} at its position {column}; save "
+        "the file in that encoding, or mend the row"
+    )
+
+
+def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
+    """Return the rows of some lines, which keep their ends; empty lines are left out."""
+    separator = dialect.separator
+    if len(separator) > 1:
+        rows = (line.rstrip("\r\n").split(separator) for line in lines)
+    else:
+        if separator == " ":
+            lines = (line.strip(" ") for line in lines)
+        rows = csv.reader(
+            lines,
+            delimiter=separator,
+            quotechar=dialect.quote,
+            doublequote=not dialect.escape,
+            escapechar=dialect.escape or None,
+            skipinitialspace=separator == " ",
+        )
+    return (row for row in rows if row and (len(row) > 1 or row[0].strip(BLANKS)))
+
+
+def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
+    """Return how a text is written: so that a line has the target, and the rows below its length.
+
+    `cut` says that the last line of the sample may be cut off.
+    """
+    lines = sample.splitlines(keepends=True)
+    if cut and len(lines) > 1:
+        lines.pop()
+    dialect = Dialect()
+    named = re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\ufeff\r\n"), re.IGNORECASE)
+    if named:
+        dialect.separator, dialect.skip = named[1], 1
+        separators = [named[1]]
+    else:
+        separators = SEPARATORS
+
+    def judge(candidate: Dialect) -> tuple[bool, float, int]:
+        """Return whether the header has the target, the share of rows of its length, its names."""
+        try:
+            header, *rows = parse(lines[candidate.skip : candidate.skip + 500], candidate)
+        except (ValueError, csv.Error):
+            return False, 0, 0
+        width = len(header)
+        even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
+        has = target in [name.strip(BLANKS) for name in header]
+        named = sum(bool(name.strip(BLANKS)) for name in header)
+        return has, round(even, 1) if width > 1 or has else 0, named
+
+    def candidates(skip: int) -> Iterator[Dialect]:
+        for separator in separators:
+            for quote, escape in (('"', ""), ('"', "\\"), ("'", ""), ("'", "\\")):
+                if (
+                    quote in sample
+                    and (not escape or escape in sample)
+                    or (quote, escape) == ('"', "")
+                ):
+                    yield Dialect("utf-8", separator, quote, escape, skip)
+
+    best = max(candidates(dialect.skip), key=judge)
+    if not target or judge(best)[0]:
+        return best
+    # Below a title, there may be a line that has the target.
+    for skip in range(dialect.skip + 1, min(HEADER_LINES, len(lines))):
+        if target in lines[skip]:
+            below = max(candidates(skip), key=judge)
+            if judge(below)[0] and judge(below)[1] > 0.5:
+                return below
+    return best
+
+
+def names_of(header: list[str]) -> list[str]:
+    """Return the names of columns, each different: as pandas calls those without a name, or twice.
+
+    >>> names_of(["", "x", " x "])
+    ['Unnamed: 0', 'x', 'x.1']
+    """
+    names: list[str] = []
+    for position, cell in enumerate(header):
+        name = base = cell.strip(BLANKS) or f"Unnamed: {position}"
+        number = 0
+        while name in names:
+            number += 1
+            name = f"{base}.{number}"
+        names.append(name)
+    return names
+
+
+class Rows:
+    """The rows of a text file, each as long as the header.
+
+    `names` are the columns; `short` counts the rows so far that had fewer cells, which are filled
+    with blank ones, and `first_short` is the first of them.
+
+    Raises FileError for a row with more cells than the header, or a byte that does not decode.
+    """
+
+    def __init__(self, content: IO[bytes], kind: str, dialect: Dialect) -> None:
+        self.short = self.first_short = 0
+        self._content, self._dialect = content, dialect
+        rows = self._json() if kind == "json" else self._csv()
+        try:
+            header = next(rows)
+        except StopIteration:
+            raise FileError("it is empty") from None
+        self.raw_names = header
+        self.names = names_of(header)
+        self._rows = self._checked(rows)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self._rows
+
+    def _csv(self) -> Iterator[list[str]]:
+        encoding = self._dialect.encoding
+        # A mark at the start is no part of the first name.
+        codec = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+        text = io.TextIOWrapper(self._content, codec, newline="")
+        try:
+            for _ in range(self._dialect.skip):
+                next(text, "")
+            yield from parse(text, self._dialect)
+        except UnicodeDecodeError as error:
+            raise FileError(self._find_bad_byte(encoding) or str(error)) from None
+        except csv.Error as error:
+            raise FileError(f"{error}: are separator, quote and escape right?") from None
+        finally:
+            with suppress(ValueError):
+                text.detach()
+
+    def _find_bad_byte(self, encoding: str) -> str:
+        self._content.seek(0)
+        for number, line in enumerate(self._content, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError as error:
+                return bad_byte(b"\n" * (number - 1) + line, number - 1 + error.start, encoding)
+        return ""
+
+    def _json(self) -> Iterator[list[str]]:
+        names: dict[str, None] = {}
+        for one in self._objects():
+            names.update(dict.fromkeys(one))
+        yield list(names)
+        self._content.seek(0)
+        for one in self._objects():
+            yield [_as_cell(one.get(name)) for name in names]
+
+    def _objects(self) -> Iterator[dict[str, Any]]:
+        text = io.TextIOWrapper(self._content, "utf-8-sig")
+        # Numbers stay as they are written.
+        literal = {"parse_float": str, "parse_int": str, "parse_constant": str}
+        try:
+            first = text.readline()
+            lines: Iterable[Any] = chain([first], text)
+            if first.lstrip().startswith("["):
+                lines = json.loads("".join(lines), **literal)
+            for number, line in enumerate(lines, start=1):
+                if isinstance(line, str):
+                    if not line.strip():
+                        continue
+                    line = json.loads(line, **literal)
+                if not isinstance(line, dict):
+                    raise FileError(f"entry {number} is no object with a value for each column")
+                yield line
+        except json.JSONDecodeError as error:
+            raise FileError(f"it is no JSON, or not an object in each line: {error}") from None
+        finally:
+            text.detach()
+
+    def _checked(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
+        width = len(self.names)
+        for number, row in enumerate(rows, start=2):
+            if len(row) != width:
+                if len(row) < width:
+                    self.short += 1
+                    self.first_short = self.first_short or number
+                    row = row + [""] * (width - len(row))
+                elif any(cell.strip(BLANKS) for cell in row[width:]):
+                    raise FileError(
+                        f"row {number} has {len(row)} cells, but the header has {width}: is there a "
+                        "separator inside a value, or a name missing in the header?"
+                    )
+                else:
+                    row = row[:width]
+            yield row
+
+
+def _as_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

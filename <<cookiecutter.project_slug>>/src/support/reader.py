@@ -1,0 +1,348 @@
+"""Read a table in batches of rows, whatever file it is in."""
+
+import datetime
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from tqdm import tqdm
+
+from support.cells import Forms, Profile
+from support.files import Dialect, FileError, Rows, kind_of, names_of, parts_of, unpack
+from support.params import InputError
+from support.values import matches, trim
+
+BLOCK = 2**24  # bytes that Arrow parses at a time
+ROWS = 50_000  # rows of a batch that Python parses
+
+
+class Table:
+    """The table of a file, or of a folder of files with the same header.
+
+    `names` are its columns and `short` counts the rows that had fewer cells than the header.
+    `batches` can be called more than once. Its cells are strings, as they are written, but for a
+    Parquet or Feather file, whose columns keep their types.
+
+    Raises InputError when there is no such file, or no table in it that could be read.
+    """
+
+    def __init__(self, path: str | Path, params: dict[str, Any]) -> None:
+        self.path, self.params = Path(path), params
+        self.short = self.first_short = 0
+        # Arrow's parser takes rows of one length only; Python's serves where they are not.
+        self._ragged: set[Path] = set()
+        with self._errors():
+            self._parts = parts_of(self.path)
+            self.names = self._names(self._parts[0])
+            for part in self._parts[1:]:
+                if (names := self._names(part)) != self.names:
+                    here = next((n for n in names if n not in self.names), names[0])
+                    raise FileError(
+                        f"{part.name} has another header than {self._parts[0].name}: {here!r}"
+                    )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise InputError(
+                f"{self.path} not found: check its path, or fetch it with `dvc pull`"
+            ) from None
+        except (OSError, EOFError, LookupError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            reason = " ".join(str(reason).split()) or type(error).__name__
+            raise InputError(f"{self.path} cannot be read: {reason}") from None
+        except Exception as error:
+            # What a damaged archive makes a decompressor raise
+            if type(error).__module__ in ("zlib", "_lzma", "zipfile", "lzma"):
+                raise InputError(f"{self.path} cannot be read: {error}") from None
+            raise
+
+    def notes(self) -> list[str]:
+        """Return what to know of the rows that `batches` has yielded."""
+        if not self.short:
+            return []
+        return [
+            f"rows with fewer cells than the header, filled with gaps: {self.short}, such as row "
+            + str(self.first_short)
+        ]
+
+    def _dialect(self) -> Dialect:
+        keys = ("encoding", "separator", "quote", "escape", "skip")
+        return Dialect(**{key: self.params[key] for key in keys})
+
+    def _names(self, part: Path) -> list[str]:
+        with self._open(part) as (content, kind):
+            if kind in ("csv", "json"):
+                return Rows(content, kind, self._dialect()).names
+            if kind == "excel":
+                return next(self._sheet(content))
+            return _stored(content, kind)[0]
+
+    @contextmanager
+    def _open(self, part: Path, progress: bool = False) -> Iterator[tuple[IO[bytes], str]]:
+        with ExitStack() as stack:
+            raw = stack.enter_context(part.open("rb"))
+            if progress:
+                bar = tqdm.wrapattr(
+                    raw,
+                    "read",
+                    part.stat().st_size,
+                    desc=f"reading {part.name}",
+                    leave=False,
+                    disable=None,
+                    delay=0.2,
+                )
+                raw = stack.enter_context(bar)
+            content = unpack(raw)
+            yield content, kind_of(content)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows, some at a time, in their order."""
+        self.short = self.first_short = 0
+        for part in self._parts:
+            with self._errors():
+                yield from (batch for batch in self._batches(part) if len(batch))
+
+    def _batches(self, part: Path) -> Iterator[pa.RecordBatch]:
+        done = 0
+        separator = self.params["separator"]
+        with self._open(part, progress=True) as (content, kind):
+            if kind in ("parquet", "feather"):
+                _, batches = _stored(content, kind)
+                yield from batches
+                return
+            if kind == "excel":
+                yield from self._chunks(self._sheet(content), skip=1)
+                return
+            if (
+                kind == "csv"
+                and len(separator) == 1
+                and separator != " "
+                and part not in self._ragged
+            ):
+                try:
+                    for batch in self._arrow_csv(content):
+                        done += len(batch)
+                        yield batch
+                    return
+                except pa.ArrowInvalid:
+                    self._ragged.add(part)
+        with self._open(part) as (content, kind):
+            rows = Rows(content, kind, self._dialect())
+            yield from self._chunks(iter(rows), skip=done)
+            self.first_short = self.first_short or rows.first_short
+            self.short += rows.short
+
+    def _arrow_csv(self, content: IO[bytes]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a CSV file; their text is not looked at.
+
+        Raises ArrowInvalid when rows differ in length, and for bytes that do not decode.
+        """
+        dialect = self._dialect()
+        names = [f"f{number}" for number in range(len(self.names))]
+        # The header is read as a row, and left out: its names may repeat.
+        reader = pa.csv.open_csv(
+            pa.PythonFile(content, "r"),
+            pa.csv.ReadOptions(
+                block_size=BLOCK,
+                skip_rows=dialect.skip,
+                autogenerate_column_names=True,
+                encoding=dialect.encoding,
+            ),
+            pa.csv.ParseOptions(
+                delimiter=dialect.separator,
+                quote_char=dialect.quote,
+                double_quote=not dialect.escape,
+                escape_char=dialect.escape or False,
+                newlines_in_values=True,
+            ),
+            pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+        )
+        header = 1
+        for batch in reader:
+            batch = batch.slice(header)
+            header = 0
+            yield pa.RecordBatch.from_arrays(batch.columns, names=self.names)
+
+    def _sheet(self, content: IO[bytes]) -> Iterator[list[str]]:
+        """Yield the rows of an Excel sheet as text, first the names of the columns."""
+        try:
+            from python_calamine import CalamineWorkbook
+        except ImportError:
+            raise FileError("it is an Excel file: `pip install python-calamine`") from None
+        try:
+            book = CalamineWorkbook.from_filelike(io.BytesIO(content.read()))
+        except Exception as error:  # noqa: BLE001, calamine raises its own
+            raise FileError(f"it is no Excel file that can be read: {error}") from None
+        name = self.params["sheet"] or book.sheet_names[0]
+        if name not in book.sheet_names:
+            raise FileError(f"it has no sheet {name!r}; there is {', '.join(book.sheet_names)}")
+        rows = book.get_sheet_by_name(name).to_python()[self.params["skip"] :]
+        if not rows:
+            raise FileError(f"its sheet {name!r} is empty")
+        yield names_of([_excel_text(cell) for cell in rows[0]])
+        yield from ([_excel_text(cell) for cell in row] for row in rows[1:])
+
+    def _chunks(self, rows: Iterator[list[str]], skip: int = 0) -> Iterator[pa.RecordBatch]:
+        rows = islice(rows, skip, None)
+        while chunk := list(islice(rows, ROWS)):
+            arrays = [pa.array(cells, pa.string()) for cells in zip(*chunk, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, names=self.names)
+
+
+def _stored(content: IO[bytes], kind: str) -> tuple[list[str], Iterator[pa.RecordBatch]]:
+    """Return the columns' names and the rows of a Parquet or Feather file."""
+    if kind == "parquet":
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(content)
+        schema, batches = file.schema_arrow, file.iter_batches(ROWS * 2)
+    else:
+        from pyarrow.feather import read_table
+
+        table = read_table(content)
+        schema, batches = table.schema, iter(table.to_batches(ROWS * 2))
+    names = names_of(schema.names)
+    return names, (
+        pa.RecordBatch.from_arrays([plain(column) for column in batch.columns], names=names)
+        for batch in batches
+    )
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """Return a column in one of the types that this project knows.
+
+    They are string, bool, int64, float64 and timestamp in microseconds; a type that holds no single
+    values, such as a list, becomes null.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    if pa.types.is_boolean(kind):
+        return column
+    if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
+        return column.cast(pa.int64())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_uint64(kind):
+        return column.cast(pa.float64(), safe=False)
+    if pa.types.is_temporal(kind) and not pa.types.is_time(kind) and not pa.types.is_duration(kind):
+        return column.cast(pa.timestamp("us"), safe=False)
+    return pa.nulls(len(column))
+
+
+def _excel_text(value: Any) -> str:
+    """Return what a cell of a spreadsheet shows, dates in the ISO format."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return str(value.date())
+    return str(value)
+
+
+@dataclass
+class Stored:
+    """A column that has a type in its file; `exact` unless it holds integers beyond 2**53."""
+
+    type: pa.DataType
+    exact: bool = True
+    rows: int = 0
+    blank: int = 0
+    varies: bool = False
+    constant: Any = None
+
+    def add(self, column: pa.Array) -> None:
+        self.rows += len(column)
+        self.blank += column.null_count
+        if self.type == pa.int64() and self.exact and len(column) > column.null_count:
+            ends = pc.min_max(column).as_py()
+            self.exact = max(abs(end) for end in ends.values()) <= 2**53
+
+
+def survey(table: Table, forms: Forms) -> dict[str, Profile | Stored]:
+    """Return how the cells of each column are written, or its type if its cells are no strings.
+
+    Raises InputError when the table has no rows.
+    """
+    found: dict[str, Profile | Stored] = {}
+
+    def add(name: str, column: pa.Array) -> None:
+        profile = found[name]
+        if not profile.varies:
+            values = pc.unique(column[:1000]).to_pylist()
+            if len(values) == 1:
+                values = pc.unique(column).to_pylist()
+            profile.varies = len({*values, profile.constant} - {None}) > 1
+            profile.constant = values[0]
+        if isinstance(profile, Profile):
+            count(profile, column)
+        else:
+            profile.add(column)
+
+    # Arrow lets other threads run, and each column has a profile of its own.
+    with ThreadPoolExecutor() as pool:
+        for batch in table.batches():
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                text = pa.types.is_string(column.type)
+                found.setdefault(name, Profile(forms) if text else Stored(column.type))
+            list(pool.map(add, batch.schema.names, batch.columns))
+    if not found:
+        raise InputError(f"{table.path} has no rows below its header")
+    return found
+
+
+def count(profile: Profile, cells: pa.Array) -> None:
+    """Count some more cells of a column, as Profile.add does, but by Arrow."""
+    if cells.null_count:
+        cells = cells.fill_null("")
+    rest = trim(cells)
+    start = profile.rows + 2
+    profile.rows += len(cells)
+    lengths = pc.binary_length(rest)
+    filled = pc.greater(lengths, 0)
+    blank = len(cells) - (pc.sum(filled).as_py() or 0)
+    profile.blank += blank
+    # How many bytes there are tells whether a look at each cell is needed.
+    if pc.sum(pc.binary_length(cells)).as_py() != pc.sum(lengths).as_py():
+        profile.padded += pc.sum(pc.and_(filled, pc.not_equal(cells, rest))).as_py() or 0
+    stripped = rest
+    if blank:
+        rest = rest.filter(filled)
+
+    def row_of(cell: str) -> int:
+        return start + pc.index(stripped, cell).as_py()
+
+    def add(part: pa.Array) -> None:
+        if profile.is_text:
+            words = pc.is_in(part, pa.array(sorted(profile.known.words), pa.string()))
+            profile.forms[""] += len(part) - pc.sum(words).as_py()
+            part = part.filter(words)
+        values, numbers = pc.value_counts(part).flatten()
+        profile.add_counts(dict(zip(values.to_pylist(), numbers.to_pylist(), strict=True)), row_of)
+
+    # Arrow counts the forms that are known to occur. What they are, a few cells tell, which are
+    # often also enough to see that a column is text.
+    some = 0 if profile.forms else 1000
+    if some and len(rest):
+        add(rest[:some])
+        rest = rest[some:]
+    for form, _ in profile.forms.most_common():
+        if len(rest) and form and not form.endswith("*") and not profile.is_text:
+            fits = matches(rest, profile.known.patterns[form])
+            profile.forms[form] += pc.sum(fits).as_py()
+            rest = rest.filter(pc.invert(fits))
+    if len(rest):
+        add(rest)

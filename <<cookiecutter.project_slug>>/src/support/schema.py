@@ -1,0 +1,273 @@
+"""The columns of a table and their roles: decided by stage prepare, carried by the model."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from support.cells import Forms, Profile
+from support.columns import Column, decide, misfit
+from support.params import InputError, first_line, nearest
+from support.reader import Table, survey
+from support.values import MisfitError, read_values
+
+KEY = b"schema"
+# The parameters that say how the file is written
+FILE = {"encoding": str, "separator": str, "quote": str, "escape": str, "skip": int, "sheet": str}
+STORED = {
+    pa.int64(): "integer",
+    pa.float64(): "number",
+    pa.bool_(): "boolean",
+    pa.timestamp("us"): "date",
+    pa.null(): "empty",
+}
+
+
+@dataclass
+class Schema:
+    """What a model has to know of the table that it was trained on, to read new rows alike.
+
+    `file` says how the file was written, see FILE. `columns` are those of the file, `derived` those
+    of src/features.py, and `roles` says what each is: target, group, time, feature or unused.
+    `labels` is the type of a classification's target, and `whole` are the integers without gaps.
+    """
+
+    file: dict[str, Any]
+    columns: list[Column]
+    roles: dict[str, str]
+    labels: str = "float64"
+    whole: list[str] = field(default_factory=list)
+    derived: list[Column] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, path: Path) -> "Schema":
+        """Return the schema of a table that stage prepare or split wrote."""
+        return cls.from_dict(json.loads(pq.read_schema(path).metadata[KEY]))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Schema":
+        for key in ("columns", "derived"):
+            values = values | {key: [Column(**column) for column in values[key]]}
+        return cls(**values)
+
+    def names(self, role: str) -> list[str]:
+        return [name for name, one in self.roles.items() if one == role]
+
+    def column(self, name: str) -> Column:
+        return next(one for one in [*self.columns, *self.derived] if one.name == name)
+
+    def add_derived(self, frame: pd.DataFrame, params: dict[str, Any]) -> None:
+        """Take in the columns of `frame` that the file does not have.
+
+        Raises InputError when params.yaml names a feature that neither has.
+        """
+        known = {column.name for column in [*self.columns, *self.derived]}
+        for name in frame.columns:
+            if name in known:
+                continue
+            dtype = frame[name].dtype
+            dates = pd.api.types.is_datetime64_any_dtype(dtype)
+            kind = "number" if pd.api.types.is_numeric_dtype(dtype) else "date" if dates else "text"
+            self.derived.append(Column(name, kind))
+            self.roles.setdefault(name, "feature" if params["features"] == "all" else "unused")
+        check_columns(self.names("feature"), frame.columns, params["raw"])
+
+    def frames(
+        self,
+        table: Table,
+        add_features: Callable[[pd.DataFrame], pd.DataFrame],
+        strict: bool = True,
+    ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame]]:
+        """Yield some rows at a time, as they are in the file and as they are to be used.
+
+        The index of the latter counts from 2, below the header. The values have the types of their kinds; `add_features` adds derived columns. The target
+        is there if the file has it, but `add_features` does not see it: new rows have none. Unless
+        `strict`, a column that the model does not need is left out when its cells do not fit.
+
+        Raises InputError for a cell that does not fit its column.
+        """
+        row = 2
+        target = self.names("target")
+        for batch in table.batches():
+            columns = {
+                column.name: self._read(table, batch, column, row, strict)
+                for column in self.columns
+                if column.name in batch.schema.names
+            }
+            frame = pa.table(
+                {name: one for name, one in columns.items() if one is not None}
+            ).to_pandas()
+            frame.index = pd.RangeIndex(row, row + len(frame))
+            hidden = frame[[name for name in target if name in frame]]
+            try:
+                frame = add_features(frame.drop(columns=hidden.columns))
+            except KeyError as error:
+                raise InputError(
+                    f"src/features.py: add_features needs a column {error}"
+                    f"{nearest(error.args[0], batch.schema.names)}"
+                ) from None
+            except Exception as error:  # noqa: BLE001, it is the user's own code
+                raise InputError(
+                    f"src/features.py: add_features: {type(error).__name__}: {first_line(error)}"
+                ) from None
+            if not isinstance(frame, pd.DataFrame) or len(frame) != len(batch):
+                raise InputError("src/features.py: add_features must return a row for each row")
+            yield batch, frame.assign(**hidden)
+            row += len(batch)
+
+    def _read(
+        self, table: Table, batch: pa.RecordBatch, column: Column, row: int, strict: bool
+    ) -> pa.Array | None:
+        """Return the values of a column; None, unless `strict`, where they do not fit or matter."""
+        try:
+            values = read_values(batch.column(column.name), column)
+        except MisfitError as misfit:
+            if not strict and self.roles[column.name] in ("unused", "target"):
+                return None
+            kind = {"integer": "number", "boolean": "true or false"}.get(column.kind, column.kind)
+            how = f" that is written {column.dates}" if column.dates else ""
+            raise InputError(
+                f"{table.path}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
+                f"is no {kind}{how}"
+            ) from None
+        # Models take 1 and 0, and pandas no gap among booleans.
+        return values.cast(pa.float64()) if column.kind == "boolean" else values
+
+
+def decide_schema(table: Table, params: dict[str, Any]) -> tuple[Schema, int]:
+    """Return the schema of a table, from all of its cells, and the number of its rows.
+
+    `params` is the section `prepare` of params.yaml.
+
+    Raises InputError when they do not go together.
+    """
+    source, target, time = params["raw"], params["target"], params["time"]
+    roles = find_roles(table.names, params)
+    check_columns([*params["text"], *params["columns"]], table.names, source)
+    as_text = [*params["text"], *[params["group"]] * bool(params["group"])]
+    try:
+        forms = Forms(params["na_values"], params["dates"] if "%" in params["dates"] else "")
+        profiles = survey(table, forms)
+        texts = {name: one for name, one in profiles.items() if isinstance(one, Profile)}
+        decided = decide(texts, {**params, "text": as_text}, strict=(target, time))
+    except ValueError as error:
+        raise InputError(f"params.yaml: {error}") from None
+    by_name = {column.name: column for column in decided}
+    for name, one in profiles.items():
+        if name not in by_name:
+            kind = STORED[one.type] if one.exact and name not in as_text else "text"
+            by_name[name] = Column(name, kind)
+    schema = Schema(
+        {key: params[key] for key in FILE}, [by_name[name] for name in table.names], roles
+    )
+    for column in schema.columns:
+        profile = profiles[column.name]
+        gaps = (
+            profile.blank + sum(profile.words[word] for word in column.gaps)
+            if column.name in texts
+            else profile.blank
+        )
+        if column.kind == "integer" and not gaps:
+            schema.whole.append(column.name)
+        constant = column.kind == "empty" or (not profile.varies and not gaps)
+        if constant and roles[column.name] == "feature" and params["features"] == "all":
+            roles[column.name] = "unused"
+            same = "has no values" if column.kind == "empty" else "has the same value in each row"
+            column.notes.append(same)
+    if not schema.names("feature") and params["features"] == "all":
+        raise InputError(f"{source} has no column that could be a feature of {target}")
+    column, profile = by_name[target], profiles[target]
+    if params["task"] == "classification":
+        schema.labels = {"integer": "int64", "boolean": "bool"}.get(column.kind, "text")
+        if schema.labels == "text":
+            column.kind = "text"
+    elif column.kind == "text":
+        raise InputError(
+            f"{source}, {misfit(target, profile)}, but the target of a regression is a number"
+        )
+    if time and by_name[time].kind not in ("date", "number", "integer"):
+        raise InputError(
+            f"{source}, {misfit(time, profiles[time])}, but prepare.time takes dates or numbers"
+        )
+    return schema, next(iter(profiles.values())).rows
+
+
+def find_roles(names: list[str], params: dict[str, Any]) -> dict[str, str]:
+    """Return the role of each column: target, group, time, feature, or unused.
+
+    A list of features may name derived columns, which are not in the file.
+
+    Raises InputError when `params` names another column that is not there, or one twice.
+    """
+    source, features = params["raw"], params["features"]
+    if features != "all" and not (isinstance(features, list) and features):
+        raise InputError("params.yaml: prepare.features must be `all` or a list of columns")
+    if params["group"] and params["time"]:
+        raise InputError("params.yaml: set prepare.group or prepare.time, not both")
+    if not params["target"]:
+        raise InputError(f"params.yaml: prepare.target names no column{nearest('', names)}")
+    roles = dict.fromkeys(names, "feature")
+    if features != "all":
+        # In the order of the list
+        roles = dict.fromkeys(features) | dict.fromkeys(names, "unused")
+    named = [(column, "unused") for column in params["drop"]]
+    named += [(params[key], key) for key in ("target", "group", "time") if params[key]]
+    check_columns([column for column, _ in named], names, source)
+    if features != "all":
+        named += [(column, "feature") for column in features]
+    seen: set[str] = set()
+    for column, role in named:
+        if column in seen:
+            raise InputError(f"params.yaml: {column!r} has two roles under `prepare`")
+        seen.add(column)
+        roles[column] = role
+    return roles
+
+
+def check_columns(wanted: Iterable[str], names: Iterable[str], source: str | Path) -> None:
+    """Raise InputError with the columns that are missing and what is nearest to the first."""
+    missing = [column for column in wanted if column not in names]
+    if missing:
+        listed = ", ".join(map(repr, missing))
+        hint = nearest(missing[0], names)
+        if len(missing) > 1 and len(list(names)) == 1:
+            hint = f"; there is one, {next(iter(names))!r}: is its separator another one?"
+        raise InputError(f"{source} has no column {listed}{hint}")
+
+
+class Writer:
+    """Writes frames to a Parquet file, with the schema; the file is there once all are written."""
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self.path, self.schema, self.rows = path, schema, 0
+        self._part = path.with_name(f"{path.name}.part")
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Write some rows; the columns keep the types of the first ones."""
+        self.rows += len(frame)
+        keep = frame.index.name is not None
+        if not self._writer:
+            first = pa.Schema.from_pandas(frame, preserve_index=keep)
+            stored = {**first.metadata, KEY: json.dumps(asdict(self.schema)).encode()}
+            self.path.parent.mkdir(exist_ok=True)
+            self._writer = pq.ParquetWriter(self._part, first.with_metadata(stored))
+        table = pa.Table.from_pandas(frame, self._writer.schema, preserve_index=keep)
+        self._writer.write_table(table)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if self._writer:
+            self._writer.close()
+            if error:
+                self._part.unlink()
+            else:
+                os.replace(self._part, self.path)

@@ -1,0 +1,106 @@
+"""What stage prepare tells of a table: a line for each column, and what to know of it."""
+
+from typing import Any
+
+import pandas as pd
+
+from support.columns import IDENTIFIER, YEARS, Column
+
+# More different values than that are not counted.
+DISTINCT = 100_000
+
+
+class Values:
+    """Counts the values of a column that comes in parts."""
+
+    def __init__(self) -> None:
+        self.rows = self.missing = self._counted = 0
+        self.low = self.high = None
+        self._known = pd.Index([])
+
+    def add(self, values: pd.Series) -> None:
+        present = values.dropna()
+        self.rows += len(values)
+        self.missing += len(values) - len(present)
+        if not len(present):
+            return
+        if len(self._known) <= DISTINCT:
+            self._counted += len(present)
+            new = pd.Index(present.unique())
+            self._known = self._known.append(new).unique() if len(self._known) else new
+        if values.dtype != "str":
+            low, high = present.min(), present.max()
+            self.low = low if self.low is None else min(self.low, low)
+            self.high = high if self.high is None else max(self.high, high)
+
+    @property
+    def distinct(self) -> int | str:
+        return len(self._known) if len(self._known) <= DISTINCT else f"> {DISTINCT}"
+
+    @property
+    def many(self) -> bool:
+        return len(self._known) > 10
+
+    @property
+    def all_differ(self) -> bool:
+        """Whether there is no gap, and no value twice, as far as they are counted."""
+        return not self.missing and len(self._known) == self._counted > 1
+
+
+def advise(column: Column, values: Values, has_time: bool) -> list[str]:
+    """Return what to know about a feature before it is used."""
+    if column.kind == "text" and values.all_differ:
+        return ["has another text in each row: if it is an identifier, add it to prepare.drop"]
+    if column.kind == "integer" and values.all_differ:
+        counter = values.high - values.low == values.rows - 1
+        if counter or IDENTIFIER.fullmatch(column.name):
+            return ["looks like an identifier: add it to prepare.drop unless it is a measurement"]
+    notes = []
+    if column.kind == "date" and values.low is not None:
+        if not YEARS[0] <= values.low.year <= values.high.year <= YEARS[1]:
+            notes.append(f"has dates from {values.low:%Y-%m-%d} to {values.high:%Y-%m-%d}")
+        if not has_time and values.many:
+            notes.append(
+                "holds times: to predict later rows from earlier ones, name it as prepare.time"
+            )
+    return notes
+
+
+def summarise(report: dict[str, Any]) -> str:
+    """Return the report as lines for people: rows, a line a column, warnings."""
+    rows = report["rows"]
+    reasons = ", ".join(
+        f"{number} {reason}" for reason, number in rows["dropped"].items() if number
+    )
+    lines = [
+        f"{report['source']}: {rows['raw']} rows"
+        + (f", dropped: {reasons}; {rows['prepared']} left" if reasons else "")
+    ]
+    header = ["column", "role", "type", "missing", "distinct"]
+    # A name may hold a line break.
+    cells = [
+        [" ".join(str(line[key]).split()) for key in ["name", *header[1:]]]
+        for line in report["columns"]
+    ]
+    cells.insert(0, header)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        texts = [text.ljust(width) for text, width in zip(line[:3], widths, strict=False)]
+        texts += [text.rjust(width) for text, width in zip(line[3:], widths[3:], strict=True)]
+        lines.append("  ".join(texts))
+    duplicates = rows["dropped"].get("duplicate", 0)
+    warnings = list(report["notes"])
+    if duplicates > 0.1 * rows["raw"]:
+        warnings.append(
+            f"{duplicates} rows repeat others; if they are observations of their own, set "
+            "prepare.duplicates to keep"
+        )
+    # Many columns may have the same to say.
+    told: dict[str, list[str]] = {}
+    for line in report["columns"]:
+        for note in line["notes"]:
+            told.setdefault(note, []).append(line["name"])
+    for note, names in told.items():
+        more = f" (and {len(names) - 3} more)" if len(names) > 3 else ""
+        warnings.append(f"{', '.join(names[:3])}{more}: {note}")
+    return "\n".join(lines + [f"warning: {warning}" for warning in warnings])

@@ -1,0 +1,209 @@
+"""The values in cells, read as their column's kind and format say."""
+
+import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from support.cells import BLANKS, DATES, DECORATED, FORMS, GROUPED, NUMBERS, SPACE, SPACES
+from support.columns import Column
+
+# Trees compute in single precision, where a larger number is infinite.
+LARGEST = 3.4e38
+# The type of each kind's values
+TYPES = {
+    "boolean": pa.bool_(),
+    "integer": pa.float64(),
+    "number": pa.float64(),
+    "date": pa.timestamp("us"),
+    "text": pa.string(),
+    "empty": pa.null(),
+}
+# A date, and the parts of the time that may follow it
+_PARTS = (
+    r"\A(?P<date>.*?)(?:(?:T|,? )(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
+    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?: ?(?P<half>[AaPp])[Mm])?"
+    r"(?: ?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?)?\z"
+)
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+
+class MisfitError(ValueError):
+    """A cell that is not of its column's kind, at `position` among those that were given."""
+
+    def __init__(self, position: int, cell: object) -> None:
+        super().__init__(position, cell)
+        self.position, self.cell = position, cell
+
+
+def trim(cells: pa.Array) -> pa.Array:
+    """Return strings without the blanks around them."""
+    return pc.utf8_trim(cells, BLANKS)
+
+
+def matches(cells: pa.Array, *patterns: str) -> pa.Array:
+    """Return whether each whole string is as one of the patterns says."""
+    return pc.match_substring_regex(cells, rf"\A(?:{'|'.join(patterns)})\z")
+
+
+def read_values(cells: pa.Array, column: Column) -> pa.Array:
+    """Return the values of some cells in the type of the column's kind, see TYPES; gaps are null.
+
+    `cells` are strings, or of a type that reader.plain returns.
+
+    Raises MisfitError for the first cell that does not fit the column.
+    """
+    if not pa.types.is_string(cells.type):
+        return _read_stored(cells, column)
+    cells = trim(cells)
+    gaps = pc.equal(pc.binary_length(cells), 0)
+    if column.gaps:
+        gaps = pc.or_(gaps, pc.is_in(cells, pa.array(column.gaps, pa.string())))
+    if pc.any(gaps).as_py():
+        cells = pc.if_else(gaps, None, cells)
+    if column.kind == "text":
+        return cells
+    if column.kind == "empty":
+        return pa.nulls(len(cells))
+    if column.kind == "boolean":
+        _check(cells, matches(cells, FORMS["boolean"]))
+        return pc.equal(pc.utf8_lower(cells), "true")
+    return (_read_dates if column.kind == "date" else _read_numbers)(cells, column)
+
+
+def _check(cells: pa.Array, fits: pa.Array) -> None:
+    """Raise MisfitError for the first of the cells that does not fit."""
+    fits = fits.fill_null(True)
+    if not pc.all(fits).as_py():
+        position = pc.index(fits, False).as_py()
+        raise MisfitError(position, cells[position].as_py())
+
+
+def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
+    """Return values that come from a file with types."""
+    wanted = TYPES[column.kind]
+    if pa.types.is_null(cells.type) or column.kind == "empty":
+        return pa.nulls(len(cells), wanted)
+    if cells.type in (pa.int64(), pa.float64()) and wanted == pa.float64():
+        return (
+            pc.if_else(pc.is_nan(cells), None, cells)
+            if cells.type == wanted
+            else cells.cast(wanted)
+        )
+    if cells.type != wanted and column.kind != "text":
+        _check(cells, pc.is_null(cells))
+    return cells.cast(wanted)
+
+
+def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
+    """Return numbers, without their units and marks."""
+    numbers = cells
+    if column.unit:
+        # Without what stands beside them; brackets are a minus.
+        numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\2\4")
+        negative = pc.starts_with(cells, "(")
+        numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
+        if column.unit == "%":
+            _check(cells, pc.match_substring(cells, "%"))
+    forms = NUMBERS[column.decimal]
+    if "," not in column.thousands and "." not in column.thousands:
+        forms = forms - GROUPED[column.decimal]
+    if " " not in column.thousands:
+        forms = forms - SPACES
+    if column.zeros:
+        forms = forms | {"zeros", "long"}
+    _check(cells, matches(numbers, *(FORMS[form] for form in sorted(forms))))
+    if " " in column.thousands:
+        numbers = pc.replace_substring_regex(numbers, SPACE, "")
+    if column.thousands:
+        numbers = pc.replace_substring(numbers, "," if column.decimal == "." else ".", "")
+    if column.decimal == ",":
+        numbers = pc.replace_substring(numbers, ",", ".")
+    return numbers.cast(pa.float64())
+
+
+def too_large(values: pa.Array) -> pa.Array:
+    """Return which numbers are infinite, or larger than single precision can hold."""
+    return pc.greater(pc.abs(values), LARGEST)
+
+
+def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
+    """Return points in time, in UTC where the cells have a zone."""
+    if column.dates not in DATES:
+        return _read_pattern(cells, column.dates)
+    _check(cells, matches(cells, *(FORMS[form] for form in sorted(DATES[column.dates]))))
+    try:
+        return cells.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        pass  # not all as ISO 8601 has it, so part by part
+    parts = dict(
+        zip(
+            ["date", "hour", "minute", "second", "fraction", "half", "zone"],
+            pc.extract_regex(cells, _PARTS).flatten(),
+            strict=True,
+        )
+    )
+    date = parts["date"]
+    if pc.any(matches(date, ".*[A-Za-z].*")).as_py():
+        for number, month in enumerate(_MONTHS, start=1):
+            date = pc.replace_substring_regex(date, f"(?i){month}[a-z]*", str(number))
+        # Jan 31, 2024 is now 1 31, 2024
+        date = pc.if_else(
+            matches(parts["date"], "[A-Za-z].*"),
+            pc.replace_substring_regex(date, r"^(\d+)[ -](\d+)", r"\2-\1"),
+            date,
+        )
+        date = pc.replace_substring_regex(date, "[ ,-]+", "-")
+        order = r"\3-\2-\1"
+    else:
+        order = r"\3-\1-\2" if column.dates == "month first" else r"\3-\2-\1"
+    date = pc.replace_substring_regex(date, r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)$", order)
+    for pattern, iso in {
+        r"^([0-5]\d|6[0-8])-": r"20\1-",  # as POSIX reads years of two digits
+        r"^(\d\d)-": r"19\1-",
+        r"^(\d{4})/(\d{1,2})/": r"\1-\2-",
+        r"^(\d{4})-(\d)(-|$)": r"\1-0\2\3",
+        r"^(\d{4}-\d\d)-(\d)$": r"\1-0\2",
+        r"^(\d{4}-\d\d)$": r"\1-01",
+    }.items():
+        date = pc.replace_substring_regex(date, pattern, iso)
+
+    def whole(text: pa.Array) -> pa.Array:
+        return pc.if_else(pc.equal(pc.binary_length(text), 0), "0", text).cast(pa.int64())
+
+    hour = whole(parts["hour"])
+    half = pc.utf8_lower(parts["half"])
+    hour = pc.if_else(
+        pc.equal(half, ""),
+        hour,
+        pc.subtract(hour, pc.multiply(pc.equal(hour, 12).cast(pa.int64()), 12)),
+    )
+    hour = pc.add(hour, pc.multiply(pc.equal(half, "p").cast(pa.int64()), 12))
+    zone = pc.replace_substring_regex(parts["zone"], "Z|UTC|GMT|:", "")
+    ahead = pc.add(
+        pc.multiply(whole(pc.utf8_slice_codeunits(zone, 1, 3)), 60),
+        whole(pc.utf8_slice_codeunits(zone, 3, 5)),
+    )
+    ahead = pc.if_else(pc.starts_with(zone, "-"), pc.negate(ahead), ahead)
+    minutes = pc.subtract(pc.add(pc.multiply(hour, 60), whole(parts["minute"])), ahead)
+    seconds = pc.add(pc.multiply(minutes, 60), whole(parts["second"]))
+    micro = whole(pc.utf8_slice_codeunits(pc.utf8_rpad(parts["fraction"], 6, "0"), 0, 6))
+    start = date.cast(pa.timestamp("us")).cast(pa.int64())
+    return pc.add(start, pc.add(pc.multiply(seconds, 1_000_000), micro)).cast(pa.timestamp("us"))
+
+
+def _read_pattern(cells: pa.Array, dates: str) -> pa.Array:
+    """Return points in time that are written in a pattern of strftime."""
+    digits = datetime.datetime(2000, 1, 1).strftime(dates)
+    # By %d%m%Y, 1022020 is the first of February.
+    width = len(digits) if digits.isdigit() else 0
+    # Not Arrow's own strptime, which has other directives on each system
+    encoded = cells.dictionary_encode()
+    known = {}
+    for value in encoded.dictionary.to_pylist():
+        try:
+            known[value] = datetime.datetime.strptime(value.rjust(width, "0"), dates)
+        except ValueError:
+            _check(cells, pc.not_equal(cells, value))
+    found = pa.array([known[value] for value in encoded.dictionary.to_pylist()], pa.timestamp("us"))
+    return found.take(encoded.indices)

@@ -1,0 +1,210 @@
+"""What a cell means: forms, the kinds of columns, and the values that are read from them."""
+
+import doctest
+from datetime import datetime
+
+import pyarrow as pa
+import pytest
+from helpers import PREPARE
+from support import cells, files
+from support.cells import Forms, Profile
+from support.columns import decide
+from support.reader import count
+from support.values import MisfitError, read_values
+
+
+def columns_of(table, strict=(), **changes):
+    """Return the column that each list of cells makes, by its name."""
+    params = PREPARE | changes
+    forms = Forms(params["na_values"], params["dates"] if "%" in params["dates"] else "")
+    profiles = {name: Profile(forms) for name in table}
+    for name, some in table.items():
+        profiles[name].add(some)
+    return {column.name: column for column in decide(profiles, params, strict)}
+
+
+def values_of(cells, **changes):
+    column = columns_of({"x": cells}, **changes)["x"]
+    return column.kind, read_values(pa.array(cells), column).to_pylist()
+
+
+@pytest.mark.parametrize("module", [cells, files])
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "expected"),
+    [
+        (["1", "-2", "+3"], "integer", [1, -2, 3]),
+        (["1.5", " 2 ", "\t", ""], "number", [1.5, 2, None, None]),
+        (["4,702", "999", "28,271"], "integer", [4702, 999, 28271]),
+        (["1,234.5", "1,234,567.25"], "number", [1234.5, 1234567.25]),
+        (["12,34,567", "1,00,000.5"], "number", [1234567, 100000.5]),
+        (["70,8", "7.823"], "number", [70.8, 7823]),
+        (["11.239,75", "3"], "number", [11239.75, 3]),
+        (["4,702", "28271"], "number", [4.702, 28271]),
+        (["1 234,5", "12", "1\u202f000"], "number", [1234.5, 12, 1000]),
+        (["1'234.50", "2'000'000"], "number", [1234.5, 2000000]),
+        (["$1,234.50", "$5", "-$7", "($3)"], "number", [1234.5, 5, -7, -3]),
+        (["12 €", "1.234,50 €"], "number", [12, 1234.5]),
+        (["5%", "6 %", "-7%"], "integer", [5, 6, -7]),
+        (["(3)", "4", "5"], "integer", [-3, 4, 5]),
+        (["1e-05", "1.5E+3", "2"], "number", [1e-05, 1500, 2]),
+        (["0.5", "1e5"], "number", [0.5, 100000]),
+        (["NaN", "1", "NA", "-"], "integer", [None, 1, None, None]),
+        (["007", "12"], "text", ["007", "12"]),
+        (["12345678901234567", ""], "text", ["12345678901234567", None]),
+        (["12e45", "3"], "text", ["12e45", "3"]),
+        (["5%", "6", "7%"], "text", ["5%", "6", "7%"]),
+        (["$5", "€6"], "text", ["$5", "€6"]),
+        (["1.2.3", "1.5"], "text", ["1.2.3", "1.5"]),
+        (["TRUE", "false", ""], "boolean", [True, False, None]),
+        (["None", "NA", "x"], "text", ["None", "NA", "x"]),
+        (["NULL", "x"], "text", [None, "x"]),
+        (["", " "], "empty", [None, None]),
+        (["NA", "NA"], "empty", [None, None]),
+    ],
+)
+def test_numbers_and_words_are_what_is_written(given, kind, expected):
+    assert values_of(given) == (kind, expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["2024-02-29", "2024/3/1"], [datetime(2024, 2, 29), datetime(2024, 3, 1)]),
+        (["9999-12-31", "1066-10-14"], [datetime(9999, 12, 31), datetime(1066, 10, 14)]),
+        (
+            ["2020-01-02 03:04:05.25", "2020-01-02T03:04"],
+            [datetime(2020, 1, 2, 3, 4, 5, 250000), datetime(2020, 1, 2, 3, 4)],
+        ),
+        (
+            ["2020-01-02T00:30:00+01:00", "2020-01-02T00:30Z"],
+            [datetime(2020, 1, 1, 23, 30), datetime(2020, 1, 2, 0, 30)],
+        ),
+        (["31.12.2024", "1.2.2024"], [datetime(2024, 12, 31), datetime(2024, 2, 1)]),
+        (["31/12/24", "01/02/70"], [datetime(2024, 12, 31), datetime(1970, 2, 1)]),
+        (
+            ["12/31/2024 5:30 PM", "1/2/2024 12:15 am"],
+            [datetime(2024, 12, 31, 17, 30), datetime(2024, 1, 2, 0, 15)],
+        ),
+        (["3 Jan 2024", "12-December-2023"], [datetime(2024, 1, 3), datetime(2023, 12, 12)]),
+        (["Sept 3, 2024", "May 12, 2023"], [datetime(2024, 9, 3), datetime(2023, 5, 12)]),
+        (["2024-02", "2023-11"], [datetime(2024, 2, 1), datetime(2023, 11, 1)]),
+    ],
+)
+def test_dates_are_what_is_written(given, expected):
+    assert values_of([*given, ""]) == ("date", [*expected, None])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["2023-02-29", "2024-01-01"],
+        ["1115-02", "2040-07"],
+        ["31/12/2024", "12/31/2024"],
+        ["now", "today"],
+        ["32.01.2024", "01.13.2024"],
+        ["12-10-05", "11-10-05"],
+    ],
+)
+def test_what_only_looks_like_a_date_is_text(given):
+    assert values_of(given * 2) == ("text", given * 2)
+
+
+def test_dates_follow_their_pattern():
+    assert values_of(["2011970", "31011970"], dates="%d%m%Y")[1] == [
+        datetime(1970, 1, 2),
+        datetime(1970, 1, 31),
+    ]
+    assert values_of(["02/01/1970"], dates="day first")[1] == [datetime(1970, 1, 2)]
+    assert values_of(["02/01/1970"], dates="month first")[1] == [datetime(1970, 2, 1)]
+    assert values_of(["19700102", "5"], columns={"x": "%Y%m%d"}, na_values=["5"])[1][0].day == 2
+    with pytest.raises(ValueError, match="%Q is not understood"):
+        Forms("auto", "%d/%Q")
+
+
+def test_other_columns_decide_what_one_leaves_open():
+    """Decimal marks, the order of day and month, and which words are gaps."""
+    found = columns_of({"a": ["7.823"], "b": ["70,8"]})
+    assert found["a"].kind == "integer" and not found["a"].notes
+    found = columns_of({"a": ["01/02/2024"], "b": ["31/12/2024"], "c": ["12/10/2024"]})
+    assert {column.dates for column in found.values()} == {"day first"}
+    assert not any(column.notes for column in found.values())
+    found = columns_of({"a": ["1", "NA"], "b": ["x", "NA"]})
+    assert found["b"].gaps == ["NA"]
+    assert "'NA' in 1 row, taken as missing" in found["b"].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "note"),
+    [
+        (
+            ["4,702", "999"],
+            "1 values such as '4,702' .row 2. whose comma was taken to mark thousands",
+        ),
+        (
+            ["7.823"],
+            "'7.823' .row 2. whose point was taken to mark decimals.* prepare.decimal to ','",
+        ),
+        (["01/02/2024"], "'01/02/2024' .row 2., which were read month first; .* prepare.dates"),
+        (["None", "x"], "has 'None' in 1 row, taken as a value; prepare.na_values decides"),
+        (["yes", "yes ", "no"], "blanks around 1 values"),
+        (["2020-01-01"] * 59 + ["0000-00-00"], "1 value taken as missing .* row 61: '0000-00-00'"),
+        (["1"] * 60 + ["unknown."] * 9, "9 values taken as missing .* row 62: 'unknown.'"),
+        (["1"] * 30 + ["A1", "B2", "C3"], "text because of 3 values .* row 32: 'A1'"),
+        (["12e45", "3"], "'12e45' in row 2 may be a code"),
+        (["1115-02", "2040-07"], "'1115-02' in row 2 may be a code"),
+        (["5%", "6"], "different units, % and none"),
+    ],
+)
+def test_what_was_taken_is_said(given, note):
+    import re
+
+    column = columns_of({"x": given})["x"]
+    assert len(column.notes) == 1 and re.search(note, column.notes[0]), column.notes
+
+
+def test_parameters_overrule():
+    assert values_of(["4,702"], decimal=",") == ("number", [4.702])
+    assert values_of(["None", "x"], na_values=["None"]) == ("text", [None, "x"])
+    assert values_of(["NULL", "x"], na_values=[]) == ("text", ["NULL", "x"])
+    assert values_of(["-999", "5"], na_values=["-999"]) == ("integer", [None, 5])
+    assert values_of(["7", "8"], text=["x"]) == ("text", ["7", "8"])
+    assert values_of(["12e45", "007"], columns={"x": "number"}) == ("number", [12e45, 7])
+    with pytest.raises(ValueError, match="x is 'nmber'; give text, number"):
+        values_of(["1"], columns={"x": "nmber"})
+
+
+def test_in_strict_columns_nothing_is_missing_for_being_different():
+    assert columns_of({"x": ["1"] * 200 + ["two"]}, strict=["x"])["x"].kind == "text"
+
+
+@pytest.mark.parametrize(
+    ("seen", "new"),
+    [
+        (["2020-01-01"], "20200101"),
+        (["1.5", "2"], "2020-01-01"),
+        (["true", "false"], "7"),
+        (["1", "2"], "4,702"),
+        (["5%"], "6"),
+        (["31.12.2024"], "2024-12-31"),
+        (["1", "2"], "unknown."),
+    ],
+)
+def test_a_new_cell_of_another_kind_is_refused(seen, new):
+    column = columns_of({"x": seen})["x"]
+    with pytest.raises(MisfitError) as error:
+        read_values(pa.array([seen[0], None, new]), column)
+    assert (error.value.position, error.value.cell) == (2, new)
+
+
+def test_arrow_counts_as_python_does():
+    some = ["1", " 2", "", "NA", "1.5", "x", "2020-01-01", "$3", "4,702", "true", "  ", "é"]
+    one, other = Profile(Forms()), Profile(Forms())
+    for part in (some, some[::-1] * 300):
+        one.add(part)
+        count(other, pa.array(part))
+    for key in ("rows", "blank", "padded", "forms", "units", "words", "others", "first"):
+        assert getattr(one, key) == getattr(other, key), key

@@ -1,0 +1,113 @@
+"""Predictions for new rows, which are read as the table was."""
+
+from dataclasses import asdict
+
+import pandas as pd
+import pytest
+from helpers import PREPARE, fit
+from predict import predict_rows
+from prepare import prepare
+from support.params import InputError
+from support.reader import Table
+from support.schema import Schema
+
+HEADER = "id,amount,day,sure,city,label\n"
+ROWS = "".join(
+    f'0{n},"{n},{n % 10}",{n % 28 + 1}.12.2024,{"true" if n % 3 else "FALSE"},{"NA" if n % 5 else "Rome"}'
+    f",{'a' if n < 12 else 'b'}\n"
+    for n in range(24)
+)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model of a table with decimal commas, dates and codes, with its schema."""
+    (tmp_path / "t.csv").write_text(HEADER + ROWS)
+    params = PREPARE | {"raw": str(tmp_path / "t.csv"), "drop": ["id"]}
+    path = tmp_path / "prepared.parquet"
+    prepare(Table(params["raw"], params), params, path)
+    table = pd.read_parquet(path)
+    table["day"] = table["day"].astype("int64").astype("float64")
+    estimator = fit(table)
+    estimator.schema = asdict(Schema.of(path))
+    return estimator
+
+
+@pytest.fixture
+def predict(model, tmp_path, monkeypatch):
+    """A function that returns the predictions for new rows as a frame of texts."""
+    schema = Schema.from_dict(model.schema)
+
+    def add_features(frame):
+        return frame.assign(day=frame["day"].astype("int64").astype("float64"))
+
+    monkeypatch.setattr("predict.add_features", add_features)
+
+    def predict(content, keep=False):
+        (tmp_path / "new.csv").write_text(content)
+        table = Table(tmp_path / "new.csv", schema.file)
+        header, *rows = [row for part in predict_rows(model, table, schema, keep) for row in part]
+        return pd.DataFrame(rows, columns=header)
+
+    return predict
+
+
+def test_other_columns_are_carried_over_as_they_are_written(predict):
+    new = 'city,id,amount,note,code,sure,day\nNA,007,"1,5"," a ""b"" ",12e45,true,1.12.2024\n'
+    result = predict(new)
+    assert result.columns.tolist() == [
+        "id",
+        "note",
+        "code",
+        "prediction",
+        "probability of a",
+        "probability of b",
+    ]
+    assert result.iloc[0, :4].tolist() == ["007", ' a "b" ', "12e45", "a"]
+    assert predict(new, keep=True).columns.tolist()[:3] == ["city", "id", "amount"]
+
+
+def test_the_target_of_new_rows_is_carried_over_whatever_it_is(predict):
+    result = predict(HEADER + '1,"20,5",1.12.2024,true,x,?\n')
+    assert result["label"].tolist() == ["?"] and result["prediction"].tolist() == ["b"]
+
+
+def test_rows_are_predicted_in_parts_as_in_one(predict, monkeypatch):
+    whole = predict(HEADER + ROWS)
+    monkeypatch.setattr("support.reader.BLOCK", 300)
+    pd.testing.assert_frame_equal(predict(HEADER + ROWS), whole)
+    assert whole["prediction"].tolist() == ["a"] * 12 + ["b"] * 12
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ('"1.5",1.12.2024,true,x', "new.csv, row 3: amount is '1.5', which is no number"),
+        ("2020-01-01,1.12.2024,true,x", "row 3: amount is '2020-01-01', which is no number"),
+        ('"1,5",20241201,true,x', "row 3: day is '20241201', which is no date .* day first"),
+        ('"1,5",2024-12-01,true,x', "row 3: day is '2024-12-01', which is no date"),
+        ('"1,5",1.12.2024,7,x', "row 3: sure is '7', which is no true or false"),
+    ],
+)
+def test_a_cell_that_does_not_fit_is_named(predict, cells, message):
+    header = "amount,day,sure,city\n"
+    with pytest.raises(InputError, match=message):
+        predict(f'{header}"2,5",2.12.2024,false,y\n{cells}\n')
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "amount;city\n1,5;x\n",
+            "new.csv has no column 'amount', .*; there is one, 'amount;city': is its separator",
+        ),
+        ("amount,city\n1,5\n", "new.csv has no column 'day', 'sure'; there is amount, city"),
+        (HEADER, "new.csv has no rows"),
+        (HEADER.replace("id", "prediction") + ROWS, "has a column 'prediction' already"),
+        ("", "new.csv cannot be read: it is empty"),
+    ],
+)
+def test_a_file_that_does_not_suit_the_model_is_named(predict, content, message):
+    with pytest.raises(InputError, match=message):
+        predict(content)
