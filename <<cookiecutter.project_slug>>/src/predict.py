@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import pandas as pd
-import pyarrow as pa
-
 from features import add_features
 from support.metrics import predict
 from support.models import MODEL, load

@@ -6,6 +6,7 @@ from datetime import datetime
 import pyarrow as pa
 import pytest
 from helpers import PREPARE
+
 from support import cells, files
 from support.cells import Forms, Profile
 from support.columns import decide

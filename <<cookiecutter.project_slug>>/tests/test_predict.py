@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 from helpers import PREPARE, fit
+
 from predict import predict_rows
 from prepare import prepare
 from support.params import InputError

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from helpers import PREPARE
+
 from prepare import prepare, sample
 from support import reader
 from support.duplicates import Duplicates
