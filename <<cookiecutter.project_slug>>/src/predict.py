@@ -31,7 +31,7 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     check_columns([name for name in features if name in raw], table.names, table.path)
     carried = [name for name in table.names if keep or name not in features]
     header = []
-    for batch, frame in schema.frames(table, add_features, strict=False):
+    for batch, frame in schema.frames(table, add_features):
         check_columns(features, frame.columns, "src/features.py")
         predictions = predict(estimator, frame[features])
         columns = {"prediction": predictions.values}

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features import add_features
 from support.columns import class_problem
@@ -59,7 +61,8 @@ def tidy(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
             columns[name] = column.astype("str")
         else:
             numbers = column.astype("float64")
-            if max(-numbers.min(), numbers.max()) > LARGEST:
+            ends = pc.min_max(pa.array(numbers.to_numpy())).as_py()
+            if max(-(ends["min"] or 0), ends["max"] or 0) > LARGEST:
                 large = numbers.abs() > LARGEST
                 row = large.idxmax()
                 schema.column(name).notes.append(
@@ -103,10 +106,10 @@ def prepare(table: Table, params: dict[str, Any], path: Path) -> dict[str, Any]:
     schema, rows = decide_schema(table, params)
     source, target = params["raw"], params["target"]
     kept = sample(rows, params["max_rows"])
-    duplicates, values, classes = Duplicates(), {}, Counter()
+    duplicates, classes, values = Duplicates(), Counter(), {}
     dropped = Counter({"not in the sample": rows - int(kept.sum())} if not kept.all() else {})
     with Writer(path, schema) as writer:
-        for _, frame in schema.frames(table, add_features):
+        for _, frame in schema.frames(table, add_features, seen=True):
             schema.add_derived(frame, params)
             frame = tidy(frame, schema)
             frame = frame[kept[frame.index - 2]]
@@ -124,7 +127,8 @@ def prepare(table: Table, params: dict[str, Any], path: Path) -> dict[str, Any]:
                 keep &= ~some
             frame = frame[keep]
             for name, column in frame.items():
-                values.setdefault(name, Values()).add(column)
+                ordered = schema.column(name).kind in ("integer", "date")
+                values.setdefault(name, Values(ordered)).add(column)
             arranged = arrange(frame, schema, source)
             classes.update(arranged[target].value_counts().to_dict())
             writer.write(arranged)

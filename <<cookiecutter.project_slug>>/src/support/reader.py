@@ -111,7 +111,7 @@ class Table:
         self.short = self.first_short = 0
         for part in self._parts:
             with self._errors():
-                yield from (batch for batch in self._batches(part) if len(batch))
+                yield from ahead(batch for batch in self._batches(part) if len(batch))
 
     def _batches(self, part: Path) -> Iterator[pa.RecordBatch]:
         done = 0
@@ -198,6 +198,15 @@ class Table:
         while chunk := list(islice(rows, ROWS)):
             arrays = [pa.array(cells, pa.string()) for cells in zip(*chunk, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, names=self.names)
+
+
+def ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield what `batches` yields, the next of which is read in the meantime."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = pool.submit(next, batches, None)
+            yield batch
 
 
 def _stored(content: IO[bytes], kind: str) -> tuple[list[str], Iterator[pa.RecordBatch]]:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -82,13 +83,14 @@ class Schema:
         self,
         table: Table,
         add_features: Callable[[pd.DataFrame], pd.DataFrame],
-        strict: bool = True,
+        seen: bool = False,
     ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame]]:
         """Yield some rows at a time, as they are in the file and as they are to be used.
 
         The index of the latter counts from 2, below the header. The values have the types of their kinds; `add_features` adds derived columns. The target
-        is there if the file has it, but `add_features` does not see it: new rows have none. Unless
-        `strict`, a column that the model does not need is left out when its cells do not fit.
+        is there if the file has it, but `add_features` does not see it: new rows have none. Of
+        rows that were not `seen` when the schema was decided, a column that the model does not need
+        is left out when its cells do not fit.
 
         Raises InputError for a cell that does not fit its column.
         """
@@ -96,7 +98,7 @@ class Schema:
         target = self.names("target")
         for batch in table.batches():
             columns = {
-                column.name: self._read(table, batch, column, row, strict)
+                column.name: self._read(table, batch, column, row, seen)
                 for column in self.columns
                 if column.name in batch.schema.names
             }
@@ -122,13 +124,13 @@ class Schema:
             row += len(batch)
 
     def _read(
-        self, table: Table, batch: pa.RecordBatch, column: Column, row: int, strict: bool
+        self, table: Table, batch: pa.RecordBatch, column: Column, row: int, seen: bool
     ) -> pa.Array | None:
-        """Return the values of a column; None, unless `strict`, where they do not fit or matter."""
+        """Return the values of a column; None, unless `seen`, where they neither fit nor matter."""
         try:
-            values = read_values(batch.column(column.name), column)
+            values = read_values(batch.column(column.name), column, seen)
         except MisfitError as misfit:
-            if not strict and self.roles[column.name] in ("unused", "target"):
+            if not seen and self.roles[column.name] in ("unused", "target"):
                 return None
             kind = {"integer": "number", "boolean": "true or false"}.get(column.kind, column.kind)
             how = f" that is written {column.dates}" if column.dates else ""
@@ -241,6 +243,12 @@ def check_columns(wanted: Iterable[str], names: Iterable[str], source: str | Pat
         raise InputError(f"{source} has no column {listed}{hint}")
 
 
+def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a Parquet file. Numbers hardly repeat: a dictionary of them would only take time."""
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    return pq.ParquetWriter(path, schema, use_dictionary=texts)
+
+
 class Writer:
     """Writes frames to a Parquet file, with the schema; the file is there once all are written."""
 
@@ -248,6 +256,9 @@ class Writer:
         self.path, self.schema, self.rows = path, schema, 0
         self._part = path.with_name(f"{path.name}.part")
         self._writer: pq.ParquetWriter | None = None
+        # While one part is written, the next is prepared.
+        self._pool = ThreadPoolExecutor(1)
+        self._writing: Future | None = None
 
     def write(self, frame: pd.DataFrame) -> None:
         """Write some rows; the columns keep the types of the first ones."""
@@ -257,17 +268,26 @@ class Writer:
             first = pa.Schema.from_pandas(frame, preserve_index=keep)
             stored = {**first.metadata, KEY: json.dumps(asdict(self.schema)).encode()}
             self.path.parent.mkdir(exist_ok=True)
-            self._writer = pq.ParquetWriter(self._part, first.with_metadata(stored))
+            self._writer = open_writer(self._part, first.with_metadata(stored))
         table = pa.Table.from_pandas(frame, self._writer.schema, preserve_index=keep)
-        self._writer.write_table(table)
+        self._wait()
+        self._writing = self._pool.submit(self._writer.write_table, table)
+
+    def _wait(self) -> None:
+        if self._writing:
+            self._writing.result()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if self._writer:
-            self._writer.close()
-            if error:
-                self._part.unlink()
-            else:
-                os.replace(self._part, self.path)
+        try:
+            self._wait()
+        finally:
+            self._pool.shutdown()
+            if self._writer:
+                self._writer.close()
+                if error:
+                    self._part.unlink()
+                else:
+                    os.replace(self._part, self.path)

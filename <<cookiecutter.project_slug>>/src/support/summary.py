@@ -7,29 +7,30 @@ import pandas as pd
 from support.columns import IDENTIFIER, YEARS, Column
 
 # More different values than that are not counted.
-DISTINCT = 100_000
+DISTINCT = 10_000
 
 
 class Values:
-    """Counts the values of a column that comes in parts."""
+    """Counts the values of a column that comes in parts; of `ordered` ones, also their range."""
 
-    def __init__(self) -> None:
+    def __init__(self, ordered: bool) -> None:
+        self.ordered = ordered
         self.rows = self.missing = self._counted = 0
         self.low = self.high = None
         self._known = pd.Index([])
 
     def add(self, values: pd.Series) -> None:
-        present = values.dropna()
+        filled = int(values.count())
         self.rows += len(values)
-        self.missing += len(values) - len(present)
-        if not len(present):
+        self.missing += len(values) - filled
+        if not filled:
             return
         if len(self._known) <= DISTINCT:
-            self._counted += len(present)
-            new = pd.Index(present.unique())
+            self._counted += filled
+            new = pd.Index(values.dropna().unique())
             self._known = self._known.append(new).unique() if len(self._known) else new
-        if values.dtype != "str":
-            low, high = present.min(), present.max()
+        if self.ordered:
+            low, high = values.min(), values.max()
             self.low = low if self.low is None else min(self.low, low)
             self.high = high if self.high is None else max(self.high, high)
 

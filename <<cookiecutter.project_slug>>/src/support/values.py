@@ -1,6 +1,7 @@
 """The values in cells, read as their column's kind and format say."""
 
 import datetime
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +20,8 @@ TYPES = {
     "text": pa.string(),
     "empty": pa.null(),
 }
+# How columns are written that Arrow reads by itself: decimal, thousands, unit, dates
+PLAIN = {(".", "", "", ""), (".", "", "", "year first")}
 # A date, and the parts of the time that may follow it
 _PARTS = (
     r"\A(?P<date>.*?)(?:(?:T|,? )(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
@@ -46,10 +49,11 @@ def matches(cells: pa.Array, *patterns: str) -> pa.Array:
     return pc.match_substring_regex(cells, rf"\A(?:{'|'.join(patterns)})\z")
 
 
-def read_values(cells: pa.Array, column: Column) -> pa.Array:
+def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array:
     """Return the values of some cells in the type of the column's kind, see TYPES; gaps are null.
 
-    `cells` are strings, or of a type that reader.plain returns.
+    `cells` are strings, or of a type that reader.plain returns. If they were `seen` when the column
+    was decided, plain numbers and dates need no second look at how they are written.
 
     Raises MisfitError for the first cell that does not fit the column.
     """
@@ -65,6 +69,9 @@ def read_values(cells: pa.Array, column: Column) -> pa.Array:
         return cells
     if column.kind == "empty":
         return pa.nulls(len(cells))
+    if seen and (column.decimal, column.thousands, column.unit, column.dates) in PLAIN:
+        with suppress(pa.ArrowInvalid):
+            return cells.cast(TYPES[column.kind])
     if column.kind == "boolean":
         _check(cells, matches(cells, FORMS["boolean"]))
         return pc.equal(pc.utf8_lower(cells), "true")
