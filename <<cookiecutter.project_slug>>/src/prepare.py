@@ -74,14 +74,14 @@ def tidy(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 
 def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
-    """Return the features and, as the last column, the target.
+    """Return the features, then the target, then the column that says which rows are the test.
 
     The index is called `group` or `time` and holds that column, if there is one.
 
     Raises InputError when a row has none.
     """
     [target] = schema.names("target")
-    arranged = frame[[*schema.names("feature"), target]]
+    arranged = frame[[*schema.names("feature"), target, *schema.names("split")]]
     if schema.labels != "text":
         arranged = arranged.astype({target: schema.labels})
     for role in ("group", "time"):
@@ -95,15 +95,15 @@ def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
     return arranged.reset_index(drop=True)
 
 
-def prepare(table: Table, params: dict[str, Any], path: Path) -> dict[str, Any]:
+def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = "") -> dict[str, Any]:
     """Write the table for the next stages to `path`, and return a report.
 
     It has the columns that `arrange` returns; its rows keep their order. With `features: all`,
-    columns without information are left out.
+    columns without information are left out. `split_by` is split.column of params.yaml.
 
     Raises InputError for what cannot be used, with the column and where possible the row.
     """
-    schema, rows = decide_schema(table, params)
+    schema, rows = decide_schema(table, params, split_by)
     source, target = params["raw"], params["target"]
     kept = sample(rows, params["max_rows"])
     duplicates, classes, values = Duplicates(), Counter(), {}
@@ -151,7 +151,8 @@ def prepare(table: Table, params: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def main() -> None:
     params = load_params("prepare", EXPECTED)
-    report = prepare(Table(params["raw"], params), params, PREPARED)
+    split_by = load_params("split")["column"]
+    report = prepare(Table(params["raw"], params), params, PREPARED, split_by)
     REPORT.parent.mkdir(exist_ok=True)
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     REPORT.write_text(text, encoding="utf-8", newline="\n")

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ PREPARED = Path("data/prepared.parquet")
 TRAIN = Path("data/train.parquet")
 TEST = Path("data/test.parquet")
 
-EXPECTED = {"test_size": float, "stratify": bool, "seed": int}
+EXPECTED = {"test_size": float, "stratify": bool, "seed": int, "column": str, "test": list}
 # A table with more values is not held in memory: its rows stay in their order.
 VALUES = 20_000_000
 
@@ -66,11 +67,28 @@ def split(
         raise InputError(f"params.yaml: split of {len(key)} rows: {error}") from None
 
 
-def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray]) -> None:
-    """Write some rows of a table, given by their positions, to each path."""
+def split_by(column: pd.Series, test: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of the rows whose `column` has none of the values `test`, and of the rest.
+
+    Raises InputError when there are none of the one or the other.
+    """
+    named = column.isin([str(value) for value in test]).to_numpy()
+    if named.all() or not named.any():
+        values = ", ".join(map(repr, column.unique()[:10].tolist()))
+        raise InputError(
+            f"params.yaml: split.test is {test}, but {column.name}, the split.column, has {values}: "
+            "name some of these"
+        )
+    return np.flatnonzero(~named), np.flatnonzero(named)
+
+
+def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) -> None:
+    """Write some rows of a table, given by their positions, to each path, without columns `drop`."""
     schema, rows = file.schema_arrow, file.metadata.num_rows
+    if unneeded := set(schema.names) & set(drop):
+        schema = schema.remove(schema.get_field_index(unneeded.pop()))
     if rows * len(schema) <= VALUES:
-        table = file.read()
+        table = file.read(schema.names)
         for path, positions in parts.items():
             with open_writer(path, schema) as writer:
                 writer.write_table(table.take(pa.array(positions)))
@@ -83,7 +101,7 @@ def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray]) -> None:
             writers.append((stack.enter_context(open_writer(path, schema)), chosen))
         start = 0
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group)
+            table = file.read_row_group(group, schema.names)
             for writer, chosen in writers:
                 writer.write_table(table.filter(pa.array(chosen[start : start + len(table)])))
             start += len(table)
@@ -91,15 +109,22 @@ def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray]) -> None:
 
 def main() -> None:
     params = load_params("split", EXPECTED)
+    column, test = params.pop("column"), params.pop("test")
+    schema = Schema.of(PREPARED)
     with pq.ParquetFile(PREPARED) as file:
-        schema = Schema.of(PREPARED)
-        role = next((one for one in ("group", "time") if schema.names(one)), "target")
-        # It is the last column, behind the target.
-        key = file.read([file.schema_arrow.names[-1]]).column(0).to_pandas()
-        train, test = split(key, role, **params)
-        write(file, {TRAIN: train, TEST: test})
-    by = "at random" if role == "target" else f"by {role}"
-    print(f"{len(train)} training rows, {len(test)} test rows, {by}")
+
+        def read(name: str) -> pd.Series:
+            return pd.Series(file.read([name]).column(name).to_pandas(), name=name)
+
+        if column:
+            parts, by = split_by(read(column), test), f"by {column}"
+        else:
+            role = next((one for one in ("group", "time") if schema.names(one)), "target")
+            # It is the last column, behind the target.
+            parts = split(read(file.schema_arrow.names[-1]), role, **params)
+            by = "at random" if role == "target" else f"by {role}"
+        write(file, dict(zip((TRAIN, TEST), parts, strict=True)), drop=[column])
+    print(f"{len(parts[0])} training rows, {len(parts[1])} test rows, {by}")
 
 
 if __name__ == "__main__":

@@ -24,15 +24,18 @@ from support.summary import summarise
 def run(tmp_path):
     """A function that prepares a table, given as a frame or a file's content."""
 
-    def run(content: pd.DataFrame | str | bytes, name: str = "t.csv", **changes):
+    def run(
+        content: pd.DataFrame | str | bytes, name: str = "t.csv", split_by: str = "", **changes
+    ):
         path = tmp_path / name
         if isinstance(content, pd.DataFrame):
             content = content.to_csv(index=False)
         if content:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         params = PREPARE | {"raw": str(path)} | changes
-        report = prepare(Table(path, params), params, tmp_path / "prepared.parquet")
-        return pd.read_parquet(tmp_path / "prepared.parquet"), report
+        prepared = tmp_path / "prepared.parquet"
+        report = prepare(Table(path, params), params, prepared, split_by)
+        return pd.read_parquet(prepared), report
 
     return run
 

@@ -27,8 +27,9 @@ ROWS = 50_000  # rows of a batch that Python parses
 class Table:
     """The table of a file, or of a folder of files with the same header.
 
-    `names` are its columns and `short` counts the rows that had fewer cells than the header.
-    `batches` can be called more than once. Its cells are strings, as they are written, but for a
+    `names` are its columns, in a folder also `file`, the name of the file that a row is from, unless
+    there is another column of that name. `short` counts the rows that had fewer cells than the
+    header. `batches` can be called more than once. Its cells are strings, as they are written, but for a
     Parquet or Feather file, whose columns keep their types.
 
     Raises InputError when there is no such file, or no table in it that could be read.
@@ -48,6 +49,10 @@ class Table:
                     raise FileError(
                         f"{part.name} has another header than {self._parts[0].name}: {here!r}"
                     )
+            self._stored_names = self.names
+            self.tells_file = self.path.is_dir() and "file" not in self.names
+            if self.tells_file:
+                self.names = [*self.names, "file"]
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -111,7 +116,11 @@ class Table:
         self.short = self.first_short = 0
         for part in self._parts:
             with self._errors():
-                yield from ahead(batch for batch in self._batches(part) if len(batch))
+                for batch in ahead(one for one in self._batches(part) if len(one)):
+                    if self.tells_file:
+                        file = pa.repeat(str(part.relative_to(self.path)), len(batch))
+                        batch = batch.append_column("file", file)
+                    yield batch
 
     def _batches(self, part: Path) -> Iterator[pa.RecordBatch]:
         done = 0
@@ -149,7 +158,7 @@ class Table:
         Raises ArrowInvalid when rows differ in length, and for bytes that do not decode.
         """
         dialect = self._dialect()
-        names = [f"f{number}" for number in range(len(self.names))]
+        names = [f"f{number}" for number in range(len(self._stored_names))]
         # The header is read as a row, and left out: its names may repeat.
         reader = pa.csv.open_csv(
             pa.PythonFile(content, "r"),
@@ -172,7 +181,7 @@ class Table:
         for batch in reader:
             batch = batch.slice(header)
             header = 0
-            yield pa.RecordBatch.from_arrays(batch.columns, names=self.names)
+            yield pa.RecordBatch.from_arrays(batch.columns, names=self._stored_names)
 
     def _sheet(self, content: IO[bytes]) -> Iterator[list[str]]:
         """Yield the rows of an Excel sheet as text, first the names of the columns."""
@@ -197,7 +206,7 @@ class Table:
         rows = islice(rows, skip, None)
         while chunk := list(islice(rows, ROWS)):
             arrays = [pa.array(cells, pa.string()) for cells in zip(*chunk, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, names=self.names)
+            yield pa.RecordBatch.from_arrays(arrays, names=self._stored_names)
 
 
 def ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -35,7 +35,7 @@ class Schema:
     """What a model has to know of the table that it was trained on, to read new rows alike.
 
     `file` says how the file was written, see FILE. `columns` are those of the file, `derived` those
-    of src/features.py, and `roles` says what each is: target, group, time, feature or unused.
+    of src/features.py, and `roles` says what each is: target, group, time, split, feature or unused.
     `labels` is the type of a classification's target, and `whole` are the integers without gaps.
     """
 
@@ -142,17 +142,21 @@ class Schema:
         return values.cast(pa.float64()) if column.kind == "boolean" else values
 
 
-def decide_schema(table: Table, params: dict[str, Any]) -> tuple[Schema, int]:
+def decide_schema(table: Table, params: dict[str, Any], split_by: str = "") -> tuple[Schema, int]:
     """Return the schema of a table, from all of its cells, and the number of its rows.
 
-    `params` is the section `prepare` of params.yaml.
+    `params` is the section `prepare` of params.yaml, and `split_by` the column that says which rows
+    are the test, if one does.
 
     Raises InputError when they do not go together.
     """
     source, target, time = params["raw"], params["target"], params["time"]
-    roles = find_roles(table.names, params)
+    roles = find_roles(table.names, params, split_by)
+    if table.tells_file and params["features"] == "all" and roles["file"] == "feature":
+        roles["file"] = "unused"
     check_columns([*params["text"], *params["columns"]], table.names, source)
-    as_text = [*params["text"], *[params["group"]] * bool(params["group"])]
+    # Groups and parts are told apart by what is written.
+    as_text = [*params["text"], *(name for name in (params["group"], split_by) if name)]
     try:
         forms = Forms(params["na_values"], params["dates"] if "%" in params["dates"] else "")
         profiles = survey(table, forms)
@@ -200,8 +204,8 @@ def decide_schema(table: Table, params: dict[str, Any]) -> tuple[Schema, int]:
     return schema, next(iter(profiles.values())).rows
 
 
-def find_roles(names: list[str], params: dict[str, Any]) -> dict[str, str]:
-    """Return the role of each column: target, group, time, feature, or unused.
+def find_roles(names: list[str], params: dict[str, Any], split_by: str = "") -> dict[str, str]:
+    """Return the role of each column: target, group, time, split, feature, or unused.
 
     A list of features may name derived columns, which are not in the file.
 
@@ -220,6 +224,7 @@ def find_roles(names: list[str], params: dict[str, Any]) -> dict[str, str]:
         roles = dict.fromkeys(features) | dict.fromkeys(names, "unused")
     named = [(column, "unused") for column in params["drop"]]
     named += [(params[key], key) for key in ("target", "group", "time") if params[key]]
+    named += [(split_by, "split")] * bool(split_by)
     check_columns([column for column, _ in named], names, source)
     if features != "all":
         named += [(column, "feature") for column in features]
