@@ -171,17 +171,20 @@ def check_target(
     place = rows.names.index(target)
     others = [number for number, name in enumerate(rows.names) if name not in drop]
     counts: Counter[str] = Counter()
-    seen = set()
+    seen, repeated = set(), 0
     for row in rows:
         label = row[place].strip(BLANKS)
         if not label or label in column.gaps:
             continue
         # Stage prepare counts rows that repeat others once.
         key = hash(tuple(row[number].strip(BLANKS) for number in others))
-        if key not in seen:
-            seen.add(key)
-            counts[label.lower() if column.kind == "boolean" else label] += 1
-    if whole and (problem := class_problem(counts, target)):
+        if key in seen:
+            repeated += 1
+            continue
+        seen.add(key)
+        counts[label.lower() if column.kind == "boolean" else label] += 1
+    problem = class_problem(counts, target, repeated) if whole else ""
+    if problem:
         raise FileError(problem)
     return column.notes
 
@@ -220,7 +223,10 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
 
 
 def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]:
-    """Return the `kind` of a file and the `suffix` of its name and, of a text, all of `read_text`."""
+    """Return the `kind` of a file and the `suffix` of its name and, of a text, all of `read_text`.
+
+    Unless it is `whole`, the classes may have more rows elsewhere.
+    """
     packed = suffix_of(raw.read(8))
     raw.seek(0)
     content = unpack(raw)
@@ -230,7 +236,7 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
     found = {"kind": kind, "suffix": SUFFIXES.get(kind, "") + packed}
     if kind not in TEXTS:
         return found
-    start = b""
+    start, complete = b"", True
     try:
         while len(start) <= LIMIT and (more := content.read(1 << 20)):
             start += more
@@ -238,11 +244,14 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
         if whole:
             raise
         # Otherwise what was fetched ends in the middle of a packed file.
-    whole = whole and len(start) <= LIMIT
-    if not whole:
+        complete = False
+    cut = not complete or len(start) > LIMIT
+    if cut and start.lstrip().startswith(b"["):
+        return found | {"notes": ["it is one large JSON array, so stage prepare will check it"]}
+    if cut:
         start = start[: start.rfind(b"\n") + 1]
-    found |= read_text(start, kind, answers, whole)
-    if not whole:
+    found |= read_text(start, kind, answers, whole and not cut)
+    if cut:
         found["notes"].append(f"the bake looked at the first {LIMIT >> 20} MB of it")
     return found
 
@@ -330,9 +339,11 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
             else:
                 table |= read(io.BytesIO(content), answers, whole=len(content) <= LIMIT)
         else:
-            parts = parts_of(path)
-            with parts[0].open("rb") as file:
-                table |= read(file, answers, whole=len(parts) == 1)
+            first, *others = parts_of(path)
+            with first.open("rb") as file:
+                table |= read(file, answers, whole=not others)
+            if others:
+                table["notes"].append(f"the bake looked at {first.name} alone")
         if table["kind"] not in TEXTS:
             defaults = {key: table[key] for key in vars(Dialect())}
             place = data if is_url(data) else str(path)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import BIN, Project, run
+from cookiecutter.exceptions import FailedHookException
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import balanced_accuracy_score, r2_score
@@ -167,16 +169,17 @@ def test_a_table_is_described_and_its_dubious_columns_are_named(bake, tmp_path):
     assert types["Culmen Length (mm)"] == ("feature", "number")
     assert types["Sex"] == ("feature", "text")
     assert types["Stage"] == ("unused", "text")
-    assert "warning: Stage has the same value in each row" in output
+    assert "Stage: has the same value in each row" in output
 
     table = pd.read_csv(path).assign(Id=range(1000, 1344))
     table.to_csv(tmp_path / "with_id.csv", index=False)
     project = bake(
         tmp_path, data=str(tmp_path / "with_id.csv"), target="Species", project_slug="with-id"
     )
-    assert "warning: Id looks like an identifier" in project.run("dvc repro prepare")
-    output = project.run("dvc exp run -S prepare.drop=[Id]")
-    assert "warning: Id" not in output
+    assert "with_id.csv: Id only numbers the rows: it is in prepare.drop" in project.output
+    assert yaml.safe_load((project.path / "params.yaml").read_text())["prepare"]["drop"] == ["Id"]
+    output = project.run("dvc exp run -S prepare.drop=[]")
+    assert "warning: Id: looks like an identifier" in output
 
 
 def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
@@ -251,24 +254,42 @@ def test_any_estimator_by_dotted_path(bake, tmp_path, task, kind):
 
 
 @pytest.mark.parametrize(
-    ("content", "decimal"),
+    ("content", "expected"),
     [
-        ("measurement," * 6000 + "label\n" + ("0," * 6000 + "u\n" + "0," * 6000 + "v\n") * 9, "."),
-        ("text,label\n" + "".join(f'"{"long " * 50_000}",{label}\n' for label in "uv"), "."),
-        ('x,label\n"1,5",u\n7,v\nNA,v\n', ","),
-        ('ids,label\n"1,5",u\n"1,5,7",v\n', "."),
-        ('x,label\n"1,234",u\n5,v\n', "."),
-        ("x;label\n1,234;u\n5;v\n", ","),
-        ("x;y;label\n1,5;2.5;u\n3,5;4.5;v\n", "."),
+        ("measurement," * 6000 + "y\n" + "0," * 6000 + "1\n", {}),
+        (f'x,y\n"{"long " * 50_000}",1\n', {}),
+        ('x,y\n"1,5",1\nNA,2\n', {}),
+        ("x;y\n1,234;1\n5;2\n", {"separator": ";"}),
+        ("x\ty\n1,234\t1\n5\t2\n", {"separator": "\t"}),
+        ("x::y\n1::1\n5::2\n", {"separator": "::"}),
+        ("x   y\n1   1\n 5   2\n", {"separator": " "}),
+        ("sep=|\nx|y\n1,5|1\n5|2\n", {"separator": "|", "skip": 1}),
+        ("Sales, 2024\n\nmade by us\nx,y\n1,1\n2,2\n", {"skip": 3}),
+        ("# made by us\nx;y\n1;1\n2;2\n", {"separator": ";", "skip": 1}),
+        ("'x',y\n'1,5',1\n'2,5',2\n", {"quote": "'"}),
+        ('x,y\n"a \\" b, c",1\n"d",2\n', {"escape": "\\"}),
+        ("x,y\nMünchen,1\nBesançon,2\n".encode("cp1252"), {"encoding": "cp1252"}),
+        ("x,y\nМосква,1\nОмск,2\n".encode("cp1251"), {"encoding": "cp1251"}),
+        ("x,y\n東京,1\n大阪,2\n".encode("cp932"), {"encoding": "cp932"}),
+        ("x,y\nü,1\né,2\n".encode("utf-16"), {"encoding": "utf-16"}),
+        ("\ufeffx,y\r\nü,1\r\né,2\r\n", {}),
     ],
-    ids=["wide", "long", "comma", "list", "thousand", "semicolon", "both"],
 )
-def test_the_format_is_found(tmp_path, content, decimal):
-    header, rows = content.split("\n", 1)
-    (tmp_path / "t.csv").write_text(f"{header}\n{rows}{rows}")
+def test_the_format_is_found(tmp_path, content, expected):
+    (tmp_path / "t.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    table = inspect(str(tmp_path / "t.csv"), "regression", "y")
+    defaults = {"separator": ",", "quote": '"', "escape": "", "skip": 0, "encoding": "utf-8"}
+    assert {key: table[key] for key in defaults} == defaults | expected
+    guessed = expected.get("encoding", "utf-16") != "utf-16"
+    assert any("its encoding was guessed" in note for note in table["notes"]) == guessed
+
+
+def test_a_column_that_only_numbers_the_rows_is_dropped(tmp_path):
+    frame = pd.DataFrame({"x": range(9), "customer_id": range(7, 16), "label": list("uvw") * 3})
+    frame.assign(price_id=1.5).to_csv(tmp_path / "t.csv")
     table = inspect(str(tmp_path / "t.csv"), "classification", "label")
-    assert table["decimal"] == decimal
-    assert table["separator"] == (";" if ";" in content else ",")
+    assert table["drop"] == ["Unnamed: 0", "customer_id"]
+    assert "Unnamed: 0, customer_id only numbers the rows" in table["notes"][0]
 
 
 GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
@@ -279,32 +300,64 @@ GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
     [
         (None, {}, "No such file or directory"),
         ("", {}, "it is empty"),
-        (b"PK\x03\x04\0\0\0\0", {}, "it is a binary file, not text"),
-        (b"a,label\n\x81,\xe9\n", {}, "its text is not in utf-8 or cp1252"),
+        (b"PK\x03\x04\0\0\0\0", {}, "zip"),
+        (b"\0\1\2\3" * 99, {}, "it is a binary file"),
+        (b"%PDF-1.7", {}, "it is a PDF document"),
+        ("<!DOCTYPE html><p>Sign in", {}, "it is a web page, not a table"),
+        (GOOD.encode() + "5,ü,yes\n".encode() + b"6,\xe9,no\n", {}, "row 7 is no UTF-8: byte 0xe9"),
         (gzip.compress(GOOD.encode() * 99)[:50], {}, "Compressed file ended before"),
         ("5.1,3.5,x\n4.9,3,x\n", {}, "its first row is no header: 5.1, 3.5, x"),
-        (GOOD, {"target": "lable"}, "no column 'lable' for the target; did you mean 'label'?"),
-        (GOOD, {"target": "LABEL"}, "did you mean 'label'?"),
+        (GOOD, {"target": "lable"}, r"no column 'lable' for the target; did you mean 'label'\?"),
+        (GOOD, {"target": "LABEL"}, r"did you mean 'label'\?"),
         (GOOD, {"target": "z"}, "no column 'z' for the target; it has a, b, label"),
         (GOOD, {"target": ""}, "target is empty: name the column to predict; it has a, b, label"),
         (GOOD.replace("a,b,", "a,label,"), {}, "more than one column 'label'"),
-        (GOOD + "5,z,maybe\n", {}, "each class of label needs two rows, but 'maybe' has one; to"),
-        (GOOD.replace("no", "yes"), {}, "label, the target, is 'yes' in every row"),
+        (
+            GOOD + "5,z,maybe\n",
+            {},
+            "the class 'maybe' of label, the target, has a single row; give",
+        ),
+        (GOOD + "4,y,no\n5,z,maybe\n" * 2, {}, r"has a single row \(3 rows that repeat others are"),
+        (GOOD.replace("no", "yes"), {}, "label, the target, .* is 'yes' in every row"),
+        (GOOD + "5,x\n6,y,no,z\n", {}, "row 7 has 4 cells, but the header has 3"),
         ("a,label\n1,\n2,NA\n", {}, "label, the target, has no values"),
+        ("a,label\n", {}, "no rows below its header"),
+        ("x,label\n" + "".join(f"{n},{n}.5\n" for n in range(40)), {}, "the task is regression"),
         (GOOD, {"task": "regression"}, "row 2: label is 'yes', but task=regression predicts"),
     ],
 )
-def test_a_table_that_cannot_be_used_ends_in_one_line_and_no_files(
-    bake, tmp_path, content, answers, message
+def test_a_table_that_cannot_be_used_is_refused_by_the_bake_and_by_prepare(
+    project, tmp_path, content, answers, message
 ):
     path = tmp_path / "table.csv"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    answers = {"task": "classification", "target": "label"} | answers
+    with pytest.raises(FailedHookException, match=f"^data: {path}: .*{message}") as error:
+        inspect(str(path), **answers)
+    assert "\n" not in str(error.value)
+    output = project.run([sys.executable, "-c", PREPARE, path, json.dumps(answers)], status=1)
+    assert len(output.splitlines()) == 1 and "Traceback" not in output
+
+
+# Stage prepare on a table as the bake would have set it up
+PREPARE = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, "src")
+from prepare import EXPECTED, prepare
+from support.params import load_params
+from support.reader import Table
+params = load_params("prepare") | {"features": "all", "raw": sys.argv[1]} | json.loads(sys.argv[2])
+prepare(Table(params["raw"], params), params, Path("../prepared.parquet"))
+"""
+
+
+def test_a_refused_table_leaves_one_line_and_no_files(bake, tmp_path):
+    (tmp_path / "t.csv").write_text(GOOD)
     (folder := tmp_path / "projects").mkdir()
-    answers = {"target": "label", "data": str(path), **answers}
-    output = bake(folder, status=1, **answers).output
-    assert message in output
-    assert output.startswith(f"data: {path}: ")
+    output = bake(folder, status=1, data=str(tmp_path / "t.csv"), target="lable").output
+    assert output.startswith(f"data: {tmp_path}/t.csv: it has no column 'lable'")
     assert len(output.splitlines()) == 1
     assert list(folder.iterdir()) == []
 
@@ -315,7 +368,7 @@ def test_a_table_that_cannot_be_used_ends_in_one_line_and_no_files(
         ("ftp://example.com/a.csv", "starts with http://, https://, s3://, gs://, azure://"),
         ("https://me:hidden@example.com/a.csv", "leave user and password out"),
         ("s3:///a.csv", "is not understood"),
-        ("/", "Is a directory"),
+        ("/dev/null", "it is empty"),
     ],
 )
 def test_an_address_that_cannot_be_used_ends_in_one_line(bake, tmp_path, data, message):
@@ -332,7 +385,7 @@ def test_names_of_columns_are_data_and_a_tilde_is_home(bake, env, tmp_path, targ
     home = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": f"{env['HOME']}/.gitconfig"}
     bake(tmp_path, data="~/t.csv", target=target, env={**env, **home})
     project = Project(tmp_path / "t-classifier", env)
-    assert "warning: x looks like an identifier" in project.run("python src/prepare.py")
+    assert "warning: x: looks like an identifier" in project.run("python src/prepare.py")
     table = pd.read_parquet(project.path / "data/prepared.parquet")
     assert table.columns.tolist() == ["x", target]
 
@@ -394,7 +447,7 @@ def test_a_table_on_the_web_is_imported_and_updated(bake, tmp_path, web):
 def test_a_table_on_the_web_is_checked_first(bake, tmp_path, web):
     folder, url = web
     (folder / "login.csv").write_text("<!DOCTYPE html><title>Sign in</title>")
-    for name, message in [("no.csv", "404"), ("login.csv", "no column 'x' for the target")]:
+    for name, message in [("no.csv", "404"), ("login.csv", "it is a web page, not a table")]:
         output = bake(tmp_path, status=1, data=f"{url}/{name}", target="x").output
         assert output.startswith(f"data: {url}/{name}: ") and message in output
         assert len(output.splitlines()) == 1
@@ -441,18 +494,13 @@ def test_without_a_client_for_the_cloud_the_rest_is_printed(tmp_path, template, 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "data/raw/iris.csv cannot be read: No columns to parse"),
-        ("SepalLengthCm,Species\n1,2,3\n", "more cells than its header"),
+        ("", "data/raw/iris.csv cannot be read: it is empty"),
+        ("SepalLengthCm,Species\n1,2,3\n", "row 2 has 3 cells, but the header has 2"),
         (
             "SepalLengthCm;SepalWidthCm;PetalLengthCm;Species\n1;1;1;a\n",
-            "has no column 'Species', 'SepalLengthCm', 'SepalWidthCm', 'PetalLengthCm'",
+            "has no column 'Species'",
         ),
-        ("SepalLengthCm,SepalWidthCm,PetalLengthCm,Species\n1,1,1,a\n", "at least two classes"),
-        (
-            "SepalLengthCm,SepalWidthCm,PetalLengthCm,Species\n1,1,1,a\n2,1,1,a\n1,2,1,b\n",
-            "the class 'b' of Species, the target, has a single row",
-        ),
-        (b"Species\n\xe9\n", "'utf-8' codec can't decode"),
+        (b"Species\n\xe9\n", "row 2 is no utf-8"),
     ],
 )
 def test_a_table_that_broke_later_stops_prepare_and_is_brought_back(project, content, message):

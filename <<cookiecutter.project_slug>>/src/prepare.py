@@ -134,9 +134,10 @@ def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = ""
             writer.write(arranged)
         if not writer.rows:
             raise InputError(f"{source} has no rows left: {dict(dropped)}")
-        problem = class_problem(classes, target) if params["task"] == "classification" else ""
-        if problem:
-            raise InputError(f"{source}: {problem}")
+        if params["task"] == "classification":
+            problem = class_problem(classes, target, dropped["duplicate"])
+            if problem:
+                raise InputError(f"{source}: {problem}")
     lines = []
     for column in [*schema.columns, *schema.derived]:
         role, found = schema.roles[column.name], values[column.name]

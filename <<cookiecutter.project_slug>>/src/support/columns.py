@@ -347,8 +347,10 @@ def misfit(name: str, profile: Any) -> str:
     return f"row {row}: {name} is {cell!r}"
 
 
-def class_problem(counts: dict[Any, int], name: str) -> str:
+def class_problem(counts: dict[Any, int], name: str, repeated: int) -> str:
     """Return why these numbers of rows a class cannot be told apart; "" if they can.
+
+    `repeated` rows, which repeat others, are not among them.
 
     The classes are as they are written: a number with a fraction is one of a scale.
     """
@@ -364,6 +366,7 @@ def class_problem(counts: dict[Any, int], name: str) -> str:
     single = [one for one, number in counts.items() if number < 2]
     if single:
         more = f", as have {len(single) - 1} more" if single[1:] else ""
+        more += f" ({repeated} rows that repeat others are not counted)" if repeated else ""
         return (
             f"the class {str(single[0])!r} of {name}, the target, has a single row{more}; give it "
             "more or remove it, or if a number is to be predicted, the task is regression"

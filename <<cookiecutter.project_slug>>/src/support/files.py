@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,24 +47,10 @@ MAGIC = {
     b"\x1aE\xdf": "a video",
     b"RDX": "an R workspace",
 }
-CODE_PAGES = [
-    "cp1250",
-    "cp1251",
-    "cp1252",
-    "cp1253",
-    "cp1254",
-    "cp1255",
-    "cp1256",
-    "cp1257",
-    "koi8_r",
-    "cp932",
-    "gb18030",
-    "big5",
-    "cp949",
-    "euc_jp",
-    "cp850",
-    "mac_roman",
-]
+# The usual code pages, those of one byte a letter from the most to the least common
+SMALL_PAGES = ["cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "koi8_r", "cp1255", "cp1256"]
+SMALL_PAGES += ["cp1257", "cp850", "mac_roman"]
+LARGE_PAGES = ["cp932", "gb18030", "big5", "cp949", "euc_jp"]
 CENTRAL = {"Czech", "Polish", "Slovak", "Hungarian", "Croatian", "Slovene", "Romanian"}
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 
@@ -118,7 +105,10 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
     if suffix == ".zst":
         return _unpack_zstd(raw)
     if start.startswith(b"PK\x03\x04"):
-        archive = zipfile.ZipFile(raw)
+        try:
+            archive = zipfile.ZipFile(raw)
+        except zipfile.BadZipFile:
+            raise FileError("it is a damaged zip archive") from None
         names = [
             one for one in archive.namelist() if not re.search(r"/$|(^|/)(__MACOSX/|[.][^./])", one)
         ]
@@ -181,7 +171,9 @@ def kind_of(content: IO[bytes]) -> str:
 
 def _is_utf16(start: bytes) -> bool:
     zeros = [start[parity::2].count(0) for parity in (0, 1)]
-    return start[:2] in (b"\xff\xfe", b"\xfe\xff") or max(zeros) > 4 * min(zeros) + len(start) // 8
+    return start[:2] in (b"\xff\xfe", b"\xfe\xff") or (
+        max(zeros) > 0.3 * len(start) > 9 * min(zeros)
+    )
 
 
 def find_encoding(content: bytes, whole: bool = True) -> tuple[str, bool]:
@@ -215,7 +207,12 @@ def guess_encoding(content: bytes) -> str:
 
     # What the guess rests on are the bytes that are not ASCII.
     lines = b"\n".join(line for line in content.splitlines() if not line.isascii())[: 2 * SAMPLE]
-    best = from_bytes(lines, cp_isolation=CODE_PAGES).best()
+    matches = from_bytes(lines, cp_isolation=SMALL_PAGES + LARGE_PAGES)
+    best = matches.best()
+    if best and best.encoding in SMALL_PAGES:
+        # Few letters fit several: the most common of those that fit as well.
+        equal = [one for one in matches if one.encoding in SMALL_PAGES and one.chaos <= best.chaos]
+        best = min(equal, key=lambda one: (-one.coherence, SMALL_PAGES.index(one.encoding)))
     # Among Latin letters those with accents stand alone; in other scripts whole words are not ASCII.
     runs = re.findall(rb"[\x80-\xff]+", lines)
     latin = sum(map(len, runs)) < 2 * len(runs)
@@ -314,15 +311,15 @@ def names_of(header: list[str]) -> list[str]:
     >>> names_of(["", "x", " x "])
     ['Unnamed: 0', 'x', 'x.1']
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
+    repeated: Counter[str] = Counter()
     for position, cell in enumerate(header):
         name = base = cell.strip(BLANKS) or f"Unnamed: {position}"
-        number = 0
         while name in names:
-            number += 1
-            name = f"{base}.{number}"
-        names.append(name)
-    return names
+            repeated[base] += 1
+            name = f"{base}.{repeated[base]}"
+        names[name] = None
+    return list(names)
 
 
 class Rows:
