@@ -269,7 +269,7 @@ def test_any_estimator_by_dotted_path(bake, tmp_path, task, kind):
         ("'x',y\n'1,5',1\n'2,5',2\n", {"quote": "'"}),
         ('x,y\n"a \\" b, c",1\n"d",2\n', {"escape": "\\"}),
         ("x,y\nMünchen,1\nBesançon,2\n".encode("cp1252"), {"encoding": "cp1252"}),
-        ("x,y\nМосква,1\nОмск,2\n".encode("cp1251"), {"encoding": "cp1251"}),
+        ("город,y\nМосква,1\nНовосибирск,2\nКазань,3\n".encode("cp1251"), {"encoding": "cp1251"}),
         ("x,y\n東京,1\n大阪,2\n".encode("cp932"), {"encoding": "cp932"}),
         ("x,y\nü,1\né,2\n".encode("utf-16"), {"encoding": "utf-16"}),
         ("\ufeffx,y\r\nü,1\r\né,2\r\n", {}),

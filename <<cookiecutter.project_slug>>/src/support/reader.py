@@ -2,6 +2,7 @@
 
 import datetime
 import io
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from support.cells import Forms, Profile
+from support.cells import BLANKS, Forms, Profile
 from support.files import Dialect, FileError, Rows, kind_of, names_of, parts_of, unpack
 from support.params import InputError
 from support.values import matches, trim
@@ -38,6 +39,8 @@ class Table:
     def __init__(self, path: str | Path, params: dict[str, Any]) -> None:
         self.path, self.params = Path(path), params
         self.short = self.first_short = 0
+        # Names that the header has more than once
+        self.repeated: set[str] = set()
         # Arrow's parser takes rows of one length only; Python's serves where they are not.
         self._ragged: set[Path] = set()
         with self._errors():
@@ -88,7 +91,10 @@ class Table:
     def _names(self, part: Path) -> list[str]:
         with self._open(part) as (content, kind):
             if kind in ("csv", "json"):
-                return Rows(content, kind, self._dialect()).names
+                rows = Rows(content, kind, self._dialect())
+                counts = Counter(cell.strip(BLANKS) for cell in rows.raw_names)
+                self.repeated |= {name for name, number in counts.items() if number > 1}
+                return rows.names
             if kind == "excel":
                 return next(self._sheet(content))
             return _stored(content, kind)[0]

@@ -155,6 +155,8 @@ def decide_schema(table: Table, params: dict[str, Any], split_by: str = "") -> t
     if table.tells_file and params["features"] == "all" and roles["file"] == "feature":
         roles["file"] = "unused"
     check_columns([*params["text"], *params["columns"]], table.names, source)
+    if target in table.repeated:
+        raise InputError(f"{source} has more than one column {target!r}, the target")
     # Groups and parts are told apart by what is written.
     as_text = [*params["text"], *(name for name in (params["group"], split_by) if name)]
     try:
