@@ -10,7 +10,8 @@ import yaml
 from sklearn.pipeline import Pipeline
 
 from support.metrics import predict, score, tidy
-from support.models import MODEL, innermost, load
+from support.model_file import MODEL, load
+from support.models import innermost
 from support.params import load_params
 from support.plots import plot_data
 from support.report import draw, write_report

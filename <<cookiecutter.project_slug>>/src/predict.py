@@ -7,7 +7,8 @@ import sys
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from support.models import MODEL, load, text_features
+from support.model_file import MODEL, load
+from support.models import text_features
 from support.params import InputError, load_params
 from support.tables import convert, first_text, read_csv, select
 

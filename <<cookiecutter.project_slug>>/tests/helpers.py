@@ -33,6 +33,7 @@ PREPARE = {
 TRAIN = {
     "model": "tree",
     "scale": True,
+    "scale_target": True,
     "max_categories": 3,
     "class_weight": "none",
     "seed": 0,
