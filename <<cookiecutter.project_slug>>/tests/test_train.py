@@ -1,6 +1,7 @@
 """Splits, folds, models and what they are fitted to."""
 
 import io
+import re
 import sys
 from types import ModuleType
 
@@ -125,6 +126,7 @@ def test_train_passes_arguments_and_seed_to_the_model(estimator):
         ({"class": "no_such_package.Tree"}, "No module named"),
         ({}, "needs a `class`"),
         ({"class": "builtins.dict"}, "no attribute 'get_params'"),
+        ({"class": "catboost.CatBoostClassifier"}, "skops saves no such model .*; take Hist"),
         ({**TREE["tree"], "depth": 3}, "unexpected keyword argument 'depth'"),
         ({**TREE["tree"], "max_depth": -1}, "must be an int in the range"),
         ({**TREE["tree"], "class_weight": {"c": 2}}, "class_weight"),
@@ -145,6 +147,48 @@ class Broken(BaseEstimator):
 
     def fit(self, x, y):
         raise Exception("no\nluck")  # noqa: TRY002
+
+
+class Own(DecisionTreeClassifier):
+    """A model that model files may not contain unless params.yaml says so."""
+
+    def fit(self, x, y, sample_weight=None):
+        assert len(x) <= 100, "it is checked before the fit"
+        return super().fit(x, y)
+
+
+def test_a_model_that_could_not_be_loaded_is_refused_before_the_fit(table):
+    many = pd.concat([table] * 50, ignore_index=True)
+    with pytest.raises(InputError, match=r"Own .*not trusted.*\n  trusted_types: \[test_train.Own"):
+        fit(many, {"tree": {"class": "test_train.Own"}})
+
+
+def test_rows_are_weighed_for_a_classifier_without_class_weights(table):
+    """As many rows of a rare class would do."""
+    rare = pd.concat([table, table[:12], table[:12]]).sample(frac=1, random_state=0)
+    spec = {"tree": {"class": "sklearn.naive_bayes.GaussianNB"}}
+    balanced = fit(rare, spec, class_weight="balanced")["model"]
+    assert balanced.class_prior_ == pytest.approx([0.5, 0.5])
+    assert fit(rare, spec)["model"].class_prior_ == pytest.approx([0.75, 0.25])
+    with pytest.raises(InputError, match="KNeighborsClassifier.*it takes no class_weight"):
+        fit(
+            rare, {"tree": {"class": "sklearn.neighbors.KNeighborsClassifier"}}, class_weight="balanced"
+        )
+
+
+@pytest.mark.parametrize("value", [1.7e308, -4e38])
+def test_a_number_that_no_model_can_take_is_named(table, value):
+    table["y"] = table["y"].where(table.index != 7, value)
+    with pytest.raises(InputError, match=f"y holds {re.escape(str(value))}, more than") as error:
+        fit(table)
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_of_numbers_is_written_as_such(table):
+    table["label"] = [445] * 22 + [446] * 2
+    linear = {"tree": {"class": "sklearn.linear_model.LogisticRegression"}}
+    with pytest.raises(InputError, match="single class, 445|one class: 445"):
+        fit(table[:23], linear, search=TRAIN["search"] | {"folds": 2})
 
 
 class Counts(Ridge):

@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from support.encoders import Calendar, TextEncoder
-from support.params import InputError
+from support.models import innermost
+from support.params import InputError, load_params
 
 MODEL = Path("models/model.skops")
 
@@ -79,6 +80,21 @@ def save(estimator: BaseEstimator, path: Path) -> None:
             address, _, suffix = name.partition(".")
             write(f"{numbers[address]}.{suffix}", content)
         write("schema.json", json.dumps(schema).encode())
+
+
+def check_types(estimator: Pipeline) -> None:
+    """Raise InputError with a line to paste if `load` would refuse `estimator`.
+
+    This decides whether a stage stops, not what it makes: dvc.yaml need not declare the parameter.
+    """
+    known = load_params("evaluate")["trusted_types"]
+    types = set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
+    if missing := types - {*TRUSTED, *known}:
+        raise InputError(
+            f"params.yaml: {type(innermost(estimator)).__name__} is saved with types that are not "
+            "trusted. If you know its package, write under evaluate:\n"
+            f"  trusted_types: [{', '.join(sorted(missing | set(known)))}]"
+        )
 
 
 def load(path: Path, trusted_types: list[str]) -> Pipeline:

@@ -22,6 +22,8 @@ from support.params import InputError, first_line
 
 # Packages whose classifiers take no classes but 0, 1, 2 ...
 NUMBERED = ["xgboost"]
+# What keeps a package from printing a line a tree, unless the entry says otherwise
+QUIET = {"lightgbm": {"verbose": -1}}
 HIST_GRADIENT_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 
@@ -40,6 +42,13 @@ def create(name: str, spec: dict[str, Any], setting: dict[str, Any], params: Any
     arguments = {key: value for key, value in spec.items() if key not in ("class", "search")}
     arguments |= setting
     path = str(spec["class"])
+    package = path.partition(".")[0]
+    if package == "catboost":
+        raise InputError(
+            f"params.yaml: models.{name} ({path}): skops saves no such model in the same bytes twice; "
+            "take HistGradientBoosting, XGBoost or LightGBM"
+        )
+    arguments = QUIET.get(package, {}) | arguments
     try:
         model = pkgutil.resolve_name(path)(**arguments)
         defaults = {"random_state": params["seed"], "class_weight": params["class_weight"]}

@@ -23,6 +23,7 @@ from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
+from support.model_file import check_types
 from support.models import create, fit
 from support.params import InputError, first_line, nearest
 
@@ -167,6 +168,19 @@ def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
         )
 
 
+def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) -> None:
+    """Raise InputError if a model of another package could not be loaded once it is fitted.
+
+    It is fitted to few rows: some types appear only then, and a long fit would be in vain.
+    """
+    if type(model).__module__.partition(".")[0] == "sklearn":
+        return
+    target = table.iloc[:, -1]
+    groups = [target] if is_classification(table) else np.zeros(len(table))
+    some = table.groupby(groups, sort=False).head(50)[:1000]
+    check_types(fit(clone(model), some, params))
+
+
 def fit_and_score(
     model: BaseEstimator,
     table: pd.DataFrame,
@@ -231,6 +245,7 @@ def search(
             f"{'classifier' if classify else 'regressor'}, but prepare.task asks for one"
         )
     try:
+        rehearse(models[0], table, params)
         results = cross_validate(models, table, folds, params) if folds else [None]
     except ValueError as error:
         raise explain(error, name, table, folds) from None
@@ -276,7 +291,9 @@ def rank(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
 
 def explain(error: ValueError, name: str, table: pd.DataFrame, folds: Folds) -> InputError:
     """Return what to say when a model cannot be fitted to `table` or some of its folds."""
-    problem, target = first_line(error), table.iloc[:, -1]
+    # 445 instead of np.int64(445)
+    problem = re.sub(r"np\.\w+\((.*?)\)", r"\1", first_line(error))
+    target = table.iloc[:, -1]
     classify = is_classification(table)
     if classify and any(target.iloc[rows].nunique() < 2 for rows, _ in folds):
         problem += ". A fold has no other rows to fit: set train.search.folds to 0"
