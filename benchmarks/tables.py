@@ -75,8 +75,6 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "wages": lambda _: packaged("ISLP/data/Wage.csv", "wage", drop=["logwage"]),
     "bikes": lambda _: packaged("ISLP/data/Bikeshare.csv", "bikers", ["casual", "registered"]),
     "colleges": lambda _: packaged("ISLP/data/College.csv", "Grad.Rate"),
-    "texan houses": lambda _: packaged(
-        "plotnine/data/txhousing.csv", "median", ["volume", "date"]
-    ),
+    "texan houses": lambda _: packaged("plotnine/data/txhousing.csv", "median", ["volume", "date"]),
     "diamonds": lambda _: packaged("plotnine/data/diamonds.csv", "price"),
 }

@@ -72,6 +72,8 @@ def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
         rows = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         for name, value in metrics.items():
             parts = value if isinstance(value, dict) else {"": value}
+            # A setting that a search chose may be a text.
+            parts = {key: one for key, one in parts.items() if isinstance(one, int | float)}
             rows.writerows([f"{name}.{key}".rstrip("."), one, 0, 1] for key, one in parts.items())
 
 
@@ -89,6 +91,7 @@ def main() -> None:
     muted = load_params("findings", {"mute": list})["mute"]
     findings = [one for one in find(test, scores, floor, plots) if one.code not in muted]
     params = hyperparameters(estimator)
+    ranking = pd.read_csv(RESULTS / "ranking.csv", na_values="null")
 
     PLOTS.mkdir(parents=True, exist_ok=True)
     for name, table in plots.items():
@@ -103,7 +106,7 @@ def main() -> None:
         "metrics.json": json.dumps(metrics, indent=2) + "\n",
         "params.yml": yaml.safe_dump(params, sort_keys=False),
         "report.md": write_report(
-            metrics, params, data, rows, draw(plots, PLOTS), findings, plots.get("classes")
+            metrics, params, data, rows, draw(plots, PLOTS), findings, plots.get("classes"), ranking
         ),
     }.items():
         (RESULTS / name).write_text(text, encoding="utf-8", newline="\n")

@@ -1,6 +1,7 @@
 """Stage train: training table and params.yaml -> fitted model and its cross-validated scores."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,78 +10,112 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from support.metrics import predict, score, tidy
+from support.metrics import baseline, predict, score, tidy
 from support.model_file import MODEL, save
 from support.models import create, fit, innermost
 from support.params import InputError, load_params, nearest
 from support.search import (
+    COMPARED,
     EXPECTED,
     TRAIN,
+    Folds,
     check,
     explain,
-    is_classification,
-    make_folds,
+    folds_of,
+    print_candidates,
     rank,
     search,
 )
 
 SCORES = Path("results/scores.json")
 CANDIDATES = Path("results/candidates.csv")
+RANKING = Path("results/ranking.csv")
 
 
 def train(
-    table: pd.DataFrame, models: dict[str, Any], params: dict[str, Any]
-) -> tuple[Pipeline, dict[str, dict[str, float]], pd.DataFrame]:
-    """Fit the entry of `models` that `params` names, or the best of the candidates around it.
+    table: pd.DataFrame,
+    models: dict[str, Any],
+    params: dict[str, Any],
+    rivals: Sequence[dict[str, Any]] = (),
+) -> tuple[Pipeline, dict[str, dict[str, Any]], pd.DataFrame]:
+    """Fit the entry of `models` that `params` names, or the best of all candidates.
 
     `table` holds the features and, as its last column, the target. `params` is the section `train`
     of params.yaml: candidates are drawn from the model's own `search`, and the model as it stands
-    competes with them.
+    competes with them, and with `rivals`: what stage compare wrote of other entries.
 
     Returns the fitted estimator, its scores on the `training` table and, as means over the folds,
-    in cross-validation (`cv`), and a row for each candidate from the best to the worst.
+    in cross-validation (`cv`), with what was chosen (`search`), and a row for each candidate from
+    the best to the worst.
 
     Raises InputError for an unknown model, one of the other task, a value that its class rejects,
     or a table with a single class.
     """
-    name = params["model"]
+    name, metric = params["model"], params["search"]["metric"]
     if name not in models:
         raise InputError(f"params.yaml: train.model is {name!r}{nearest(name, models)}")
     check(table, params)
-    number, classify = params["search"]["folds"], is_classification(table)
-    folds = make_folds(table, number, classify, params["seed"]) if number else []
-    candidates = rank(search(name, models[name], table, folds, params), params["search"]["metric"])
+    folds = folds_of(table, params)
+    candidates = search(name, models[name], table, folds, params)
+    print_candidates(candidates, metric)
+    specs = {name: models[name]}
+    for rival in rivals:
+        candidates += rival["candidates"]
+        specs[rival["candidates"][0]["model"]] = rival["spec"]
+    candidates = rank(candidates, metric)
     best = candidates[0]
+    name = best["model"]
     try:
         with joblib.parallel_config(backend="threading", n_jobs=-1):
-            model = create(name, models[name], best["setting"], params)
-            estimator = fit(model, table, params)
+            estimator = fit(create(name, specs[name], best["setting"], params), table, params)
         scores = score(table.iloc[:, -1], predict(estimator, table.iloc[:, :-1]))
     except ValueError as error:
         raise explain(error, name, table, folds) from None
-    parts = {"training": tidy(scores)}
+    parts: dict[str, dict[str, Any]] = {"training": tidy(scores)}
     if folds:
         parts["cv"] = {key: best["scores"][key] for key in scores if key in best["scores"]}
+    if len(candidates) > 1:
+        parts["search"] = {"model": name} | best["setting"]
     # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
     rows = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
     return estimator, parts, pd.DataFrame(rows, dtype=object)
 
 
+def ranking(table: pd.DataFrame, folds: Folds, candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the best candidate of each entry behind the baseline, which knows no feature."""
+    target = table.iloc[:, -1]
+    floors = [baseline(target.iloc[rows], target.iloc[others]) for rows, others in folds]
+    floor = {"model": "(without features)"} | tidy(pd.DataFrame(floors).mean(skipna=False))
+    best = candidates.drop_duplicates("model")
+    names = [name for name in best if name in floor or name.removesuffix("_std") in floor]
+    return pd.concat([pd.DataFrame([floor]), best[names]], ignore_index=True)
+
+
 def main() -> None:
-    params = load_params("train", EXPECTED)
+    params, table = load_params("train", EXPECTED), pd.read_parquet(TRAIN)
+    rivals = [
+        json.loads((COMPARED / f"{name}.json").read_text(encoding="utf-8"))
+        for name in params["compare"]
+        if name != params["model"]
+    ]
     # What linear algebra computes differs in the last digits with the number of its threads.
     with threadpool_limits(1, user_api="blas"):
-        estimator, scores, candidates = train(pd.read_parquet(TRAIN), load_params("models"), params)
+        estimator, scores, candidates = train(table, load_params("models"), params, rivals)
     MODEL.parent.mkdir(exist_ok=True)
     SCORES.parent.mkdir(exist_ok=True)
     save(estimator, MODEL)
     SCORES.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8", newline="\n")
-    candidates.to_csv(CANDIDATES, index=False, lineterminator="\n", na_rep="null")
-    print(f"{params['model']}: {innermost(estimator)}")
-    for part, values in scores.items():
+    ranked = ranking(table, folds_of(table, params), candidates)
+    for rows, path in [(candidates, CANDIDATES), (ranked, RANKING)]:
+        rows.to_csv(path, index=False, lineterminator="\n", na_rep="null")
+    print(f"{candidates['model'].iloc[0]}: {innermost(estimator)}")
+    for part in ("training", "cv"):
+        values = scores.get(part, {})
         print(f"{part}: " + ", ".join(f"{name} {value:.3f}" for name, value in values.items()))
     if len(candidates) > 1:
         print(candidates.head().to_string(index=False))
+    if rivals:
+        print(ranked.to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ PREPARE = {
 }
 TRAIN = {
     "model": "tree",
+    "compare": [],
     "scale": True,
     "scale_target": True,
     "max_categories": 3,

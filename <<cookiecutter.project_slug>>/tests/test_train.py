@@ -172,7 +172,9 @@ def test_rows_are_weighed_for_a_classifier_without_class_weights(table):
     assert fit(rare, spec)["model"].class_prior_ == pytest.approx([0.75, 0.25])
     with pytest.raises(InputError, match="KNeighborsClassifier.*it takes no class_weight"):
         fit(
-            rare, {"tree": {"class": "sklearn.neighbors.KNeighborsClassifier"}}, class_weight="balanced"
+            rare,
+            {"tree": {"class": "sklearn.neighbors.KNeighborsClassifier"}},
+            class_weight="balanced",
         )
 
 

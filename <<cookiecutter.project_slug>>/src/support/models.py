@@ -86,8 +86,9 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     columns = encoder_of(features, takes_gaps, params["scale"], limit, seed)
     if isinstance(model, HIST_GRADIENT_BOOSTING) and model.categorical_features == "from_dtype":
         # The encoder's first columns
-        categories = [names for kind, _, names in columns.transformers if kind == "categories"]
-        model.set_params(categorical_features=list(range(sum(map(len, categories)))))
+        branches = {kind: names for kind, _, names in columns.transformers}
+        if "categories" in branches:
+            model.set_params(categorical_features=list(range(len(branches["categories"]))))
     positive = tags.target_tags.positive_only
     if params["scale_target"] and is_regressor(model) and not takes_gaps and not positive:
         model = TransformedTargetRegressor(model, transformer=StandardScaler())

@@ -155,12 +155,14 @@ def write_report(
     pictures: list[str],
     findings: Sequence[Finding] = (),
     classes: pd.DataFrame | None = None,
+    ranking: pd.DataFrame | None = None,
 ) -> str:
     """Return the report in Markdown.
 
     `metrics` and `hyperparameters` are those of the results, `data` is the report of stage
     prepare, `rows` the size of the `training` and the `test` table, and `pictures` names those in
-    the folder plots/ beside the report. `classes` is the table of metrics.per_class.
+    the folder plots/ beside the report. `classes` is the table of metrics.per_class, and
+    `ranking` that of train.ranking.
     """
     titles = {"test": "Test", "training": "Training", "cv": "Cross-validation"}
     titles["baseline"] = "Without features"
@@ -188,6 +190,13 @@ def write_report(
             for row in classes[:CLASSES].astype({"class": str}).itertuples(index=False)
         ]
         by_class = f"\n## Classes\n\n{table_of(list(classes.columns), cells)}\n"
+    compared = ""
+    if ranking is not None and len(ranking) > 2:
+        cells = [
+            [row[0], *("" if pd.isna(value) else f"{value:.4g}" for value in row[1:])]
+            for row in ranking.itertuples(index=False)
+        ]
+        compared = f"\n## Models in cross-validation\n\n{table_of(list(ranking.columns), cells)}\n"
     gallery = "\n".join(f"![{name}](plots/{name}.svg)" for name in pictures)
     settings = table_of(["", "Value"], list(hyperparameters["model"].items()))
     header = ["", "Role", "Type", "Missing", "Distinct"]
@@ -200,7 +209,7 @@ Predicts **{escape(target)}** from {len(features)} features of `{data["source"]}
 ## Scores
 
 {scores}
-{by_class}
+{by_class}{compared}
 ## Plots
 
 {gallery}

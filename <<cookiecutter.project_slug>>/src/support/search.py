@@ -28,9 +28,12 @@ from support.models import create, fit
 from support.params import InputError, first_line, nearest
 
 TRAIN = Path("data/train.parquet")
+# A file for each entry that competes with train.model
+COMPARED = Path("results/compared")
 # Of the section `train` of params.yaml
 EXPECTED = {
     "model": str,
+    "compare": list,
     "scale": bool,
     "scale_target": bool,
     "max_categories": int,
@@ -81,6 +84,14 @@ def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> F
             return list(splitter.split(table, target, groups))
     except ValueError as error:
         raise InputError(f"params.yaml: folds of train.search: {error}") from None
+
+
+def folds_of(table: pd.DataFrame, params: dict[str, Any]) -> Folds:
+    """Return the folds of `table` by the section `train` of params.yaml, none if it asks for 0."""
+    number = params["search"]["folds"]
+    if number == 0:
+        return []
+    return make_folds(table, number, is_classification(table), params["seed"])
 
 
 def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[str, Any]]:
@@ -146,10 +157,11 @@ def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
         )
     if search["candidates"] < 0:
         raise InputError("params.yaml: train.search.candidates must be 0 or more")
-    if search["candidates"] and not search["folds"]:
+    several = search["candidates"] or params["compare"]
+    if several and not search["folds"]:
         raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
     known = CLASSIFICATION if is_classification(table) else REGRESSION
-    if search["candidates"] and search["metric"] not in known:
+    if several and search["metric"] not in known:
         metric = search["metric"]
         raise InputError(f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}")
     if is_classification(table) and target.nunique() < 2:
@@ -287,6 +299,16 @@ def rank(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
         )
     sign = 1 if metric in LOWER_IS_BETTER else -1
     return sorted(candidates, key=lambda candidate: sign * candidate["scores"][metric])
+
+
+def print_candidates(candidates: list[dict[str, Any]], metric: str) -> None:
+    """Print a line for the best of the candidates, with its scores and seconds."""
+    for one in candidates[:5]:
+        setting = ", ".join(f"{name}={value}" for name, value in one["setting"].items())
+        score = one["scores"].get(metric)
+        parts = [f"{metric} {score:.4g}"] if score is not None else []
+        parts += [f"{work} {seconds:.2f} s a fold" for work, seconds in one["seconds"].items()]
+        print(f"{one['model']}{f' ({setting})' if setting else ''}: {', '.join(parts)}")
 
 
 def explain(error: ValueError, name: str, table: pd.DataFrame, folds: Folds) -> InputError:
