@@ -96,7 +96,8 @@ class Project:
         """Return the files that DVC keeps: the raw table, and the outputs that git does not hold."""
         stages = yaml.safe_load((self.path / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
         raw = stages["prepare"]["deps"][:1]
-        return raw + [out for stage in stages.values() for out in stage["outs"] if type(out) is str]
+        outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+        return raw + [out for out in outs if type(out) is str]
 
     def copy(self, path: Path) -> "Project":
         shutil.copytree(self.path, path, symlinks=True)

@@ -215,45 +215,6 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("task", "kind"), [("classification", "XGBClassifier"), ("regression", "XGBRegressor")]
-)
-def test_any_estimator_by_dotted_path(bake, tmp_path, task, kind):
-    """XGBoost by params.yaml alone, and though its classifier takes no labels of text."""
-    project = bake(tmp_path, task=task, project_slug="boosting")
-    params = yaml.safe_load((project.path / "params.yaml").read_text())
-    params["models"]["boosting"] = {
-        "class": f"xgboost.{kind}",
-        "n_estimators": 50,
-        "max_depth": 2,
-        "search": {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}},
-    }
-    params["train"]["model"] = "boosting"
-    params["train"]["search"]["candidates"] = 4
-    (project.path / "params.yaml").write_text(yaml.safe_dump(params))
-
-    output = project.run("dvc repro", status=255)
-    types = ["xgboost.core.Booster", f"xgboost.sklearn.{kind}"]
-    assert f"types that are not trusted: {', '.join(types)}. If you know them" in output
-    assert "Traceback" not in output
-    # DVC takes its own .gitignore lines back when a first run fails.
-    assert "?? data" not in project.run("git status --porcelain")
-    project.set("evaluate.trusted_types", types)
-    assert project.repro() == ["evaluate"]
-    metrics = json.loads((project.path / "results/metrics.json").read_text())
-    metric = "balanced_accuracy" if task == "classification" else "r2"
-    assert metrics[metric] > dummy_score(project, task) + 0.3
-    candidates = pd.read_csv(project.path / "results/candidates.csv")
-    assert len(candidates) == 5 and candidates[metric].is_monotonic_decreasing
-    logged = yaml.safe_load((project.path / "results/params.yml").read_text())
-    assert logged["model_class"] == kind
-    best = pytest.approx(candidates["learning_rate"][0])
-    assert logged["model"]["learning_rate"] == best
-    before = project.outcome()
-    assert len(project.repro("--force")) == 4
-    assert project.outcome() == before
-
-
-@pytest.mark.parametrize(
     ("content", "expected"),
     [
         ("measurement," * 6000 + "y\n" + "0," * 6000 + "1\n", {}),

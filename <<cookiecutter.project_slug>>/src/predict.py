@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from features import add_features
 from support.metrics import predict
-from support.models import MODEL, load
+from support.model_file import MODEL, load
 from support.params import InputError, load_params
 from support.reader import Table
 from support.schema import Schema, check_columns

@@ -39,7 +39,9 @@ PREPARE = {
 }
 TRAIN = {
     "model": "tree",
+    "compare": [],
     "scale": True,
+    "scale_target": True,
     "max_categories": 3,
     "class_weight": "none",
     "seed": 0,

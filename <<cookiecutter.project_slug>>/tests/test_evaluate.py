@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from evaluate import evaluate, hyperparameters, write_metrics_csv
 from prepare import prepare
-from support.metrics import CLASSIFICATION, REGRESSION
+from support.metrics import CLASSIFICATION, REGRESSION, baseline
 from support.plots import precision_recall, roc
 from support.reader import Table
 from support.report import draw, write_report
@@ -56,7 +56,7 @@ def test_scores_of_pairs_of_classes_make_no_curve(table, labels):
 
 
 def test_curves_that_are_not_defined_have_no_points():
-    assert roc([]).empty and precision_recall([]).empty
+    assert roc({}).empty and precision_recall({}).empty
 
 
 def test_importance_finds_the_feature_that_matters(estimator, table):
@@ -100,6 +100,7 @@ def test_report_shows_what_is_in_a_name(table, tmp_path):
     data = prepare(Table(params["raw"], params), params, tmp_path / "prepared.parquet")
     estimator = fit(prepared)
     metrics, plots = evaluate(estimator, prepared)
+    metrics |= {"baseline": {"accuracy": 0.5}}
     pictures = draw(plots, tmp_path)
     assert pictures == ["confusion", "roc", "precision_recall", "calibration", "importance"]
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -109,9 +110,44 @@ def test_report_shows_what_is_in_a_name(table, tmp_path):
     rows = {"training": 17, "test": 7}
     text = write_report(metrics, hyperparameters(estimator), data, rows, pictures)
     assert "\n| a_b \\*c\\* \\| \\<d\\> e | feature | integer | 0 | 24 |\n" in text
-    assert "\n|  | Test | Training |\n" in text
-    assert "\n| accuracy | 1 | 1 |\n" in text
+    assert "\n|  | Test | Training | Without features |\n" in text
+    assert "\n| accuracy | 1 | 1 | 0.5 |\n" in text
     assert all(f"(plots/{picture}.svg)" in text for picture in pictures)
+
+
+def test_each_class_has_its_line_and_its_curve(table, tmp_path):
+    three = table.assign(label=["a"] * 12 + ["b"] * 9 + ["c"] * 3)
+    estimator = fit(three.replace({"label": {"c": "b"}}).assign(label=three["label"]))
+    _, plots = evaluate(estimator, three)
+    classes = plots["classes"].set_index("class")
+    assert classes["rows"].to_dict() == {"a": 12, "b": 9, "c": 3}
+    predicted = estimator.predict(three[["x", "y"]])
+    assert classes["predicted"].to_dict() == pd.Series(predicted).value_counts().to_dict()
+    assert classes.loc["a", "recall"] == np.mean(predicted[:12] == "a")
+    drawn = plots["roc_classes"].groupby("class").size()
+    assert sorted(drawn.index) == ["a (12 rows)", "b (9 rows)", "c (3 rows)"]
+    draw(plots, tmp_path)
+    assert "c (3 rows)" in (tmp_path / "roc.svg").read_text(encoding="utf-8")
+
+
+def test_a_class_may_have_any_name(table):
+    for names in (["red", "blue", "(other)"], ["((other))", "(other)", "nan"]):
+        data = table.assign(label=names * 8)
+        _, plots = evaluate(fit(data), data)
+        assert plots["confusion"]["count"].sum() == 24
+    many = pd.DataFrame({"x": np.arange(300.0)})
+    many["label"] = np.where(many["x"] % 30 == 0, "(other)", "c" + (many["x"] % 30).astype(str))
+    confusion = evaluate(fit(many), many)[1]["confusion"]
+    assert confusion["count"].sum() == 300 and "((other))" in set(confusion["actual"])
+
+
+def test_the_baseline_knows_no_feature(table):
+    known, actual = pd.Series(["a", "a", "b"]), pd.Series(["a", "b", "b", "b"])
+    scores = baseline(known, actual)
+    assert scores["accuracy"] == 0.25 and scores["roc_auc"] == 0.5
+    assert scores["log_loss"] == pytest.approx(-np.log([2 / 3, 1 / 3, 1 / 3, 1 / 3]).mean())
+    numbers = baseline(pd.Series([1.0, 3.0]), pd.Series([1.0, 5.0]))
+    assert numbers["mae"] == 2 and numbers["r2"] == pytest.approx(-0.25)
 
 
 def test_metrics_are_listed_in_dagshubs_columns(tmp_path):
@@ -128,3 +164,4 @@ def test_hyperparameters_include_defaults(estimator, table):
     assert logged["model"]["criterion"] == "gini"
     linear = fit(table.assign(label=table["x"] / 2), model="linear")
     assert hyperparameters(linear)["model_class"] == "Ridge"
+    assert list(logged["model"])[:2] == ["max_depth", "random_state"], "those that were set first"

@@ -1,6 +1,7 @@
 """Splits, folds, models and what they are fitted to."""
 
 import io
+import re
 import sys
 from types import ModuleType
 
@@ -11,15 +12,17 @@ import skops.io
 from helpers import TRAIN, TREE, fit, split_frame
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
 from evaluate import evaluate, hyperparameters
-from support import models
+from support import model_file, models
 from support.metrics import score_classes, tidy
 from support.params import InputError, load_params
-from train import draw_candidates, make_folds, train
+from support.search import draw_candidates, make_folds
+from train import train
 
 
 def test_split_keeps_every_row_once_and_the_proportions_of_the_classes(table):
@@ -73,14 +76,16 @@ def test_split_rejects_a_test_size_that_leaves_a_part_empty(table, test_size):
 
 def test_preprocessing_learns_nothing_from_rows_outside_its_fold(table):
     """The median that fills a gap, and the texts that get a column, are those of the rows to fit."""
+    table = table.assign(label=range(24)).astype({"label": float})
     table.loc[3, "y"] = None
-    table.insert(0, "text", [f"t{n}" for n in range(24)])
-    for rows, _ in make_folds(table, 3, classify=True, seed=0):
-        estimator = fit(table.iloc[rows], search=TRAIN["search"] | {"folds": 0})
-        imputer = estimator["columns"].named_transformers_["numbers"]["impute"]
-        assert imputer.statistics_.tolist() == table[["x", "y"]].iloc[rows].median().tolist()
-        encoder = estimator["columns"].named_transformers_["texts"]
-        assert encoder.categories_[0].tolist() == table["text"].iloc[rows[:3]].tolist()
+    table.insert(0, "text", list("abcdefgh") * 3)
+    for rows, _ in make_folds(table, 3, classify=False, seed=0):
+        estimator = fit(table.iloc[rows], model="linear", max_categories=8)
+        branches = estimator["columns"].named_transformers_
+        medians = branches["numbers"]["simpleimputer"].statistics_
+        assert medians.tolist() == table[["x", "y"]].iloc[rows].median().tolist()
+        known = branches["categories"]["onehotencoder"].categories_[0]
+        assert known.tolist() == sorted(table["text"].iloc[rows].unique())
 
 
 def test_a_fold_is_scored_by_what_its_own_rows_teach(table):
@@ -109,7 +114,7 @@ def test_train_passes_arguments_and_seed_to_the_model(estimator):
     assert estimator["model"].max_depth == 2
     assert estimator["model"].random_state == 0
     assert estimator["model"].class_weight is None
-    balanced = models.create("tree", TREE["tree"], {}, "balanced", seed=0)
+    balanced = models.create("tree", TREE["tree"], {}, TRAIN | {"class_weight": "balanced"})
     assert balanced.class_weight == "balanced"
 
 
@@ -120,6 +125,7 @@ def test_train_passes_arguments_and_seed_to_the_model(estimator):
         ({"class": "no_such_package.Tree"}, "No module named"),
         ({}, "needs a `class`"),
         ({"class": "builtins.dict"}, "no attribute 'get_params'"),
+        ({"class": "catboost.CatBoostClassifier"}, "skops saves no such model .*; take Hist"),
         ({**TREE["tree"], "depth": 3}, "unexpected keyword argument 'depth'"),
         ({**TREE["tree"], "max_depth": -1}, "must be an int in the range"),
         ({**TREE["tree"], "class_weight": {"c": 2}}, "class_weight"),
@@ -142,13 +148,66 @@ class Broken(BaseEstimator):
         raise Exception("no\nluck")  # noqa: TRY002
 
 
+class Own(DecisionTreeClassifier):
+    """A model that model files may not contain unless params.yaml says so."""
+
+    def fit(self, x, y, sample_weight=None):
+        assert len(x) <= 100, "it is checked before the fit"
+        return super().fit(x, y)
+
+
+def test_a_model_that_could_not_be_loaded_is_refused_before_the_fit(table):
+    many = pd.concat([table] * 50, ignore_index=True)
+    with pytest.raises(InputError, match=r"Own .*not trusted.*\n  trusted_types: \[test_train.Own"):
+        fit(many, {"tree": {"class": "test_train.Own"}})
+
+
+def test_rows_are_weighed_for_a_classifier_without_class_weights(table):
+    """As many rows of a rare class would do."""
+    rare = pd.concat([table, table[:12], table[:12]]).sample(frac=1, random_state=0)
+    spec = {"tree": {"class": "sklearn.naive_bayes.GaussianNB"}}
+    balanced = fit(rare, spec, class_weight="balanced")["model"]
+    assert balanced.class_prior_ == pytest.approx([0.5, 0.5])
+    assert fit(rare, spec)["model"].class_prior_ == pytest.approx([0.75, 0.25])
+    with pytest.raises(InputError, match="KNeighborsClassifier.*it takes no class_weight"):
+        fit(
+            rare,
+            {"tree": {"class": "sklearn.neighbors.KNeighborsClassifier"}},
+            class_weight="balanced",
+        )
+
+
+@pytest.mark.parametrize("value", [1.7e308, -4e38])
+def test_a_number_that_no_model_can_take_is_named(table, value):
+    table["y"] = table["y"].where(table.index != 7, value)
+    with pytest.raises(InputError, match=f"y holds {re.escape(str(value))}, more than") as error:
+        fit(table)
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_of_numbers_is_written_as_such(table):
+    table["label"] = [445] * 22 + [446] * 2
+    linear = {"tree": {"class": "sklearn.linear_model.LogisticRegression"}}
+    with pytest.raises(InputError, match="single class, 445|one class: 445"):
+        fit(table[:23], linear, search=TRAIN["search"] | {"folds": 2})
+
+
+class Counts(Ridge):
+    """A regressor of counts that does not tell so in its tags."""
+
+    def fit(self, x, y):
+        if min(y) < 0:
+            raise ValueError("counts must be positive")
+        return super().fit(x, y)
+
+
 @pytest.mark.parametrize(
     ("spec", "labels", "message"),
     [
         ("sklearn.linear_model.Ridge", [0, 1], r"\(sklearn.linear_model.Ridge\) is no classifier"),
         ("sklearn.tree.DecisionTreeClassifier", [0.5, 1.5], "is no regressor"),
         ("sklearn.decomposition.PCA", [0, 1], "is no classifier"),
-        ("sklearn.linear_model.PoissonRegressor", [0.5, 9.5], "y .*set train.scale to false"),
+        ("test_train.Counts", [0.5, 9.5], "positive.*set train.scale_target to false"),
         ("sklearn.tree.DecisionTreeClassifier", [1, 1], "train.parquet has a single class, 1"),
         ("test_train.Broken", [0, 1], "models.tree: no$"),
     ],
@@ -235,26 +294,13 @@ def test_candidates_are_drawn_from_lists_and_ranges():
 
 
 def test_every_model_of_params_yaml_learns(table):
+    table = pd.concat([table] * 4, ignore_index=True)  # boosting wants 20 rows in a leaf
     numbers = table.assign(label=table["x"] * 2.5)
     for name in (specs := load_params("models")):
-        classify = is_classifier(models.create(name, specs[name], {}, "none", seed=0))
+        classify = is_classifier(models.create(name, specs[name], {}, TRAIN))
         data = table if classify else numbers
         metrics, _ = evaluate(fit(data, specs, model=name), data)
         assert metrics["accuracy" if classify else "r2"] > 0.5, name
-
-
-def test_gaps_and_unknown_texts_are_no_obstacle(table):
-    table.insert(0, "text", list("aaabbbccddef") * 2)
-    table.loc[::5, ["x", "text"]] = None
-    estimator = fit(table)
-    new = pd.DataFrame({"text": ["new", None], "x": [None, 3], "y": [1, None]})
-    assert len(estimator.predict(new.astype({"x": float, "text": "str"}))) == 2
-    # two numbers, and a column for each of the three most frequent texts: a, b, and none
-    encoder = estimator["columns"].named_transformers_["texts"]
-    assert [str(name) for name in encoder.categories_[0]] == ["a", "b", "nan"]
-    assert estimator["columns"].transform(table[:1]).shape == (1, 5)
-    rest = estimator["columns"].transform(table.assign(text="c"))[:, 2:]
-    assert not rest.any()
 
 
 def test_regression_is_scored_and_predicted_in_the_unit_of_the_target(table):
@@ -294,11 +340,11 @@ def test_a_model_comes_back_from_the_same_bytes(table, tmp_path):
     table.insert(0, "text", ["t", None] * 12)
     first, second = tmp_path / "first", tmp_path / "second"
     for path in (first, second):
-        models.save(fit(table), path)
+        model_file.save(fit(table), path)
     assert first.read_bytes() == second.read_bytes()
     features = table.drop(columns="label")
     expected = fit(table).predict_proba(features)
-    assert (models.load(first, []).predict_proba(features) == expected).all()
+    assert (model_file.load(first, []).predict_proba(features) == expected).all()
 
 
 @pytest.mark.parametrize(
@@ -316,9 +362,9 @@ def test_a_model_of_scikit_learn_is_trusted(table, tmp_path, path):
     if path.startswith("neural"):
         spec |= {"tol": 1.0}  # soon converged
     estimator = fit(table, {"tree": spec})
-    models.save(estimator, tmp_path / "model")
+    model_file.save(estimator, tmp_path / "model")
     features = table.drop(columns="label")
-    loaded = models.load(tmp_path / "model", [])
+    loaded = model_file.load(tmp_path / "model", [])
     assert (loaded.predict(features) == estimator.predict(features)).all()
 
 
@@ -329,14 +375,14 @@ def test_a_model_whose_package_is_missing_is_named(tmp_path, monkeypatch):
     skops.io.dump(package.Model(), tmp_path / "model")
     monkeypatch.delitem(sys.modules, "vanished")
     with pytest.raises(InputError, match="No module named 'vanished'; `pip install"):
-        models.load(tmp_path / "model", ["vanished.Model"])
+        model_file.load(tmp_path / "model", ["vanished.Model"])
 
 
 def test_a_model_with_an_unknown_type_is_not_loaded(tmp_path):
     # open stands for any function that a forged model could call.
     skops.io.dump(FunctionTransformer(func=io.open), tmp_path / "model")
     with pytest.raises(InputError, match="not trusted: .*open"):
-        models.load(tmp_path / "model", [])
+        model_file.load(tmp_path / "model", [])
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "not found"), (b"x", "not a model")])
@@ -344,4 +390,4 @@ def test_a_model_that_is_no_model_is_named(tmp_path, content, message):
     if content:
         (tmp_path / "model").write_bytes(content)
     with pytest.raises(InputError, match=message):
-        models.load(tmp_path / "model", [])
+        model_file.load(tmp_path / "model", [])

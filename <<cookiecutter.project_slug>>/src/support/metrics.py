@@ -117,6 +117,36 @@ def score_classes(
     return scores
 
 
+def baseline(known: pd.Series, actual: pd.Series) -> dict[str, float]:
+    """Return the scores, for `actual`, of a model that knows no feature, only the target `known`.
+
+    It predicts the mean, or the most frequent class and the classes' shares as probabilities.
+    """
+    rows = len(actual)
+    if pd.api.types.is_float_dtype(known):
+        return score(actual, Predictions(np.full(rows, known.mean())))
+    shares = known.value_counts(normalize=True).sort_index()
+    most = np.full(rows, shares.idxmax(), dtype=object)
+    return score(actual, Predictions(most, np.tile(shares, (rows, 1)), shares.index.to_numpy()))
+
+
+def per_class(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
+    """Return a row for each class, the most frequent first.
+
+    It holds the `class`, its `rows`, how often it is `predicted`, and precision, recall and F1,
+    fractions between 0 and 1.
+    """
+    classes = pd.Index(predictions.classes)
+    codes = classes.get_indexer(actual), classes.get_indexer(predictions.values)
+    precision, recall, f1, rows = precision_recall_fscore_support(
+        *codes, labels=np.arange(len(classes)), zero_division=0
+    )
+    predicted = np.bincount(codes[1], minlength=len(classes))
+    table = {"class": classes, "rows": rows, "predicted": predicted}
+    table = pd.DataFrame(table | {"precision": precision, "recall": recall, "f1": f1})
+    return table.sort_values("rows", ascending=False, kind="stable")
+
+
 def tidy(scores: dict[str, float]) -> dict[str, float]:
     """Return `scores` as plain numbers, without those that are not defined.
 

@@ -8,10 +8,11 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import precision_recall_curve, r2_score, roc_curve
 from tqdm import tqdm
 
-from support.metrics import Predictions, balanced_accuracy
+from support.metrics import Predictions, balanced_accuracy, per_class
 
 # What bounds the size of the files, and the time that they take
 CLASSES = 20
+CURVES = 9
 CURVE_POINTS = 101
 CURVE_ROWS = 100_000
 BINS = 10
@@ -34,11 +35,14 @@ def confusion(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
     All pairs of the most frequent classes are there; the other classes are taken together.
     """
     classes = actual.value_counts().index[:CLASSES]
-    pair = [pd.Series(values, dtype=object) for values in (actual.to_numpy(), predicted)]
-    pair = [values.where(values.isin(classes), "(other)").astype(str) for values in pair]
     labels = [str(label) for label in sorted(classes)]
-    if any((values == "(other)").any() for values in pair):
-        labels.append("(other)")
+    others = "(other)"
+    while others in labels:
+        others = f"({others})"  # a class may be called so
+    pair = [pd.Series(values, dtype=object) for values in (actual.to_numpy(), predicted)]
+    pair = [values.where(values.isin(classes), others).astype(str) for values in pair]
+    if any((values == others).any() for values in pair):
+        labels.append(others)
     table = pd.crosstab(*pair).reindex(index=labels, columns=labels, fill_value=0)
     table = table.rename_axis(index="actual", columns="predicted")
     return table.stack().rename("count").reset_index()
@@ -51,49 +55,67 @@ def is_pairwise(estimator: Any) -> bool:
 
 def one_against_rest(
     actual: pd.Series, scores: np.ndarray, classes: np.ndarray
-) -> list[tuple[np.ndarray, np.ndarray]]:
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return whether each row is of a class, and its score, for each class that can be told apart.
 
-    Of two classes, that is the second one.
+    The keys name the class and its number of rows, the most frequent first. Of two classes, that is
+    the second one.
     """
     columns = scores.T if scores.ndim == 2 else [None, scores]
     pairs = list(zip(classes, columns, strict=True))
     if len(classes) == 2:
         del pairs[0]
     else:
-        frequent = actual.value_counts().index[:CLASSES]
-        pairs = [(label, column) for label, column in pairs if label in frequent]
+        by_label, frequent = dict(pairs), actual.value_counts().index[:CLASSES]
+        pairs = [(label, by_label[label]) for label in frequent if label in by_label]
+    told = {label: (actual.to_numpy() == label, column) for label, column in pairs}
     # Not only members, nor none: a curve would not be defined.
-    told = [(actual.to_numpy() == label, column) for label, column in pairs]
-    return [(one, column) for one, column in told if 0 < one.sum() < len(one)]
+    return {
+        f"{label} ({one.sum()} rows)": (one, column)
+        for label, (one, column) in told.items()
+        if 0 < one.sum() < len(one)
+    }
 
 
-def mean_curve(curves: list[tuple[np.ndarray, np.ndarray]], x: str, y: str) -> pd.DataFrame:
-    """Return the mean of some curves, each its rising values of `x` and those of `y`.
+def curve_table(curves: dict[str, tuple[np.ndarray, np.ndarray]], x: str, y: str) -> pd.DataFrame:
+    """Return some curves, each its rising values of `x` and those of `y`, by their `class`.
 
-    It has points at equal steps between 0 and 1, and none without curves.
+    Each has points at equal steps between 0 and 1.
     """
-    if not curves:
-        return pd.DataFrame(columns=[x, y])
     grid = np.linspace(0, 1, CURVE_POINTS)
-    return pd.DataFrame({x: grid, y: np.mean([np.interp(grid, *one) for one in curves], axis=0)})
+    parts = [
+        pd.DataFrame({"class": name, x: grid, y: np.interp(grid, *one)})
+        for name, one in curves.items()
+    ]
+    return pd.concat(parts) if parts else pd.DataFrame(columns=["class", x, y])
 
 
-def roc(pairs: list[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """Return the ROC curve, the mean over the classes, at equal steps of false positives."""
-    curves = [roc_curve(one, scores)[:2] for one, scores in pairs]
-    curve = mean_curve(curves, "false_positive_rate", "true_positive_rate")
-    # Up from the origin: the first point has what is found without any false positive.
-    return pd.concat([curve[:1] * 0, curve])
+def mean_curve(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean over the classes of the curves of `roc` or `precision_recall`."""
+    _, x, y = table.columns
+    points = table.groupby("class").cumcount()
+    return table.groupby(points)[[x, y]].mean()
 
 
-def precision_recall(pairs: list[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """Return the precision, the mean over the classes, at equal steps of recall."""
-    curves = []
-    for one, scores in pairs:
+def roc(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """Return the ROC curve of each class at equal steps of false positives."""
+    curves = {}
+    for name, (one, scores) in pairs.items():
+        false, true, _ = roc_curve(one, scores)
+        curves[name] = (false, true)
+    table = curve_table(curves, "false_positive_rate", "true_positive_rate")
+    # Up from the origin: what is found without any false positive comes second.
+    origins = pd.DataFrame({"class": list(curves), table.columns[1]: 0.0, table.columns[2]: 0.0})
+    return pd.concat([origins, table]).sort_values("class", kind="stable")
+
+
+def precision_recall(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """Return the precision of each class at equal steps of recall."""
+    curves = {}
+    for name, (one, scores) in pairs.items():
         precision, recall, _ = precision_recall_curve(one, scores)
-        curves.append((recall[::-1], precision[::-1]))
-    return mean_curve(curves, "recall", "precision")
+        curves[name] = (recall[::-1], precision[::-1])
+    return curve_table(curves, "recall", "precision")
 
 
 def calibration(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
@@ -152,8 +174,8 @@ def plot_data(
 ) -> dict[str, pd.DataFrame]:
     """Return the table of each plot by its name; one that is not defined for a model has no rows.
 
-    A classification has confusion, roc, precision_recall and calibration, a regression
-    predictions, and both importance.
+    A classification has confusion, roc and precision_recall (the mean over the classes, and each
+    class), calibration and classes (see metrics.per_class), a regression predictions, and both importance.
     """
     if predictions.classes is None:
         tables = {"predictions": residuals(actual, predictions.values)}
@@ -165,15 +187,19 @@ def plot_data(
             scores = scores[rows]
         elif hasattr(estimator, "decision_function") and not is_pairwise(estimator):
             scores = estimator.decision_function(features.iloc[rows])
-        pairs = [] if scores is None else one_against_rest(some, scores, predictions.classes)
+        pairs = {} if scores is None else one_against_rest(some, scores, predictions.classes)
+        drawn = dict(list(pairs.items())[:CURVES])
         stated = pd.DataFrame(columns=["probability", "fraction", "rows"])
         if predictions.probabilities is not None:
             chosen = Predictions(predictions.values[rows], scores, predictions.classes)
             stated = calibration(some, chosen)
         tables = {
             "confusion": confusion(actual, predictions.values),
-            "roc": roc(pairs),
-            "precision_recall": precision_recall(pairs),
+            "roc": mean_curve(roc(pairs)),
+            "roc_classes": roc(drawn),
+            "precision_recall": mean_curve(precision_recall(pairs)),
+            "precision_recall_classes": precision_recall(drawn),
             "calibration": stated,
+            "classes": per_class(actual, predictions),
         }
     return {**tables, "importance": importance(estimator, features, actual)}

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from support.findings import Finding
+from support.plots import CLASSES
 
 # The same bytes each time: ids from a fixed salt, no date. Text stays text.
 mpl.rcParams.update({"svg.hashsalt": "0", "svg.fonttype": "none"})
@@ -40,14 +44,24 @@ def draw_confusion(axes: Axes, table: pd.DataFrame) -> None:
     axes.set(title="Confusion matrix", xlabel="Predicted class", ylabel="Actual class")
 
 
+def draw_curves(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw the curve of each class; the table's columns are the class, x and y."""
+    classes = table["class"].unique()
+    for label in classes:
+        _, x, y = table[table["class"] == label].to_numpy(dtype=object).T
+        color = COLOR if len(classes) == 1 else None
+        axes.plot(x.astype(float), y.astype(float), color=color, label=shorten(label))
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+
 def draw_roc(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--")
-    axes.plot(table["false_positive_rate"], table["true_positive_rate"], color=COLOR)
+    draw_curves(axes, table)
     axes.set(title="ROC", xlabel="False positive rate", ylabel="True positive rate")
 
 
 def draw_precision_recall(axes: Axes, table: pd.DataFrame) -> None:
-    axes.plot(table["recall"], table["precision"], color=COLOR)
+    draw_curves(axes, table)
     axes.set(title="Precision and recall", xlabel="Recall", ylabel="Precision", ylim=(0, 1.05))
 
 
@@ -80,8 +94,8 @@ def draw_residuals(axes: Axes, table: pd.DataFrame) -> None:
 # What is drawn of each table of plots.plot_data
 PICTURES = {
     "confusion": {"confusion": draw_confusion},
-    "roc": {"roc": draw_roc},
-    "precision_recall": {"precision_recall": draw_precision_recall},
+    "roc_classes": {"roc": draw_roc},
+    "precision_recall_classes": {"precision_recall": draw_precision_recall},
     "calibration": {"calibration": draw_calibration},
     "predictions": {"predictions": draw_predictions, "residuals": draw_residuals},
     "importance": {"importance": draw_importance},
@@ -103,7 +117,7 @@ def draw(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
     """Write a picture, NAME.svg, of each plot that has rows; return the names."""
     names = []
     for table_name, table in tables.items():
-        for name, draw_on in PICTURES[table_name].items():
+        for name, draw_on in PICTURES.get(table_name, {}).items():
             if table.dropna().empty:
                 continue
             figure = Figure(figsize=(SIDE, SIDE))
@@ -139,14 +153,19 @@ def write_report(
     data: dict[str, Any],
     rows: dict[str, int],
     pictures: list[str],
+    findings: Sequence[Finding] = (),
+    classes: pd.DataFrame | None = None,
+    ranking: pd.DataFrame | None = None,
 ) -> str:
     """Return the report in Markdown.
 
     `metrics` and `hyperparameters` are those of the results, `data` is the report of stage
     prepare, `rows` the size of the `training` and the `test` table, and `pictures` names those in
-    the folder plots/ beside the report.
+    the folder plots/ beside the report. `classes` is the table of metrics.per_class, and
+    `ranking` that of train.ranking.
     """
     titles = {"test": "Test", "training": "Training", "cv": "Cross-validation"}
+    titles["baseline"] = "Without features"
     parts = {"test": metrics, **{part: metrics[part] for part in titles if part in metrics}}
     scores = table_of(
         ["", *[titles[part] for part in parts]],
@@ -161,19 +180,38 @@ def write_report(
     features = [line["name"] for line in columns if line["role"] == "feature"]
     dropped = [f"{number} {why}" for why, number in data["rows"]["dropped"].items() if number]
     kept = f"{data['rows']['raw']} rows" + (f" (dropped: {', '.join(dropped)})" if dropped else "")
+    remarks = "".join(f"- `{one.code}`: {escape(one.text)}\n" for one in findings)
+    if remarks:
+        remarks = f"\n## Findings\n\n{remarks}"
+    by_class = ""
+    if classes is not None:
+        cells = [
+            [cell if isinstance(cell, str) else f"{cell:.4g}" for cell in row]
+            for row in classes[:CLASSES].astype({"class": str}).itertuples(index=False)
+        ]
+        by_class = f"\n## Classes\n\n{table_of(list(classes.columns), cells)}\n"
+    compared = ""
+    if ranking is not None and len(ranking) > 2:
+        cells = [
+            [row[0], *("" if pd.isna(value) else f"{value:.4g}" for value in row[1:])]
+            for row in ranking.itertuples(index=False)
+        ]
+        compared = f"\n## Models in cross-validation\n\n{table_of(list(ranking.columns), cells)}\n"
     gallery = "\n".join(f"![{name}](plots/{name}.svg)" for name in pictures)
     settings = table_of(["", "Value"], list(hyperparameters["model"].items()))
     header = ["", "Role", "Type", "Missing", "Distinct"]
     lines = table_of(header, [list(line.values())[:5] for line in columns[:COLUMNS]])
+    notes = [*data["notes"], *(f"{one['name']}: {note}" for one in columns for note in one["notes"])]
+    lines += "\n" + "".join(f"\n- {escape(note)}" for note in notes[:COLUMNS]) if notes else ""
     return f"""# {hyperparameters["model_class"]} for {escape(target)}
 
 Predicts **{escape(target)}** from {len(features)} features of `{data["source"]}`: {kept},
 {rows["training"]} for training, {rows["test"]} for the test.
-
+{remarks}
 ## Scores
 
 {scores}
-
+{by_class}{compared}
 ## Plots
 
 {gallery}

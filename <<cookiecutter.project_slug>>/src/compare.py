@@ -1,0 +1,33 @@
+"""Stage compare: training table and an entry of `models` -> its scores in cross-validation.
+
+dvc.yaml runs it for each entry that train.compare names: python src/compare.py ENTRY
+"""
+
+import json
+import sys
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from support.params import InputError, load_params, nearest
+from support.search import COMPARED, EXPECTED, TRAIN, check, folds_of, print_candidates, search
+
+
+def main() -> None:
+    name, params, models = sys.argv[1], load_params("train", EXPECTED), load_params("models")
+    if name not in models:
+        raise InputError(f"params.yaml: train.compare holds {name!r}{nearest(name, models)}")
+    table = pd.read_parquet(TRAIN)
+    check(table, params)
+    with threadpool_limits(1, user_api="blas"):
+        candidates = search(name, models[name], table, folds_of(table, params), params)
+    print_candidates(candidates, params["search"]["metric"])
+    # Seconds differ from run to run.
+    stored = [{key: one[key] for key in one if key != "seconds"} for one in candidates]
+    COMPARED.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"spec": models[name], "candidates": stored}, indent=2) + "\n"
+    (COMPARED / f"{name}.json").write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()

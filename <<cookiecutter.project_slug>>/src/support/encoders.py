@@ -1,0 +1,215 @@
+"""Encode the columns of a table by what they hold and by what the model can use."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit, check_cv
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+
+EPOCH = pd.Timestamp(0).as_unit("us")
+# Parts of a time, by their names in pandas, and how many values each has
+PARTS = {"month": 12, "day": 31, "day_of_week": 7, "hour": 24, "minute": 60}
+# Waves a part for models that know no intervals: three can tell each day of the week.
+WAVES = 3
+# A text whose values occur less often than this on average is not a category.
+REPEATS = 5
+# HistGradientBoosting takes no more categories a feature than it has bins.
+MOST_CATEGORIES = 255
+# The n-grams of texts are numbered by a hash: a vocabulary would take tens of megabytes.
+NGRAMS = 2**13
+COMPONENTS = 30
+# Texts that an encoder is fitted to, and that are encoded at a time: both bound the memory.
+TEXT_ROWS = 20_000
+
+
+class Calendar(TransformerMixin, BaseEstimator):
+    """Turn columns of times into numbers: days since 1970-01-01, and parts of the calendar.
+
+    Parts are those of PARTS that vary in the rows to fit. With `periodic` each becomes pairs of
+    sine and cosine, so that 23 o'clock is next to 0. A missing time is NaN in all of them.
+    """
+
+    def __init__(self, periodic: bool = False) -> None:
+        self.periodic = periodic
+
+    def fit(self, times: pd.DataFrame, target: Any = None) -> "Calendar":
+        self.parts_ = [
+            [part for part in PARTS if getattr(column.dt, part).nunique() > 1]
+            for _, column in times.items()
+        ]
+        return self
+
+    def transform(self, times: pd.DataFrame) -> np.ndarray:
+        numbers = []
+        for (_, column), parts in zip(times.items(), self.parts_, strict=True):
+            # In microseconds: the year 9999 has no nanoseconds in 64 bits.
+            numbers.append((column - EPOCH).dt.total_seconds() / 86400)
+            for part in parts:
+                values = getattr(column.dt, part)
+                if not self.periodic:
+                    numbers.append(values)
+                    continue
+                for wave in range(1, WAVES + 1):
+                    angle = 2 * np.pi * wave * values / PARTS[part]
+                    numbers += [np.sin(angle), np.cos(angle)]
+        return np.column_stack([np.asarray(column, dtype="float64") for column in numbers])
+
+
+class TextEncoder(TransformerMixin, BaseEstimator):
+    """Turn a column of free text into numbers: its main components, and what it says of the target.
+
+    Texts become weighted counts of n-grams of characters (tf-idf). From them come COMPONENTS
+    columns of a truncated singular value decomposition, and the target as a ridge regression
+    predicts it: one column for a number or two classes, else one a class. As in scikit-learn's
+    TargetEncoder, `fit_transform` predicts each row by what the other folds of `cv` teach.
+    """
+
+    def __init__(self, cv: Any = 5, random_state: int | None = None) -> None:
+        self.cv = cv
+        self.random_state = random_state
+
+    def fit(self, texts: pd.Series, target: Any) -> "TextEncoder":
+        self.fit_transform(texts, target)
+        return self
+
+    def fit_transform(self, texts: pd.Series, target: Any) -> np.ndarray:
+        rows = np.arange(len(texts))
+        if len(rows) > TEXT_ROWS:
+            rows = np.sort(np.random.default_rng(0).choice(rows, TEXT_ROWS, replace=False))
+        counter = HashingVectorizer(
+            analyzer="char_wb",
+            ngram_range=(3, 4),
+            n_features=NGRAMS,
+            alternate_sign=False,
+            norm=None,
+            dtype=np.float32,
+        )
+        self.ngrams_ = make_pipeline(counter, TfidfTransformer())
+        counts = self.ngrams_.fit_transform(texts.iloc[rows].fillna(""))
+        components = min(COMPONENTS, len(rows))
+        self.components_ = TruncatedSVD(components, random_state=self.random_state).fit(counts)
+        numbers = as_numbers(target)[rows]
+        self.target_ = Ridge().fit(counts, numbers)
+
+        result = self.transform(texts)
+        fold = np.empty(len(texts), dtype=int)
+        for number, (_, others) in enumerate(check_cv(self.cv).split(texts)):
+            fold[others] = number
+        for number in np.unique(fold[rows]):
+            inside = fold[rows] == number
+            predicted = Ridge().fit(counts[~inside], numbers[~inside]).predict(counts[inside])
+            result[rows[inside], components:] = predicted.reshape(inside.sum(), -1)
+        return result
+
+    def transform(self, texts: pd.Series) -> np.ndarray:
+        parts = []
+        for start in range(0, len(texts), TEXT_ROWS):
+            counts = self.ngrams_.transform(texts.iloc[start : start + TEXT_ROWS].fillna(""))
+            predicted = self.target_.predict(counts).reshape(counts.shape[0], -1)
+            parts.append(np.hstack([self.components_.transform(counts), predicted]))
+        return np.vstack(parts)
+
+
+def as_numbers(target: Any) -> np.ndarray:
+    """Return a column of numbers for a regression or two classes, else one for each class."""
+    target = pd.Series(np.asarray(target))
+    if pd.api.types.is_float_dtype(target):
+        return target.to_numpy()[:, None]
+    members = pd.get_dummies(target).to_numpy(dtype="float64")
+    return members[:, 1:] if members.shape[1] == 2 else members
+
+
+def cross_fitting(index: pd.Index, seed: int) -> Any:
+    """Return the folds of encoders that learn from the target, by the index of the rows to fit.
+
+    As in the split, no group is on both sides; times are cut into consecutive periods.
+    """
+    folds = min(5, index.nunique() if index.name == "group" else len(index))
+    if index.name == "group" and folds > 1:
+        fold = np.empty(len(index), dtype=int)
+        for number, (_, others) in enumerate(GroupKFold(folds).split(index, groups=index)):
+            fold[others] = number
+        return PredefinedSplit(fold)
+    if index.name == "time":
+        return KFold(folds)
+    return KFold(max(folds, 2), shuffle=True, random_state=seed)
+
+
+def forget_folds(columns: ColumnTransformer) -> None:
+    """Remove the folds from a fitted encoder: of groups, they are as many numbers as rows."""
+    for _, branch, _ in [*columns.transformers, *columns.transformers_]:
+        if isinstance(branch, Pipeline):
+            folds = [key for key in branch.get_params() if key.endswith("__cv")]
+            branch.set_params(**dict.fromkeys(folds, 5))
+
+
+def kinds_of(features: pd.DataFrame, max_categories: int) -> dict[str, list[str]]:
+    """Return the columns of each kind: `numbers`, `times`, `categories`, `many` and `texts`.
+
+    `categories` are texts of up to `max_categories` values in the rows to fit, `many` those of
+    more whose values repeat, and `texts` those whose values hardly do. Empty columns have none.
+    """
+    kinds: dict[str, list[str]] = {}
+    for name, column in features.items():
+        if column.isna().all():
+            continue  # a fold may hold no value of a column that has some elsewhere
+        kind = "numbers"
+        if pd.api.types.is_datetime64_any_dtype(column):
+            kind = "times"
+        elif not pd.api.types.is_numeric_dtype(column):
+            values, distinct = column.count(), column.nunique(dropna=False)
+            kind = "many" if values >= REPEATS * distinct else "texts"
+            if distinct <= max_categories:
+                kind = "categories"
+        kinds.setdefault(kind, []).append(name)
+    return kinds
+
+
+def encoder_of(
+    features: pd.DataFrame, takes_gaps: bool, scale: bool, max_categories: int, seed: int
+) -> ColumnTransformer:
+    """Return an unfitted encoder of `features`, the rows to fit.
+
+    Models that take gaps are made of trees: they get numbers as they are and categories as codes,
+    in the first columns, in which a value that the rows to fit do not have is a gap. For all
+    others, gaps are filled and marked, categories have a column each, times are periodic, and
+    with `scale` all other columns are standardised. Categories that are too many for this are
+    encoded by the target (see TargetEncoder), free text by TextEncoder.
+    """
+    kinds = kinds_of(features, min(max_categories, MOST_CATEGORIES))
+    cv = cross_fitting(features.index, seed)
+    numbers: list[Any] = []
+    if not takes_gaps:
+        filled = SimpleImputer(strategy="median", add_indicator=True)
+        numbers = [filled, StandardScaler()] if scale else [filled]
+    scaled = [StandardScaler()] if scale and not takes_gaps else []
+    encoders: dict[str, list[Any]] = {
+        "categories": [
+            OrdinalEncoder(
+                handle_unknown="use_encoded_value",
+                unknown_value=np.nan,
+                encoded_missing_value=np.nan,
+            )
+            if takes_gaps
+            else OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+        ],
+        "numbers": numbers,
+        "times": [Calendar(periodic=not takes_gaps), *numbers],
+        "many": [TargetEncoder(cv=cv), *scaled],
+    }
+    branches: list[Any] = [
+        (kind, make_pipeline(*steps) if steps else "passthrough", kinds[kind])
+        for kind, steps in encoders.items()
+        if kind in kinds
+    ]
+    for number, name in enumerate(kinds.get("texts", [])):
+        branches.append((f"text {number}", make_pipeline(TextEncoder(cv, seed), *scaled), name))
+    return ColumnTransformer(branches)

@@ -1,0 +1,122 @@
+"""Save and load a fitted pipeline."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import skops.io
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from support.encoders import Calendar, TextEncoder
+from support.models import innermost
+from support.params import InputError, load_params
+
+MODEL = Path("models/model.skops")
+
+# Types that a model file may contain beyond those that skops trusts by itself (scikit-learn's
+# estimators, NumPy's arrays) and those of evaluate.trusted_types in params.yaml: what some
+# estimators of scikit-learn are made of, and our encoders. None of them runs code when it is loaded. Trees hold
+# raw indices, which scikit-learn does not check: a forged file could crash the process that
+# predicts with it.
+TRUSTED = [
+    "functools.partial",
+    "numpy.dtype",
+    "sklearn._loss.loss.HalfTweedieLossIdentity",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils.validation.check_array",
+    *(f"{encoder.__module__}.{encoder.__name__}" for encoder in (Calendar, TextEncoder)),
+]
+
+
+def save(estimator: BaseEstimator, path: Path) -> None:
+    """Write `estimator` in skops format, the same bytes for the same estimator.
+
+    skops names the members of its zip archive after memory addresses, repeats these as `__id__`
+    and `file` in schema.json, and stamps each member with the time. Here addresses become
+    numbers in order of appearance, and every member has ZipInfo's default date, 1980-01-01.
+    HistGradientBoosting keeps the number of threads that its fit ran in, which is not used again.
+    """
+    numbers: dict[str, int] = {}
+
+    def renumber(node: dict[str, Any]) -> dict[str, Any]:
+        if "__loader__" in node:
+            for key in ("__id__", "file"):
+                if key in node:
+                    address, dot, suffix = str(node[key]).partition(".")
+                    number = numbers.setdefault(address, len(numbers) + 1)
+                    node[key] = f"{number}.{suffix}" if dot else number
+        if node.get("__class__") == "_BinMapper":
+            node["content"]["content"]["n_threads"]["content"] = "1"
+        return node
+
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(estimator))) as dumped:
+        members = {name: dumped.read(name) for name in dumped.namelist()}
+    schema = json.loads(members.pop("schema.json"), object_hook=renumber)
+
+    # Stored, not compressed: zlib's output differs between its versions.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+
+        def write(name: str, content: bytes) -> None:
+            info = zipfile.ZipInfo(name)
+            info.create_system = 3  # Unix; the default is the system that runs this
+            archive.writestr(info, content)
+
+        for name, content in members.items():
+            address, _, suffix = name.partition(".")
+            write(f"{numbers[address]}.{suffix}", content)
+        write("schema.json", json.dumps(schema).encode())
+
+
+def check_types(estimator: Pipeline) -> None:
+    """Raise InputError with a line to paste if `load` would refuse `estimator`.
+
+    This decides whether a stage stops, not what it makes: dvc.yaml need not declare the parameter.
+    """
+    known = load_params("evaluate")["trusted_types"]
+    types = set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
+    if missing := types - {*TRUSTED, *known}:
+        raise InputError(
+            f"params.yaml: {type(innermost(estimator)).__name__} is saved with types that are not "
+            "trusted. If you know its package, write under evaluate:\n"
+            f"  trusted_types: [{', '.join(sorted(missing | set(known)))}]"
+        )
+
+
+def load(path: Path, trusted_types: list[str]) -> Pipeline:
+    """Read a model that `save` wrote. Nothing in the file is executed.
+
+    `trusted_types` comes from the section `evaluate` of params.yaml.
+
+    Raises InputError when the file is missing, is no skops file, needs a package that is not
+    installed, or contains types that neither skops, TRUSTED nor `trusted_types` lists.
+    """
+    trusted = [*TRUSTED, *trusted_types]
+    try:
+        return skops.io.load(path, trusted=trusted)
+    except FileNotFoundError:
+        raise InputError(f"{path} not found: run `dvc repro`, or `dvc pull` to fetch it") from None
+    except UntrustedTypesFoundException:
+        types = set(skops.io.get_untrusted_types(file=path)) - set(trusted)
+        raise InputError(
+            f"{path} contains types that are not trusted: {', '.join(sorted(types))}. If you know "
+            "them and where the file comes from, add them to evaluate.trusted_types in params.yaml"
+        ) from None
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{path}: {error}; `pip install -r requirements.txt` may help") from None
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise InputError(f"{path} is not a model that src/train.py saved: {error}") from None

@@ -1,0 +1,324 @@
+"""Cross-validate entries of `models`, and search among their candidates."""
+
+import re
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from scipy.stats import loguniform, randint, uniform
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    ParameterSampler,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
+from threadpoolctl import ThreadpoolController
+from tqdm import tqdm
+
+from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
+from support.model_file import check_types
+from support.models import create, fit
+from support.params import InputError, first_line, nearest
+
+TRAIN = Path("data/train.parquet")
+# A file for each entry that competes with train.model
+COMPARED = Path("results/compared")
+# Of the section `train` of params.yaml
+EXPECTED = {
+    "model": str,
+    "compare": list,
+    "scale": bool,
+    "scale_target": bool,
+    "max_categories": int,
+    "class_weight": ["none", "balanced"],
+    "seed": int,
+    "search": {"candidates": int, "folds": int, "metric": str},
+}
+
+Folds = list[tuple[np.ndarray, np.ndarray]]
+
+
+def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> Folds:
+    """Return the rows to fit and the rows to score, by position, of each fold of `table`.
+
+    The folds follow the rule of the split: no group on both sides if the index is called `group`;
+    only older rows to fit if it is `time`; otherwise at random, stratified to `classify`.
+
+    Raises InputError when there are fewer groups, times or rows than folds.
+    """
+    key = table.index
+    target = table.iloc[:, -1]
+    if number < 2:
+        raise InputError(f"params.yaml: train.search.folds is {number}; give 2 or more, or 0")
+    available = key.nunique() if key.name else len(table)
+    # What is older than the first fold of times takes one more.
+    if available < number + (key.name == "time"):
+        raise InputError(
+            f"params.yaml: train.search.folds is {number}, but the training table has only "
+            f"{available} {key.name or 'row'}s; lower it, or set it to 0"
+        )
+    # A class that is rarer than there are folds is missing in some of them, with a warning; if
+    # all are, scikit-learn gives up.
+    stratify = classify and target.value_counts().max() >= number
+    try:
+        if key.name == "time":
+            times = key.unique()
+            return [
+                (np.flatnonzero(key.isin(times[old])), np.flatnonzero(key.isin(times[new])))
+                for old, new in TimeSeriesSplit(number).split(times)
+            ]
+        if key.name == "group":
+            kind, groups = (StratifiedGroupKFold if stratify else GroupKFold), key
+        else:
+            kind, groups = (StratifiedKFold if stratify else KFold), None
+        splitter = kind(number, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")
+            return list(splitter.split(table, target, groups))
+    except ValueError as error:
+        raise InputError(f"params.yaml: folds of train.search: {error}") from None
+
+
+def folds_of(table: pd.DataFrame, params: dict[str, Any]) -> Folds:
+    """Return the folds of `table` by the section `train` of params.yaml, none if it asks for 0."""
+    number = params["search"]["folds"]
+    if number == 0:
+        return []
+    return make_folds(table, number, is_classification(table), params["seed"])
+
+
+def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[str, Any]]:
+    """Return `number` settings drawn from `space`, different ones, fewer if no more are found.
+
+    `space` gives an argument a list of values, or a range: {low: 1, high: 9}, of whole numbers if
+    both are, and with `log: true` by order of magnitude.
+
+    Raises InputError when `space` is malformed.
+    """
+    if not isinstance(space, dict) or not space:
+        raise InputError(f"params.yaml: models.{name} needs a `search` to draw candidates from")
+    choices: dict[str, Any] = {}
+    whole = set()
+    size = 1.0
+    for argument, values in space.items():
+        if isinstance(values, list) and values:
+            choices[argument] = values
+            size *= len(values)
+            continue
+        try:
+            low, high = values["low"], values["high"]
+            if isinstance(low, int) and isinstance(high, int):
+                whole.add(argument)
+            if values.get("log"):
+                choices[argument] = loguniform(low, high)
+            elif argument in whole:
+                choices[argument] = randint(low, high + 1)
+            else:
+                choices[argument] = uniform(low, high - low)
+            choices[argument].rvs(random_state=seed)  # an empty range says so only now
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise InputError(
+                f"params.yaml: models.{name}.search.{argument} must be a list of values, or "
+                "{low: ..., high: ...}, perhaps with log: true"
+            ) from None
+        size = float("inf")
+    # Of ranges of whole numbers, the same may be drawn again.
+    sampler = ParameterSampler(choices, int(min(20 * number, size)), random_state=seed)
+    candidates: list[dict[str, Any]] = []
+    for drawn in sampler:
+        # NumPy's numbers would end up in the results as such.
+        one = {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in drawn.items()
+        }
+        one |= {key: round(one[key]) for key in whole}
+        if one not in candidates and len(candidates) < number:
+            candidates.append(one)
+    return candidates
+
+
+def is_classification(table: pd.DataFrame) -> bool:
+    return not pd.api.types.is_float_dtype(table.iloc[:, -1])
+
+
+def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
+    """Raise InputError for a table or parameters that no model can be fitted to."""
+    search, target = params["search"], table.iloc[:, -1]
+    if params["max_categories"] < 1:
+        raise InputError(
+            f"params.yaml: train.max_categories is {params['max_categories']}; give 1 or more"
+        )
+    if search["candidates"] < 0:
+        raise InputError("params.yaml: train.search.candidates must be 0 or more")
+    several = search["candidates"] or params["compare"]
+    if several and not search["folds"]:
+        raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
+    known = CLASSIFICATION if is_classification(table) else REGRESSION
+    if several and search["metric"] not in known:
+        metric = search["metric"]
+        raise InputError(f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}")
+    if is_classification(table) and target.nunique() < 2:
+        raise InputError(
+            f"{TRAIN} has a single class, {target.iloc[0]}: the others are in the test; change "
+            "`split`, or prepare.group or prepare.time, in params.yaml"
+        )
+    # Trees count in numbers of 32 bits; sums and squares of larger ones are infinite elsewhere.
+    numbers = table.iloc[:, :-1].select_dtypes("number")
+    largest = numbers.abs().max()
+    for name in largest.index[largest > np.finfo("float32").max]:
+        value = numbers[name].loc[numbers[name].abs() == largest[name]].iloc[0]
+        raise InputError(
+            f"{TRAIN}: {name} holds {value}, more than a model can take (3.4e38): correct it in "
+            "the raw table, or declare it as a gap in prepare.na_values"
+        )
+
+
+def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) -> None:
+    """Raise InputError if a model of another package could not be loaded once it is fitted.
+
+    It is fitted to few rows: some types appear only then, and a long fit would be in vain.
+    """
+    if type(model).__module__.partition(".")[0] == "sklearn":
+        return
+    target = table.iloc[:, -1]
+    groups = [target] if is_classification(table) else np.zeros(len(table))
+    some = table.groupby(groups, sort=False).head(50)[:1000]
+    check_types(fit(clone(model), some, params))
+
+
+def fit_and_score(
+    model: BaseEstimator,
+    table: pd.DataFrame,
+    rows: np.ndarray,
+    others: np.ndarray,
+    params: dict[str, Any],
+    threads: ThreadpoolController,
+) -> dict[str, float]:
+    """Fit `model` to some rows of `table`; return its scores on others, and the seconds it took."""
+    # Folds run side by side. Threads within each would wait for one another.
+    with threads.limit(limits=1, user_api="openmp"):
+        start = time.perf_counter()
+        estimator = fit(clone(model), table.iloc[rows], params)
+        fitted = time.perf_counter()
+        test = table.iloc[others]
+        predictions = predict(estimator, test.iloc[:, :-1])
+        seconds = {"fit": fitted - start, "predict": time.perf_counter() - fitted}
+    return score(test.iloc[:, -1], predictions) | seconds
+
+
+def cross_validate(
+    models: list[BaseEstimator], table: pd.DataFrame, folds: Folds, params: dict[str, Any]
+) -> list[pd.DataFrame]:
+    """Return for each of `models` its scores and seconds of work, a row for each fold.
+
+    Everything that is learnt from rows, preprocessing included, is learnt anew for each fold.
+    """
+    threads = ThreadpoolController()
+    # Threads share the table; the scores do not depend on how many there are.
+    tasks = joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator")(
+        joblib.delayed(fit_and_score)(model, table, *fold, params, threads)
+        for model in models
+        for fold in folds
+    )
+    # The bar is for terminals, and for what takes a while.
+    total = len(models) * len(folds)
+    progress = tqdm(tasks, "cross-validation", total, leave=False, disable=None, delay=0.2)
+    scores = pd.DataFrame(list(progress))
+    return [scores[start : start + len(folds)] for start in range(0, total, len(folds))]
+
+
+def search(
+    name: str, spec: dict[str, Any], table: pd.DataFrame, folds: Folds, params: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the candidates of an entry of `models`: the entry as it stands, then those drawn.
+
+    Each holds the `model`, its name; the `setting`, arguments that replace those of the entry; all
+    arguments that are searched, as `arguments`; its `scores`, means over the folds, with the standard
+    deviation of the search's metric; and the mean `seconds` of a fold. Without folds there are none.
+
+    Raises InputError for an entry of the other task, or a value that its class rejects.
+    """
+    settings: list[dict[str, Any]] = [{}]
+    if number := params["search"]["candidates"]:
+        settings += draw_candidates(name, spec.get("search"), number, params["seed"])
+    # An argument that it does not take is named here: threads cannot end the stage.
+    models = [create(name, spec, setting, params) for setting in settings]
+    classify = is_classification(table)
+    if not (is_classifier if classify else is_regressor)(models[0]):
+        raise InputError(
+            f"params.yaml: models.{name} ({spec['class']}) is no "
+            f"{'classifier' if classify else 'regressor'}, but prepare.task asks for one"
+        )
+    try:
+        rehearse(models[0], table, params)
+        results = cross_validate(models, table, folds, params) if folds else [None]
+    except ValueError as error:
+        raise explain(error, name, table, folds) from None
+
+    metric = params["search"]["metric"]
+    arguments = {argument: None for setting in settings for argument in setting}
+    known = spec | models[0].get_params()
+    arguments = {argument: known.get(argument) for argument in arguments}
+    candidates = []
+    for setting, result in zip(settings, results, strict=True):
+        means = {} if result is None else dict(result.mean(skipna=False))
+        seconds = {work: means.pop(work) for work in ("fit", "predict") if means}
+        scores = tidy(means)
+        if metric in scores:
+            scores |= tidy({f"{metric}_std": result[metric].std(ddof=0)})
+        candidates.append(
+            {
+                "model": name,
+                "setting": setting,
+                "arguments": arguments | setting,
+                "scores": scores,
+                "seconds": seconds,
+            }
+        )
+    return candidates
+
+
+def rank(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """Return `candidates` from the best to the worst by `metric`; of equals, the first stays first.
+
+    Raises InputError when one of several does not have the metric in every fold.
+    """
+    if len(candidates) < 2:
+        return candidates
+    if any(metric not in candidate["scores"] for candidate in candidates):
+        raise InputError(
+            f"params.yaml: train.search.metric: {metric} is not defined in every fold; it may take "
+            "a model that gives probabilities, and rows of each class"
+        )
+    sign = 1 if metric in LOWER_IS_BETTER else -1
+    return sorted(candidates, key=lambda candidate: sign * candidate["scores"][metric])
+
+
+def print_candidates(candidates: list[dict[str, Any]], metric: str) -> None:
+    """Print a line for the best of the candidates, with its scores and seconds."""
+    for one in candidates[:5]:
+        setting = ", ".join(f"{name}={value}" for name, value in one["setting"].items())
+        score = one["scores"].get(metric)
+        parts = [f"{metric} {score:.4g}"] if score is not None else []
+        parts += [f"{work} {seconds:.2f} s a fold" for work, seconds in one["seconds"].items()]
+        print(f"{one['model']}{f' ({setting})' if setting else ''}: {', '.join(parts)}")
+
+
+def explain(error: ValueError, name: str, table: pd.DataFrame, folds: Folds) -> InputError:
+    """Return what to say when a model cannot be fitted to `table` or some of its folds."""
+    # 445 instead of np.int64(445)
+    problem = re.sub(r"np\.\w+\((.*?)\)", r"\1", first_line(error))
+    target = table.iloc[:, -1]
+    classify = is_classification(table)
+    if classify and any(target.iloc[rows].nunique() < 2 for rows, _ in folds):
+        problem += ". A fold has no other rows to fit: set train.search.folds to 0"
+    elif not classify and re.search(r"\by\b|label|positiv|negativ", problem):
+        problem += ". If it takes the target as it is, set train.scale_target to false"
+    return InputError(f"params.yaml: models.{name}: {problem}")

@@ -1,0 +1,208 @@
+"""What becomes of each kind of column."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import TRAIN
+from helpers import fit as fit_entry
+from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.model_selection import train_test_split
+
+from support import model_file
+from support.encoders import Calendar, TextEncoder, cross_fitting, encoder_of, kinds_of
+
+MODELS = {
+    "boosting": {"class": "sklearn.ensemble.HistGradientBoostingRegressor", "max_iter": 50},
+    "ridge": {"class": "sklearn.linear_model.Ridge"},
+    "classifier": {"class": "sklearn.ensemble.HistGradientBoostingClassifier", "max_iter": 50},
+    "logistic": {"class": "sklearn.linear_model.LogisticRegression"},
+    "forest": {"class": "sklearn.ensemble.RandomForestClassifier", "n_estimators": 20},
+}
+WORDS = ["sun", "rain", "hail", "fog", "snow", "wind", "storm", "cloud", "frost", "dew", "ice"]
+
+
+def fit(table: pd.DataFrame, model: str):
+    """Return an entry fitted to all rows, without cross-validation."""
+    search = TRAIN["search"] | {"folds": 0}
+    return fit_entry(table, MODELS, model=model, max_categories=40, search=search)
+
+
+@pytest.fixture
+def mixed() -> pd.DataFrame:
+    """300 rows with a column of each kind, with gaps, and a target of two classes."""
+    random = np.random.default_rng(0)
+    times = pd.Timestamp("2024-02-28") + pd.to_timedelta(random.integers(0, 9000, 300), unit="h")
+    table = pd.DataFrame(
+        {
+            "number": random.normal(size=300),
+            "time": times.astype("datetime64[us]"),
+            "category": random.choice(list("abc"), 300),
+            "many": [f"shop {n}" for n in random.integers(0, 50, 300)],
+            "text": [" ".join(random.choice(WORDS, 6)) for _ in range(300)],
+        }
+    )
+    for column in table:
+        table.loc[random.integers(0, 300, 20), column] = None
+    return table.assign(label=np.where(table["text"].str.contains("storm"), "yes", "no"))
+
+
+def score_of(table: pd.DataFrame, model: str) -> float:
+    """Return R² or ROC AUC on 30 % of the rows."""
+    rows, others = train_test_split(table, test_size=0.3, random_state=0)
+    estimator = fit(rows, model)
+    features, target = others.iloc[:, :-1], others.iloc[:, -1]
+    if hasattr(estimator, "classes_"):
+        return roc_auc_score(target, estimator.predict_proba(features)[:, 1])
+    return r2_score(target, estimator.predict(features))
+
+
+def test_a_column_has_the_kind_of_what_it_holds(mixed):
+    kinds = kinds_of(mixed.iloc[:, :-1], 40)
+    assert kinds == {
+        "numbers": ["number"],
+        "times": ["time"],
+        "categories": ["category"],
+        "many": ["many"],
+        "texts": ["text"],
+    }
+    assert kinds_of(mixed[["many"]], 60) == {"categories": ["many"]}
+
+
+@pytest.mark.parametrize("model", ["classifier", "logistic"])
+def test_words_decide_a_class(model):
+    random = np.random.default_rng(1)
+    weights = random.normal(0, 2, len(WORDS))
+    chosen = random.integers(0, len(WORDS), (2000, 8))
+    texts = [" ".join(np.array(WORDS)[row]) for row in chosen]
+    label = np.where(weights[chosen].sum(axis=1) > 8 * weights.mean(), "yes", "no")
+    assert score_of(pd.DataFrame({"text": texts, "label": label}), model) > 0.95
+
+
+@pytest.mark.parametrize("model", ["boosting", "ridge"])
+def test_each_of_many_categories_has_its_own_level(model):
+    random = np.random.default_rng(1)
+    level, shop = random.normal(0, 3, 200), random.integers(0, 200, 4000)
+    table = pd.DataFrame({"shop": [f"s{n}" for n in shop], "x": random.normal(size=4000)})
+    assert score_of(table.assign(y=level[shop] + random.normal(size=4000)), model) > 0.8
+
+
+@pytest.mark.parametrize("model", ["boosting", "ridge"])
+def test_hour_and_weekday_drive_a_load(model):
+    random = np.random.default_rng(1)
+    minutes = pd.to_timedelta(random.integers(0, 500_000, 4000), unit="min")
+    times = pd.Series(pd.Timestamp("2023-03-01") + minutes).astype("datetime64[us]")
+    load = 10 * np.sin(2 * np.pi * times.dt.hour / 12) + 8 * (times.dt.day_of_week >= 5)
+    table = pd.DataFrame({"time": times, "load": load + random.normal(size=4000)})
+    assert score_of(table, model) > 0.9
+
+
+def test_no_category_is_cut_off():
+    """24 hours as a text: each keeps what it says."""
+    hours = np.arange(2400) % 24
+    table = pd.DataFrame({"hour": [f"{n:02}h" for n in hours], "y": np.sin(hours * 7.0)})
+    assert min(score_of(table, model) for model in ("boosting", "ridge")) > 0.99
+
+
+def test_boosting_gets_gaps_and_categories_as_they_are(mixed):
+    estimator = fit(mixed, "classifier")
+    assert estimator["model"].categorical_features == [0]
+    encoded = estimator["columns"].transform(mixed.iloc[:, :-1])
+    for column, name in enumerate(["category", "number"]):
+        assert (np.isnan(encoded[:, column]) == mixed[name].isna()).all()
+    assert set(encoded[~np.isnan(encoded[:, 0]), 0]) == {0, 1, 2}
+
+
+def test_a_linear_model_gets_filled_and_scaled_columns_and_marks_of_gaps(mixed):
+    estimator = fit(mixed, "logistic")
+    encoded = estimator["columns"].transform(mixed.iloc[:, :-1])
+    assert not np.isnan(encoded).any()
+    number, mark = encoded[:, 4], encoded[:, 5]  # behind a, b, c, and a gap
+    assert number.mean() == pytest.approx(0) and number.std() == pytest.approx(1)
+    assert set(mark > 0) == {True, False} and ((mark > 0) == mixed["number"].isna()).all()
+
+
+@pytest.mark.parametrize("model", ["classifier", "logistic", "forest"])
+def test_gaps_and_unknown_values_in_new_rows_never_fail(mixed, model):
+    estimator = fit(mixed, model)
+    new = mixed.iloc[:3, :-1].copy()
+    new["number"] = [None, 1e30, -5]
+    new["time"] = pd.to_datetime(["9999-12-31", None, "0001-01-01"], format="ISO8601")
+    new[["category", "many"]] = [["new", "new"], [None, None], ["a", "shop 1"]]
+    new["text"] = ["", None, "unseen"]
+    assert len(estimator.predict(new.astype(mixed.iloc[:, :-1].dtypes))) == 3
+
+
+@pytest.mark.parametrize("model", ["classifier", "logistic"])
+def test_a_fold_without_a_value_in_a_column_is_fitted(mixed, model):
+    for column in mixed.columns[:-1]:
+        empty = mixed.copy()
+        empty[column] = empty[column].where(empty.index < 0)
+        assert len(fit(empty, model).predict(mixed.iloc[:, :-1])) == 300
+
+
+@pytest.mark.parametrize("model", ["classifier", "logistic"])
+def test_encoders_are_saved_in_the_same_bytes_and_load_without_more_trust(mixed, tmp_path, model):
+    paths = [tmp_path / "first", tmp_path / "second"]
+    for path in paths:
+        estimator = fit(mixed, model)
+        model_file.save(estimator, path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    features = mixed.iloc[:, :-1]
+    loaded = model_file.load(paths[0], [])
+    assert (loaded.predict_proba(features) == estimator.predict_proba(features)).all()
+
+
+def test_parts_of_the_calendar_that_vary_become_columns():
+    times = pd.Series(pd.to_datetime(["2024-01-01 06:00", "2024-01-09 18:00", None]))
+    table = pd.DataFrame({"time": times.astype("datetime64[us]")})
+    calendar = Calendar().fit(table)
+    assert calendar.parts_ == [["day", "day_of_week", "hour"]]
+    days = 54 * 365 + 13  # from 1970, with leap days
+    expected = [[days + 0.25, 1, 0, 6], [days + 8.75, 9, 1, 18], [np.nan] * 4]
+    np.testing.assert_array_equal(calendar.transform(table), expected)
+
+
+def test_periodic_parts_join_the_ends_of_a_day():
+    hours = pd.to_datetime([f"2024-01-01 {hour:02}:00" for hour in range(24)])
+    table = pd.DataFrame({"time": hours.astype("datetime64[us]")})
+    waves = Calendar(periodic=True).fit(table).transform(table)[:, 1:]
+    step = [np.linalg.norm(waves[hour] - waves[hour - 1]) for hour in range(24)]
+    assert step == pytest.approx([step[0]] * 24)
+
+
+@pytest.mark.parametrize("name", ["group", "time", None])
+def test_encoders_that_learn_from_the_target_keep_groups_and_times_together(name):
+    index = pd.Index(np.repeat(np.arange(12), 5), name=name)
+    folds = [others for _, others in cross_fitting(index, 0).split(index)]
+    assert np.sort(np.concatenate(folds)).tolist() == list(range(60))
+    kept = [set(index[rows]) for rows in folds]
+    if name == "group":
+        assert sum(map(len, kept)) == 12
+    if name == "time":
+        assert all(max(one) <= min(other) for one, other in pairwise(kept))
+
+
+def test_a_group_is_not_encoded_by_its_own_target():
+    """Each shop is one group: what others teach of a shop is nothing."""
+    random = np.random.default_rng(0)
+    shops = np.repeat(np.arange(60), 6)
+    table = pd.DataFrame({"shop": [f"s{n}" for n in shops]}, index=pd.Index(shops, name="group"))
+    target = random.normal(size=60)[shops]
+    encoder = encoder_of(table, takes_gaps=True, scale=True, max_categories=3, seed=0)
+    encoded = encoder.fit_transform(table, target)[:, 0]
+    assert abs(np.corrcoef(encoded, target)[0, 1]) < 0.5
+    by_rows = encoder_of(table.reset_index(drop=True), True, True, 3, 0)
+    encoded = by_rows.fit_transform(table, target)[:, 0]
+    assert np.corrcoef(encoded, target)[0, 1] > 0.9
+
+
+def test_what_a_text_says_of_its_own_row_is_learnt_from_others():
+    random = np.random.default_rng(0)
+    texts = pd.Series(["".join(random.choice(list("abcdefghij"), 12)) for _ in range(200)])
+    noise = random.normal(size=200)
+    encoder = TextEncoder(cv=cross_fitting(texts.index, 0), random_state=0)
+    inside = encoder.fit_transform(texts, noise)[:, -1]
+    assert abs(np.corrcoef(inside, noise)[0, 1]) < 0.3
+    assert np.corrcoef(encoder.transform(texts)[:, -1], noise)[0, 1] > 0.8
