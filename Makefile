@@ -47,6 +47,7 @@ $(READY): tests/requirements.txt tests/tables.txt $(TEMPLATE)/constraints.txt
 # Pins the newest versions that suit every platform, Python 3.11 and later, and every remote.
 constraints: $(READY)
 	cd '$(TEMPLATE)' && \
-	{ grep '^[[:alpha:]]' requirements.txt; printf 'dvc-%s\n' azure gs s3 ssh webdav; } | \
+	{ grep '^[[:alpha:]]' requirements.txt; printf 'dvc-%s\n' azure gs s3 ssh webdav; \
+	echo python-calamine; } | \
 	$(abspath $(VENV))/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
 		--no-annotate --no-header --upgrade --quiet --output-file constraints.txt -

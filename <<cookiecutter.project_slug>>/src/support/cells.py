@@ -30,6 +30,8 @@ SPELLINGS = 20
 _SIGN = "[+-]?"
 _WHOLE = "(?:0|[1-9][0-9]*)"
 _GROUP = "[1-9][0-9]{0,2}"
+_UNGROUPED = "(?:0|[1-9][0-9]{3,})"
+_OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
 SPACE = "[ '\u2019\u00a0\u202f]"
 _YEAR = "[1-9][0-9]{3}"
 _LEAP_YEAR = "(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
@@ -47,15 +49,28 @@ _TIME = (
 )
 
 
-def _day(order: str, year: str = _YEAR, leap_year: str = _LEAP_YEAR, zero: str = "0?") -> str:
+def _day(
+    order: str,
+    year: str = _YEAR,
+    leap_year: str = _LEAP_YEAR,
+    zero: str = "0?",
+    from_13: bool = False,
+) -> str:
     """Return the pattern of a day that is in the calendar; `order` is such as "{d}/{m}/{y}"."""
+    first = "1[3-9]" if from_13 else f"{zero}[1-9]|1[0-9]"
     days = [
-        (year, f"(?:{zero}[13578]|1[02])", f"(?:{zero}[1-9]|[12][0-9]|3[01])"),
-        (year, f"(?:{zero}[469]|11)", f"(?:{zero}[1-9]|[12][0-9]|30)"),
-        (year, f"{zero}2", f"(?:{zero}[1-9]|1[0-9]|2[0-8])"),
+        (year, f"(?:{zero}[13578]|1[02])", f"(?:{first}|2[0-9]|3[01])"),
+        (year, f"(?:{zero}[469]|11)", f"(?:{first}|2[0-9]|30)"),
+        (year, f"{zero}2", f"(?:{first}|2[0-8])"),
         (leap_year, f"{zero}2", "29"),
     ]
     return "(?:" + "|".join(order.format(y=y, m=m, d=d) for y, m, d in days) + ")"
+
+
+def _large_day(order: str) -> str:
+    """Return the pattern of a date in which day and month cannot change places."""
+    slashes = _day(order.format(s="/"), _SHORT, _SHORT_LEAP, from_13=True)
+    return f"(?:{slashes}|{_day(order.format(s='-'), from_13=True)})"
 
 
 _TWELVE = "(?:0?[1-9]|1[0-2])"
@@ -64,21 +79,21 @@ _DATES = {
     "iso_slash": _day("{y}/{m}/{d}"),
     # Day and month could change places.
     "either": f"{_TWELVE}(?:/{_TWELVE}/{_SHORT}|-{_TWELVE}-{_YEAR})",
-    "day_first": f"(?:{_day('{d}/{m}/{y}', _SHORT, _SHORT_LEAP)}|{_day('{d}-{m}-{y}')})",
-    "month_first": f"(?:{_day('{m}/{d}/{y}', _SHORT, _SHORT_LEAP)}|{_day('{m}-{d}-{y}')})",
+    "day_first": _large_day("{{d}}{s}{{m}}{s}{{y}}"),
+    "month_first": _large_day("{{m}}{s}{{d}}{s}{{y}}"),
     "day_dot": f"(?:{_day(r'{d}[.]{m}[.]{y}')}|{_day(r'{d}[.]{m}[.]{y}', '[0-9]{2}', '[0-9]{2}', '0')})",
     "day_name": f"(?:0?[1-9]|[12][0-9]|3[01])[ -]{_MONTH}[ ,-] ?{_SHORT}",
     "name_day": f"{_MONTH}[ -](?:0?[1-9]|[12][0-9]|3[01]),? {_YEAR}",
 }
-# The first that fits is a cell's form.
+# A cell has one form at most, so that Arrow can count one without a look at the others.
 FORMS = {
     "integer": f"{_SIGN}(?:0|[1-9][0-9]{{0,2}})",
     "large": f"{_SIGN}[1-9][0-9]{{3,14}}",
-    # 7.823 and 4,702 have two readings; with more or fewer digits behind the mark they have one.
+    # 7.823 and 4,702 have two readings; with more or fewer digits on either side they have one.
     "point3": f"{_SIGN}{_GROUP}[.][0-9]{{3}}",
-    "point": f"{_SIGN}(?:{_WHOLE}?[.][0-9]+|{_WHOLE}[.])",
+    "point": f"{_SIGN}(?:{_WHOLE}?[.]{_OTHER}|{_UNGROUPED}?[.][0-9]{{3}}|{_WHOLE}[.])",
     "comma3": f"{_SIGN}{_GROUP},[0-9]{{3}}",
-    "comma": f"{_SIGN}{_WHOLE},[0-9]+",
+    "comma": f"{_SIGN}(?:{_WHOLE},{_OTHER}|{_UNGROUPED},[0-9]{{3}})",
     "points": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{2,}}",
     "commas": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}})+,[0-9]{{3}}",
     "points_comma": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}})+,[0-9]+",

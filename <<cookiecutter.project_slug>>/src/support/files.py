@@ -113,6 +113,7 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
             one for one in archive.namelist() if not re.search(r"/$|(^|/)(__MACOSX/|[.][^./])", one)
         ]
         if any(name.startswith("xl/") for name in names):
+            raw.seek(0)
             return raw
         if len(names) != 1:
             listed = ", ".join(names[:5]) or "nothing"
@@ -260,7 +261,7 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
 
     `cut` says that the last line of the sample may be cut off.
     """
-    lines = sample.splitlines(keepends=True)
+    lines = list(io.StringIO(sample, newline=""))  # splitlines has more ends of lines
     if cut and len(lines) > 1:
         lines.pop()
     dialect = Dialect()

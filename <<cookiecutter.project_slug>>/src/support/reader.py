@@ -363,8 +363,11 @@ def count(profile: Profile, cells: pa.Array) -> None:
     if some and len(rest):
         add(rest[:some])
         rest = rest[some:]
-    for form, _ in profile.forms.most_common():
-        if len(rest) and form and not form.endswith("*") and not profile.is_text:
+    # The user's own pattern comes first: it may fit cells that have another form as well.
+    forms = ["pattern"] if "pattern" in profile.known.patterns else []
+    forms += [one for one, _ in profile.forms.most_common() if one in profile.known.patterns]
+    for form in dict.fromkeys(forms):
+        if len(rest) and not profile.is_text:
             fits = matches(rest, profile.known.patterns[form])
             profile.forms[form] += pc.sum(fits).as_py()
             rest = rest.filter(pc.invert(fits))

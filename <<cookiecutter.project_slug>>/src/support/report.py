@@ -201,7 +201,10 @@ def write_report(
     settings = table_of(["", "Value"], list(hyperparameters["model"].items()))
     header = ["", "Role", "Type", "Missing", "Distinct"]
     lines = table_of(header, [list(line.values())[:5] for line in columns[:COLUMNS]])
-    notes = [*data["notes"], *(f"{one['name']}: {note}" for one in columns for note in one["notes"])]
+    notes = [
+        *data["notes"],
+        *(f"{one['name']}: {note}" for one in columns for note in one["notes"]),
+    ]
     lines += "\n" + "".join(f"\n- {escape(note)}" for note in notes[:COLUMNS]) if notes else ""
     return f"""# {hyperparameters["model_class"]} for {escape(target)}
 

@@ -1,0 +1,216 @@
+"""The bake's reader and the project's are one: random tables in random dialects."""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+import random
+import re
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.cells import FORMS, Forms, Profile
+from support.columns import decide
+from support.files import Dialect, Rows, find_dialect
+from support.reader import Table, count, survey
+
+from raw_table import inspect, profile
+
+PARAMS = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
+PARAMS |= {"sheet": "", **vars(Dialect())}
+many = settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+# What people write into cells: numbers, dates and words as they come, and any text at all
+plain = st.sampled_from(
+    [
+        "1",
+        "-2",
+        "007",
+        "4,702",
+        "7.823",
+        "1.234,5",
+        "1'000",
+        "12e45",
+        "1e-05",
+        "5%",
+        "$3",
+        "(4)",
+        "NA",
+        "None",
+        "null",
+        "-",
+        "?",
+        "true",
+        "FALSE",
+        "inf",
+        "2024-02-29",
+        "2023-02-29",
+        "31.12.2024",
+        "1/2/24",
+        "12/31/2024",
+        "2024-05",
+        "1115-02",
+        "3,14",
+        ".5",
+        "5.",
+        "+1",
+        "--",
+    ]
+    + ["", " ", " x ", "3 Jan 2024", "1 234", "2020-01-01 10:00", "1\u00a0000", "12345678901234567"]
+)
+text = st.text(
+    st.characters(codec="utf-8", exclude_characters="\r\0", exclude_categories=["Cs"]), max_size=8
+)
+cells = plain | text
+columns = st.lists(cells, min_size=1, max_size=30)
+
+
+@st.composite
+def tables(draw) -> list[list[str]]:
+    width = draw(st.integers(2, 4))
+    rows = draw(st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=20))
+    # A row of one kind of blank alone is no row.
+    return [["a", "b", "c", "y"][-width:], *([*row[:-1], "z"] for row in rows)]
+
+
+@many
+@given(columns)
+def test_arrow_and_python_see_the_same_forms(some):
+    one, other = Profile(Forms()), Profile(Forms())
+    for part in (some, some[::-1]):
+        one.add(part)
+        count(other, pa.array(part, pa.string()))
+    for key in ("rows", "blank", "padded", "words", "units"):
+        assert getattr(one, key) == getattr(other, key), key
+    assert one.is_text == other.is_text
+    if not one.is_text:
+        assert (one.forms, one.others, one.first) == (other.forms, other.others, other.first)
+    [decided] = decide({"x": one}, PARAMS)
+    [again] = decide({"x": other}, PARAMS)
+    assert decided == again or one.is_text
+
+
+@many
+@given(cells)
+def test_a_cell_has_one_form_at_most(cell):
+    assert sum(bool(re.fullmatch(form, cell)) for form in FORMS.values()) <= 1
+
+
+@many
+@given(
+    tables(),
+    st.sampled_from([",", ";", "\t", "|", "::"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.booleans(),
+    st.sampled_from([bytes, gzip.compress, bz2.compress, lzma.compress]),
+)
+def test_what_is_written_is_read(tmp_path, table, separator, end, encoding, quoted, pack):
+    if separator == "::":
+        # Between such separators, nothing is quoted.
+        table = [
+            [
+                cell.translate(str.maketrans("", "", '"\n:\v\f\x1c\x1d\x1e\x85\u2028\u2029'))
+                for cell in row
+            ]
+            for row in table
+        ]
+        content = "".join(separator.join(row) + end for row in table)
+    else:
+        file = io.StringIO()
+        quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
+        csv.writer(file, delimiter=separator, lineterminator=end, quoting=quoting).writerows(table)
+        content = file.getvalue()
+    path = tmp_path / "t.csv"
+    path.write_bytes(pack(content.encode(encoding)))
+    params = {**PARAMS, "separator": separator, "encoding": encoding.removesuffix("-sig")}
+    expected = [row for row in table[1:]]
+    found = [
+        list(row)
+        for batch in Table(path, params).batches()
+        for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)
+    ]
+    assert found == expected
+
+
+@many
+@given(tables(), st.sampled_from([",", ";", "\t", "|"]), st.integers(0, 3))
+def test_the_dialect_is_found_by_the_target(table, separator, titles):
+    file = io.StringIO()
+    file.write("A title of some words\n" * titles)
+    csv.writer(file, delimiter=separator, lineterminator="\n").writerows(table)
+    dialect = find_dialect(file.getvalue(), "y", cut=False)
+    content = io.BytesIO(file.getvalue().encode())
+    assert list(Rows(content, "csv", dialect)) == table[1:]
+    assert dialect.skip == titles
+
+
+@settings(many, max_examples=200)
+@given(st.lists(columns, min_size=1, max_size=4), st.integers(0, 2**32))
+def test_the_bake_decides_as_prepare_does(tmp_path, some, seed):
+    rng = random.Random(seed)
+    frame = {f"c{n}": [rng.choice(column) for _ in range(40)] for n, column in enumerate(some)}
+    path = tmp_path / "t.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*frame, "y"])
+        writer.writerows([*row, n] for n, row in enumerate(zip(*frame.values(), strict=True)))
+    with path.open("rb") as file:
+        profiles, _ = profile(Rows(file, "csv", Dialect()), "y")
+    kinds = {one.name: one.kind for one in decide(profiles, PARAMS)}
+    found = survey(Table(path, PARAMS), Forms())
+    assert {one.name: one.kind for one in decide(found, PARAMS)} == kinds
+
+
+def test_the_bake_says_what_it_looked_at(tmp_path, monkeypatch):
+    rows = "".join(f"{n % 7},{'uv'[n % 2]}\n" for n in range(5000))
+    (tmp_path / "t.csv").write_text(f"x,y\n{rows}9,w\n")
+    with pytest.raises(Exception, match="the class 'w' of y, the target, has a single row"):
+        inspect(str(tmp_path / "t.csv"), "classification", "y")
+    monkeypatch.setattr("raw_table.LIMIT", 1 << 12)
+    inspect.cache_clear()
+    found = inspect(str(tmp_path / "t.csv"), "classification", "y")
+    assert found["notes"] == ["the bake looked at the first 0 MB of it"]
+
+
+def test_excel_is_read_as_it_shows(bake, tmp_path):
+    """The first sheet or a named one; whole numbers without a point, codes with their zeros."""
+    frame = pd.DataFrame(
+        {
+            "code": [f"00{n}" for n in range(24)],
+            "size": [n / 2 for n in range(24)],
+            "day": pd.date_range("2024-01-01", periods=24),
+            "sold": [True, False] * 12,
+            "class": ["a"] * 12 + ["b"] * 12,
+        }
+    )
+    with pd.ExcelWriter(tmp_path / "book.xlsx") as book:
+        frame.to_excel(book, sheet_name="first", index=False)
+        frame[::-1].to_excel(book, sheet_name="second", index=False)
+    project = bake(tmp_path, data=str(tmp_path / "book.xlsx"), target="class", project_slug="p")
+    assert "python-calamine\n" in (project.path / "requirements.txt").read_text()
+    project.run("dvc repro prepare")
+    report = json.loads((project.path / "results/data.json").read_text())
+    types = {line["name"]: line["type"] for line in report["columns"]}
+    assert list(types.values()) == ["text", "number", "date", "boolean", "text"]
+    table = pd.read_parquet(project.path / "data/prepared.parquet")
+    assert table["code"].tolist() == frame["code"].tolist()
+    assert table["day"].tolist() == frame["day"].tolist()
+    project.set("prepare.sheet", "second")
+    project.run("dvc repro prepare")
+    table = pd.read_parquet(project.path / "data/prepared.parquet")
+    assert table["size"].tolist() == frame["size"].tolist()[::-1]
+    project.set("prepare.sheet", "third")
+    output = project.run("dvc repro prepare", status=255)
+    assert "it has no sheet 'third'; there is first, second" in output
+    (tmp_path / "broken.xlsx").write_bytes(Path(tmp_path / "book.xlsx").read_bytes()[:2000])
+    output = bake(tmp_path, status=1, data=str(tmp_path / "broken.xlsx"), target="class").output
+    assert len(output.splitlines()) == 1 and "damaged zip archive" in output
