@@ -16,7 +16,8 @@ demo: $(READY)
 	cookiecutter . --no-input --default-config --output-dir demo && \
 	cd demo/iris-classifier && \
 	dvc repro && \
-	git add . && git commit --quiet --message "Random forest" && \
+	git add . && \
+	git commit -m "Random forest" && \
 	dvc exp run --name logistic --set-param train.model=logistic_regression && \
 	dvc exp run --name svc --set-param train.model=svc && \
 	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|log_loss|roc|training|cv|.*/'

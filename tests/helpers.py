@@ -23,11 +23,15 @@ RESULTS = ["dvc.lock", "models/model.skops", "results"]
 
 
 def run(
-    command: str | list, cwd: Path, env: dict[str, str], status: int | None = 0
+    command: str | list,
+    cwd: Path,
+    env: dict[str, str],
+    status: int | None = 0,
+    timeout: float = 600,
 ) -> subprocess.CompletedProcess:
     """Run a command without a shell; its stdout and stderr come back as one `stdout`.
 
-    With `status=None` any exit status will do.
+    With `status=None` any exit status will do. A test fails after `timeout` seconds.
     """
     arguments = shlex.split(command) if isinstance(command, str) else list(map(str, command))
     done = subprocess.run(
@@ -39,7 +43,7 @@ def run(
         stderr=subprocess.STDOUT,
         check=False,
         text=True,
-        timeout=600,
+        timeout=timeout,
     )
     if status is not None:
         assert done.returncode == status, f"{command}\n{done.stdout}"
@@ -54,8 +58,8 @@ class Project:
     env: dict[str, str]
     output: str = field(default="", repr=False)
 
-    def run(self, command: str | list, status: int | None = 0) -> str:
-        return run(command, self.path, self.env, status).stdout
+    def run(self, command: str | list, status: int | None = 0, timeout: float = 600) -> str:
+        return run(command, self.path, self.env, status, timeout).stdout
 
     def repro(self, *options: str) -> list[str]:
         """Run `dvc repro` and return the stages that it ran."""
@@ -125,6 +129,12 @@ def need(packages: list[str]) -> None:
     if packages:
         install = f"apt-get install --no-install-recommends {' '.join(packages)}"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"not installed: {install}")
+
+
+def objects(folder: Path) -> dict[str, int]:
+    """Return the size of each file in a folder and those below it."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
 
 
 def metrics(project: Project) -> dict:
