@@ -51,6 +51,8 @@ def env(tmp_path_factory) -> dict[str, str]:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "DVC_SITE_CACHE_DIR": str(home / "dvc"),
         "UV_CACHE_DIR": uv_cache,
+        # The tests reach the package index and nothing else.
+        "UV_PYTHON_DOWNLOADS": "never",
         "COLUMNS": "80",
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",

@@ -40,6 +40,8 @@ def member(host, env, tmp_path_factory) -> dict[str, str]:
         "HOME": str(home),
         "DAGSHUB_CLIENT_HOST": host.url,
         "DAGSHUB_USER_TOKEN": host.token,
+        # boto3 would try five times, ever more slowly.
+        "AWS_MAX_ATTEMPTS": "2",
     }
 
 
