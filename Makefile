@@ -7,7 +7,11 @@ READY := $(VENV)/.ready
 
 PACKAGES := nginx-light fcgiwrap chromium
 
-.PHONY: demo test packages docs constraints
+PYTEST := $(VENV)/bin/python -m pytest
+# Byte-compiled, whatever the environment says: each command of the tests imports these packages.
+INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --compile
+
+.PHONY: demo test soak sweep packages docs constraints
 
 # Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
 demo: $(READY)
@@ -16,13 +20,19 @@ demo: $(READY)
 	cookiecutter . --no-input --default-config --output-dir demo && \
 	cd demo/iris-classifier && \
 	dvc repro && \
-	git add . && git commit --quiet --message "Random forest" && \
+	git add . && \
+	git commit -m "Random forest" && \
 	dvc exp run --name logistic --set-param train.model=logistic_regression && \
 	dvc exp run --name svc --set-param train.model=svc && \
 	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|log_loss|roc|training|cv|.*/'
 
 test: $(READY) packages
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup
+	$(PYTEST) --numprocesses 2 --dist loadgroup
+
+# What takes too long for every change: crashes at random moments, combinations of answers. Tests
+# with these markers run here alone.
+soak sweep: $(READY) packages
+	$(PYTEST) -m $@ --durations=0
 
 # The tests that share or look at pages need these. Without them, those tests are skipped.
 packages:
@@ -35,13 +45,13 @@ packages:
 # Makes the pictures of README.md anew: screenshots of the demo's plots and report.
 docs: $(READY) packages
 	mkdir -p docs
-	DOCS=docs $(VENV)/bin/python -m pytest tests/test_pages.py -k "classifiers or report_and_its"
+	DOCS=docs $(PYTEST) tests/test_pages.py -k "classifiers or report_and_its"
 
 $(READY): tests/requirements.txt tests/tables.txt $(TEMPLATE)/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, for example: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/tables.txt
+	$(INSTALL) --requirement tests/requirements.txt
+	$(INSTALL) --no-deps --requirement tests/tables.txt
 	touch $@
 
 # Pins the newest versions that suit every platform, Python 3.11 and later, and every remote.

@@ -1,107 +1,34 @@
 """Bake projects with the real cookiecutter, git and DVC, and run them."""
 
 import os
-import shlex
 import shutil
 import subprocess
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import servers
-import yaml
+from helpers import BIN, MODELS, ROOT, Project, need, run
 
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-RESULTS = ["dvc.lock", "models/model.skops", "results"]
+# Fixtures that take long to make, and the group of tests that share them
+COSTLY = {
+    "host": "sharing",
+    "publisher": "publishing",
+    "browser": "models",
+    "compared": "models",
+}
 
 
-def run(
-    command: str | list, cwd: Path, env: dict[str, str], status: int | None = 0
-) -> subprocess.CompletedProcess:
-    """Run a command without a shell; its stdout and stderr come back as one `stdout`.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker make each costly fixture, and start with the files whose tests take longest.
 
-    With `status=None` any exit status will do.
+    xdist hands out the groups first, then the single tests, which level the workers.
     """
-    arguments = shlex.split(command) if isinstance(command, str) else list(map(str, command))
-    done = subprocess.run(
-        arguments,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        text=True,
-        timeout=600,
-    )
-    if status is not None:
-        assert done.returncode == status, f"{command}\n{done.stdout}"
-    return done
-
-
-@dataclass
-class Project:
-    """A baked project and the environment to run commands in it."""
-
-    path: Path
-    env: dict[str, str]
-    output: str = field(default="", repr=False)
-
-    def run(self, command: str | list, status: int | None = 0) -> str:
-        return run(command, self.path, self.env, status).stdout
-
-    def repro(self, *options: str) -> list[str]:
-        """Run `dvc repro` and return the stages that it ran."""
-        lines = self.run(["dvc", "repro", *options]).splitlines()
-        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
-
-    def experiment(self, *settings: str) -> str:
-        options = [option for setting in settings for option in ("--set-param", setting)]
-        return self.run(["dvc", "exp", "run", *options])
-
-    def set(self, key: str, value: object) -> None:
-        """Change a parameter as a user's editor would."""
-        path = self.path / "params.yaml"
-        params = yaml.safe_load(path.read_text(encoding="utf-8"))
-        *sections, name = key.split(".")
-        section = params
-        for part in sections:
-            section = section[part]
-        assert name in section and section[name] != value, key
-        section[name] = value
-        path.write_text(yaml.safe_dump(params), encoding="utf-8")
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        text = (self.path / file).read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {file}"
-        (self.path / file).write_text(text.replace(old, new), encoding="utf-8")
-
-    def tracked(self) -> list[str]:
-        return self.run("git ls-files -z").split("\0")[:-1]
-
-    def outcome(self) -> dict[str, bytes]:
-        """Return the content of everything that must not differ between two runs."""
-        files = [
-            file
-            for name in RESULTS
-            for file in (self.path / name, *(self.path / name).rglob("*"))
-            if file.is_file()
-        ]
-        assert len(files) >= 5
-        return {file.relative_to(self.path).as_posix(): file.read_bytes() for file in files}
-
-    def cached(self) -> list[str]:
-        """Return the files that DVC keeps: the raw table, and the outputs that git does not hold."""
-        stages = yaml.safe_load((self.path / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-        raw = stages["prepare"]["deps"][:1]
-        outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-        return raw + [out for out in outs if type(out) is str]
-
-    def copy(self, path: Path) -> "Project":
-        shutil.copytree(self.path, path, symlinks=True)
-        return Project(path, self.env)
+    items.sort(key=lambda item: item.path.name, reverse=True)
+    for item in items:
+        groups = [group for name, group in COSTLY.items() if name in item.fixturenames]
+        if groups:
+            item.add_marker(pytest.mark.xdist_group(groups[0]))
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +51,8 @@ def env(tmp_path_factory) -> dict[str, str]:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "DVC_SITE_CACHE_DIR": str(home / "dvc"),
         "UV_CACHE_DIR": uv_cache,
+        # The tests reach the package index and nothing else.
+        "UV_PYTHON_DOWNLOADS": "never",
         "COLUMNS": "80",
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
@@ -173,17 +102,25 @@ def reproduced(tmp_path_factory, baked) -> Project:
     return project
 
 
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory, reproduced) -> dict[str, Project]:
+    """The reproduced project by the model in its workspace; not to be changed.
+
+    The models but for the first are experiments of their names; the last has them all.
+    """
+    project = reproduced
+    projects = {MODELS[0]: project}
+    for name in MODELS[1:]:
+        project = project.copy(tmp_path_factory.mktemp(name) / project.path.name)
+        project.run(f"dvc exp run --name {name} --set-param train.model={name}")
+        projects[name] = project
+    return projects
+
+
 @pytest.fixture
 def project(tmp_path, reproduced) -> Project:
     """A copy of the reproduced project, to be changed."""
     return reproduced.copy(tmp_path / reproduced.path.name)
-
-
-def need(packages: list[str]) -> None:
-    """Skip a test for lack of Debian packages; in CI, fail it."""
-    if packages:
-        install = f"apt-get install --no-install-recommends {' '.join(packages)}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"not installed: {install}")
 
 
 @pytest.fixture(scope="session")

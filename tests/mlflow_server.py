@@ -10,7 +10,7 @@ from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
-from servers import accepts, free_ports, tool_environment
+from servers import accepts, free_ports, tool
 
 # The newest that the client in constraints.txt talks to; [auth] adds what basic-auth needs.
 MLFLOW = "mlflow[auth]==3.17.2"
@@ -29,7 +29,7 @@ class MlflowServer:
     """An MLflow server on a free port, with all its files in `folder`.
 
     It has an administrator and, like DagsHub, a user whose name and password are a token.
-    `env` is the environment of the server; `uv` is on its PATH.
+    `env` is the environment of the server; `uvx` is on its PATH.
     """
 
     admin = "admin"
@@ -56,8 +56,7 @@ class MlflowServer:
         """
         text = AUTHENTICATION.format(folder=self.folder, admin=self.admin, password=self.password)
         (self.folder / "basic_auth.ini").write_text(text)
-        mlflow = tool_environment(self.folder / "mlflow", self.env, MLFLOW) / "mlflow"
-        command = [mlflow, "server", "--app-name", "basic-auth", "--workers", "1"]
+        command = tool(MLFLOW, "mlflow", "server", "--app-name", "basic-auth", "--workers", "1")
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--backend-store-uri", f"sqlite:///{self.folder}/runs.db"]
         command += ["--artifacts-destination", self.folder / "artifacts"]
@@ -71,7 +70,7 @@ class MlflowServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not accepts(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 log = (self.folder / "server.log").read_text()

@@ -5,13 +5,14 @@ WebDAV module and moto's S3.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from string import Template
@@ -140,24 +141,22 @@ def missing() -> list[str]:
     return [package for package, is_there in found.items() if not is_there]
 
 
-def tool_environment(folder: Path, env: dict[str, str], *requirements: str) -> Path:
-    """Make a virtual environment for tools that the project must not depend on.
-
-    Returns the folder of its commands.
-    """
-    python = folder / "bin/python"
-    for command in (["venv", folder], ["pip", "install", "--python", python, *requirements]):
-        subprocess.run(["uv", "--quiet", *command], env=env, check=True)
-    return python.parent
+def tool(requirement: str, *command: object) -> list[object]:
+    """Return a command of a tool that the project must not depend on; uv installs it once."""
+    return ["uvx", "--quiet", "--from", requirement, *command]
 
 
 def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        # all at once, so that they differ
-        sockets = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [free.getsockname()[1] for free in sockets]
+    """Return ports that nobody listens on.
+
+    They are below those that systems give out by themselves, which others could get at any time.
+    """
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = random.randrange(20_000, 32_768)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.add(port)
+    return list(ports)
 
 
 def listen(path: Path) -> socket.socket:
@@ -178,7 +177,7 @@ class Host:
 
     `/OWNER/NAME.git` and `/OWNER/NAME.dvc` want the user and the token as basic authentication,
     `/OWNER/NAME.s3` wants the token as access key; the secret key is not checked.
-    `env` is the environment of the servers; `uv` and `git` are on its PATH.
+    `env` is the environment of the servers; `uvx` and `git` are on its PATH.
     """
 
     user = "OWNER"
@@ -217,8 +216,8 @@ class Host:
         Raises RuntimeError with the log of a server that ends at once.
         """
         if "moto" not in self._processes:
-            moto = tool_environment(self.folder / "moto", self.env, MOTO) / "moto_server"
-            self._launch("moto", moto, "-H", "127.0.0.1", "-p", self.moto_port)
+            moto = tool(MOTO, "moto_server", "-H", "127.0.0.1", "-p", self.moto_port)
+            self._launch("moto", *moto)
             self._wait("moto", self.moto_port)
         if "fcgiwrap" not in self._processes:
             with listen(self.folder / "git.sock") as listener:
@@ -244,7 +243,7 @@ class Host:
             )
 
     def _wait(self, name: str, port: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not accepts(port):
             if self._processes[name].poll() is not None or time.monotonic() > deadline:
                 log = (self.folder / f"{name}.log").read_text()

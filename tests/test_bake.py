@@ -11,7 +11,7 @@ from itertools import product
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, Project, run
+from helpers import ROOT, Project, run
 from sklearn.datasets import load_iris
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import BIN, Project, run
+from helpers import BIN, Project, run
 
 DONE = "iris-classifier is a git repository with one commit"
 

@@ -10,15 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 from browser import Browser, missing
-from conftest import ROOT, Project, need, run
+from helpers import MODELS, ROOT, Project, need, run
 from markdown_it import MarkdownIt
-
-# Its projects and its browser are made once.
-pytestmark = pytest.mark.xdist_group("pages")
 
 # Where `make docs` keeps the screenshots; otherwise, they go to a temporary folder.
 DOCS = os.environ.get("DOCS")
-REVISIONS = ["main", "logistic_regression", "svc"]
+REVISIONS = ["main", *MODELS[1:]]
 # What makes a page load something: a `$schema` is only a name.
 LOADS = r'(?:src|href)="?https?:'
 
@@ -61,11 +58,10 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def iris(tmp_path_factory, reproduced) -> Project:
+def iris(tmp_path_factory, compared) -> Project:
     """The default project with two experiments, the last in the workspace; not to be changed."""
-    project = reproduced.copy(tmp_path_factory.mktemp("iris") / reproduced.path.name)
-    for name in REVISIONS[1:]:
-        project.run(f"dvc exp run --name {name} --set-param train.model={name}")
+    last = compared[MODELS[-1]]
+    project = last.copy(tmp_path_factory.mktemp("iris") / last.path.name)
     project.run("python src/offline_plots.py")
     return project
 
@@ -75,7 +71,8 @@ def diabetes(tmp_path_factory, bake) -> Project:
     """A regression with an experiment; not to be changed."""
     folder = tmp_path_factory.mktemp("diabetes")
     project = bake(folder, task="regression", project_slug="diabetes")
-    project.run("dvc repro")
+    project.set("models.random_forest.n_estimators", 5)
+    project.repro()
     project.run("git add .")
     project.run("git commit --quiet -m 'Random forest'")
     project.run("dvc exp run --name ridge --set-param train.model=ridge")

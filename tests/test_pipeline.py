@@ -1,36 +1,34 @@
 """What DVC does with the baked project: reruns, experiments, bytes, sharing."""
 
 import re
+from collections.abc import Iterator
+from modulefinder import ModuleFinder
+from pathlib import Path
+from typing import Any
 
+import networkx
 import pandas as pd
 import pytest
 import yaml
-from conftest import Project
+from dvc.repo import Repo
+from helpers import MODELS, STAGES, Project, hyperparameters, metrics
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-STAGES = ["prepare", "split", "train", "evaluate"]
-MODELS = ["random_forest", "logistic_regression", "svc"]
-
-
-def metrics(project: Project) -> dict[str, float]:
-    return yaml.safe_load((project.path / "results/metrics.json").read_text())
-
-
-def hyperparameters(project: Project) -> dict:
-    return yaml.safe_load((project.path / "results/params.yml").read_text())
+# Of DVC's own, when it runs in this process
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 
 
 @pytest.fixture
-def new_rows(project):
-    """Three rows without a target, an identifier and a column in disorder, as CSV."""
-    table = pd.read_csv(project.path / "data/raw/iris.csv").iloc[[0, 60, 120]]
+def new_rows(tmp_path, baked) -> Path:
+    """A CSV of three rows without a target, in disorder, with an identifier."""
+    table = pd.read_csv(baked.path / "data/raw/iris.csv").iloc[[0, 60, 120]]
     table = table.drop(columns="Species").assign(Id=["a", "b", "c"])[::-1]
-    table.to_csv(project.path.with_name("new.csv"), index=False)
-    return table
+    table.to_csv(tmp_path / "new.csv", index=False)
+    return tmp_path / "new.csv"
 
 
 def test_the_first_run_runs_all_stages_without_a_warning(reproduced):
@@ -44,47 +42,80 @@ def test_a_second_run_runs_nothing(project):
     assert project.run("git status --porcelain") == ""
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "expected"),
-    [
-        ("models.svc.C", 9.0, []),
-        ("models.random_forest.n_estimators", 10, STAGES[2:]),
-        ("train.model", "svc", STAGES[2:]),
-        ("train.scale", False, STAGES[2:]),
-        ("train.seed", 7, STAGES[2:]),
-        ("split.test_size", 0.4, STAGES[1:]),
-        ("split.stratify", False, STAGES[1:]),
-        ("split.seed", 7, STAGES[1:]),
-        ("train.search.folds", 3, STAGES[2:]),
-        ("evaluate.trusted_types", ["x.Y"], STAGES[3:]),
-        ("prepare.features", ["PetalLengthCm", "PetalWidthCm"], STAGES),
-    ],
-)
-def test_a_parameter_reruns_the_stages_that_depend_on_it(project, key, value, expected):
-    project.set(key, value)
-    assert project.repro() == expected
+@pytest.fixture
+def in_process(project, monkeypatch):
+    """DVC of this process sees the project as its commands do: in its folder and environment."""
+    monkeypatch.chdir(project.path)
+    for name, value in project.env.items():
+        monkeypatch.setenv(name, value)
 
 
-@pytest.mark.parametrize(
-    ("module", "expected"),
-    [
-        ("support/params", STAGES),
-        ("support/models", ["train", "evaluate"]),
-        ("support/metrics", ["train", "evaluate"]),
-        ("support/tables", ["prepare"]),
-        *[(stage, [stage]) for stage in STAGES],
-        ("predict", []),
-    ],
-)
-def test_a_module_reruns_the_stages_that_import_it(project, module, expected):
-    with (project.path / f"src/{module}.py").open("a") as file:
+def changed(repo: Repo) -> set[str]:
+    """Return the stages whose code, data or parameters are not those of the last run."""
+    return set(repo.status()) & set(STAGES)
+
+
+def stale(repo: Repo) -> list[str]:
+    """Return the stages that `dvc repro` would run: the changed ones, and those behind them."""
+    # An edge of DVC's graph leads from a stage to one that it depends on.
+    names = {stage.addressing: stage for stage in repo.index.graph}
+    found = changed(repo)
+    for name in list(found):
+        found |= {stage.addressing for stage in networkx.ancestors(repo.index.graph, names[name])}
+    return [name for name in STAGES if name in found]
+
+
+def keys(section: dict[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from keys(value, *above, name)
+        else:
+            yield *above, name
+
+
+def test_a_parameter_reruns_its_stage_and_those_behind_it(project, in_process, subtests):
+    """Each one of params.yaml; those of a model that is not in use rerun nothing."""
+    path = project.path / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    params = yaml.safe_load(text)
+    for key in keys(params):
+        stage = "train" if key[:2] == ("models", params["train"]["model"]) else key[0]
+        expected = [] if stage == "models" else STAGES[STAGES.index(stage) :]
+        with subtests.test(".".join(key)):
+            project.set(".".join(key), "another value")
+            with Repo() as repo:
+                assert stale(repo) == expected
+        path.write_text(text, encoding="utf-8")
+
+    project.set("split.seed", 7)
+    assert project.repro() == STAGES[1:]
+
+
+def modules(stage: str, source: Path) -> set[Path]:
+    """Return the files in `source` that a stage's script imports, and that script."""
+    finder = ModuleFinder([str(source)])
+    finder.run_script(str(source / f"{stage}.py"))
+    return {Path(module.__file__) for module in finder.modules.values()}
+
+
+def test_a_module_reruns_the_stages_that_import_it(project, in_process, subtests):
+    source = project.path / "src"
+    used = {stage: modules(stage, source) for stage in STAGES}
+    for file in source.rglob("[!_]*.py"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(f"{text}# touched\n", encoding="utf-8")
+        with subtests.test(file.name), Repo() as repo:
+            assert changed(repo) == {stage for stage in STAGES if file in used[stage]}
+        file.write_text(text, encoding="utf-8")
+
+    with (source / "support/models.py").open("a") as file:
         file.write("# touched\n")
-    assert project.repro() == expected
+    assert project.repro() == ["train", "evaluate"]
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_forced_run_changes_no_byte(project, model):
-    project.experiment(f"train.model={model}")
+def test_a_forced_run_changes_no_byte(compared, tmp_path, model):
+    project = compared[model].copy(tmp_path / "project")
     before = project.outcome()
     assert project.repro("--force") == STAGES
     assert project.outcome() == before
@@ -113,33 +144,30 @@ def tutorial_accuracy(table: pd.DataFrame, model_class: type) -> float:
     return round(accuracy_score(y_test, model.predict(x_test)), 3)
 
 
-@pytest.mark.parametrize(
-    ("name", "model_class"),
-    list(zip(MODELS, [RandomForestClassifier, LogisticRegression, SVC], strict=True)),
-)
-def test_parity_with_the_tutorial(project, name, model_class):
-    project.experiment("split.stratify=false", "train.scale=false", f"train.model={name}")
+def test_parity_with_the_tutorial(project):
+    project.set("split.stratify", False)
+    project.set("train.scale", False)
     table = pd.read_csv(project.path / "data/raw/iris.csv")
-    assert round(metrics(project)["accuracy"], 3) == tutorial_accuracy(table, model_class)
-    assert hyperparameters(project)["model_class"] == model_class.__name__
+    model_classes = [RandomForestClassifier, LogisticRegression, SVC]
+    for name, model_class in zip(MODELS, model_classes, strict=True):
+        project.experiment(f"train.model={name}")
+        assert round(metrics(project)["accuracy"], 3) == tutorial_accuracy(table, model_class)
+        assert hyperparameters(project)["model_class"] == model_class.__name__
 
 
-def test_set_param_changes_one_line_and_keeps_the_comments(project):
-    project.experiment("train.model=svc")
+def test_set_param_changes_one_line_and_keeps_the_comments(compared):
+    project = compared["svc"]
     changed = project.run("git diff --unified=0 params.yaml").splitlines()[5:]
     assert changed == ["-  model: random_forest", "+  model: svc"]
 
 
-def test_a_small_number_reaches_the_estimator_as_a_number(project):
-    project.experiment("train.model=svc", "models.svc.tol=1e-5", "models.svc.C=10")
+def test_numbers_reach_the_estimator_as_numbers_and_a_plus_adds_an_argument(project):
+    project.experiment(
+        "train.model=svc", "models.svc.tol=1e-5", "models.svc.C=10", "+models.svc.degree=2"
+    )
     assert "tol: 1e-05" in (project.path / "params.yaml").read_text()
-    assert hyperparameters(project)["model"]["tol"] == 1e-5
-    assert hyperparameters(project)["model"]["C"] == 10
-
-
-def test_a_new_argument_of_a_model_is_added_with_a_plus(project):
-    project.experiment("train.model=svc", "+models.svc.degree=2")
-    assert hyperparameters(project)["model"]["degree"] == 2
+    model = hyperparameters(project)["model"]
+    assert (model["tol"], model["C"], model["degree"]) == (1e-5, 10, 2)
 
 
 def test_an_experiment_in_a_copy_runs_its_own_code(project):
@@ -169,8 +197,8 @@ def test_an_experiment_in_a_temporary_folder_leaves_the_workspace(project):
     assert hyperparameters(project)["model_class"] == "SVC"
 
 
-def test_experiments_are_compared_applied_and_branched(project):
-    project.run("dvc exp run --name lr --set-param train.model=logistic_regression")
+def test_experiments_are_compared_applied_and_branched(compared, tmp_path):
+    project = compared["logistic_regression"].copy(tmp_path / "project")
     expected = metrics(project)["accuracy"]
     project.run("dvc exp run --name svm -S train.model=svc -S models.svc.C=10")
 
@@ -180,14 +208,14 @@ def test_experiments_are_compared_applied_and_branched(project):
         row["Experiment"] or row["rev"]: row
         for row in (dict(zip(header, line.split(","), strict=True)) for line in table[1:])
     }
-    assert {"lr", "svm", "main"} <= rows.keys()
-    assert float(rows["lr"]["accuracy"]) == pytest.approx(expected, abs=1e-5)
+    assert {"logistic_regression", "svm", "main"} <= rows.keys()
+    assert float(rows["logistic_regression"]["accuracy"]) == pytest.approx(expected, abs=1e-5)
     assert rows["svm"]["train.model"] == "svc" and rows["svm"]["models.svc.C"] == "10"
 
     assert "results/metrics.json" in project.run("dvc metrics show")
     assert re.search(r"train\.model +random_forest +svc", project.run("dvc params diff"))
     assert all(stage in project.run("dvc dag") for stage in STAGES)
-    for command in ("show", "diff main lr svm"):
+    for command in ("show", "diff main logistic_regression svm"):
         project.run(f"dvc plots {command}")
         page = (project.path / "dvc_plots/index.html").read_text()
         assert "Confusion matrix" in page and "Iris-virginica" in page
@@ -195,7 +223,7 @@ def test_experiments_are_compared_applied_and_branched(project):
     assert project.run("git status --porcelain dvc_plots") == ""
 
     project.run("git checkout --quiet --force .")
-    project.run("dvc exp apply lr")
+    project.run("dvc exp apply logistic_regression")
     assert metrics(project)["accuracy"] == expected
     project.run("git add .")
     project.run("git commit --quiet -m 'Logistic regression'")
@@ -207,43 +235,78 @@ def test_experiments_are_compared_applied_and_branched(project):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_no_script_warns(project, new_rows, model):
+def test_no_script_warns(compared, tmp_path, new_rows, model):
     """Nothing deprecated, nothing unsaid: any warning is an error here."""
-    if model != MODELS[0]:
-        project.set("train.model", model)
-    for script in [*(f"{stage}.py" for stage in STAGES), "predict.py ../new.csv"]:
+    project = compared[model].copy(tmp_path / "project")
+    scripts = [f"{stage}.py" for stage in STAGES if model == MODELS[0] or stage in STAGES[2:]]
+    for script in [*scripts, f"predict.py {new_rows}"]:
         project.run(f"python -W error src/{script}")
 
 
+def outputs(project: Project, stages: list[str]) -> set[str]:
+    """Return the files that stages write."""
+    declared = yaml.safe_load((project.path / "dvc.yaml").read_text())["stages"]
+    outs = [out for stage in stages for out in declared[stage]["outs"]]
+    outs += [metric for stage in stages for metric in declared[stage].get("metrics", [])]
+    paths = [project.path / (out if isinstance(out, str) else next(iter(out))) for out in outs]
+    return {
+        file.relative_to(project.path).as_posix()
+        for path in paths
+        for file in (path, *path.rglob("*"))
+    }
+
+
 @pytest.mark.parametrize(
-    ("settings", "message", "stage"),
+    ("setting", "message", "stage"),
     [
-        (["train.model=svm"], "Parameters 'models.svm' are missing from 'params.yaml'", "train"),
-        (["split.test_size=1.5"], "split.test_size is 1.5; give a fraction", "split"),
-        (["split.test_size=-1"], "split.test_size is -1; give a fraction", "split"),
-        (["split.test_size=0.01"], "params.yaml: split of 150 rows", "split"),
-        (["prepare.raw=data/raw/no.csv"], "No such file or directory", "prepare"),
-        (["prepare.features=[petallengthcm]"], "did you mean 'PetalLengthCm'?", "prepare"),
-        (["prepare.target=Specie"], "no column 'Specie'; did you mean 'Species'?", "prepare"),
-        (["models.random_forest.n_estimators=0"], "'n_estimators' parameter", "train"),
-        (["models.random_forest.class=sklearn.svm.SVM"], "no attribute 'SVM'", "train"),
-        (["split.seed=x"], "params.yaml: split.seed is 'x'; give a whole number", "split"),
-        (["train.search.folds=x"], "train.search.folds is 'x'; give a whole number", "train"),
-        (["split.test_szie=0.2"], "Could not override 'split.test_szie'", None),
+        ("train.model=svm", "Parameters 'models.svm' are missing from 'params.yaml'", "train"),
+        ("split.test_size=1.5", "split.test_size is 1.5; give a fraction", "split"),
+        ("prepare.raw=data/raw/no.csv", "No such file or directory", "prepare"),
+        ("evaluate.trusted_types=1", "evaluate.trusted_types is 1; give a list", "evaluate"),
+        ("split.test_szie=0.2", "Could not override 'split.test_szie'", None),
     ],
 )
-def test_a_bad_parameter_ends_in_one_message_and_loses_nothing(project, settings, message, stage):
+def test_a_bad_parameter_stops_its_stage_and_nothing_is_lost(project, setting, message, stage):
     before = project.outcome()
-    output = project.run(["dvc", "exp", "run", "--set-param", *settings], status=255)
+    behind = STAGES[STAGES.index(stage) :] if stage else []
+    gone = outputs(project, behind)
+    output = project.run(["dvc", "exp", "run", "--set-param", setting], status=255)
     assert message in output
     assert "Traceback" not in output
     if stage:
         assert f"failed to reproduce '{stage}'" in output
-    assert (project.path / "dvc.lock").read_bytes() == before["dvc.lock"]
+    # DVC takes away what the stage would have written; everything else is as it was.
+    after = project.outcome()
+    assert after.items() <= before.items()
+    assert before.keys() - after.keys() <= gone
     project.run("git checkout --quiet .")
     project.run("dvc checkout")
     assert project.outcome() == before
     assert project.repro() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("split.test_size", -1, "split.test_size is -1; give a fraction"),
+        ("split.test_size", 0.01, "params.yaml: split of 150 rows"),
+        ("split.seed", "x", "params.yaml: split.seed is 'x'; give a whole number"),
+        ("prepare.features", ["petallengthcm"], "did you mean 'PetalLengthCm'?"),
+        ("prepare.target", "Specie", "no column 'Specie'; did you mean 'Species'?"),
+        ("models.random_forest.n_estimators", 0, "'n_estimators' parameter"),
+        ("models.random_forest.class", "sklearn.svm.SVM", "no attribute 'SVM'"),
+        ("train.search.folds", "x", "train.search.folds is 'x'; give a whole number"),
+    ],
+)
+def test_a_bad_parameter_ends_its_script_in_one_message(project, key, value, message):
+    before = project.outcome()
+    project.set(key, value)
+    section = key.split(".")[0]
+    script = "train" if section == "models" else section
+    output = project.run(f"python src/{script}.py", status=1)
+    assert message in output
+    assert "Traceback" not in output
+    assert project.outcome() == before
 
 
 def test_a_missing_table_is_named(project):
@@ -258,8 +321,8 @@ def test_a_missing_table_is_named(project):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_predict_to_a_file_and_to_stdout(project, new_rows, model):
-    project.experiment(f"train.model={model}")
+def test_predict_to_a_file_and_to_stdout(compared, tmp_path, new_rows, model):
+    project = compared[model].copy(tmp_path / "project")
     printed = project.run("python src/predict.py ../new.csv")
     project.run("python src/predict.py ../new.csv --output ../predictions.csv")
     path = project.path.with_name("predictions.csv")

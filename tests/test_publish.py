@@ -10,23 +10,38 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from helpers import Project
 from mlflow_server import MlflowServer
 from servers import free_ports
-from test_setup import PLATFORMS
 
 # Its import would report its use otherwise.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-# The server is started once.
-pytestmark = pytest.mark.xdist_group("publish")
-
 DAGSHUB = "https://dagshub.com/OWNER/my.repo-1"
 NAME = "iris-classifier"
 EXPERIMENTS = 20
 COMMAND = "python src/publish.py"
+# As `dvc exp run --set-param train.seed=...`, in one process: the stages, then `dvc exp save`
+MANY = f"""
+import sys
+from pathlib import Path
+import yaml
+from dvc.repo import Repo
+sys.path.insert(0, "src")
+import evaluate, train
+path = Path("params.yaml")
+params = yaml.safe_load(path.read_text())
+for seed in range({EXPERIMENTS}):
+    params["train"]["seed"] = seed
+    path.write_text(yaml.safe_dump(params))
+    train.main()
+    evaluate.main()
+    with Repo() as repo:
+        repo.commit(force=True)
+        repo.experiments.save(name=f"seed-{{seed}}")
+"""
 
 
 @pytest.fixture(scope="session")
@@ -56,20 +71,27 @@ def publisher(bake, env, tmp_path_factory) -> Project:
     return bake(tmp_path_factory.mktemp("publisher"), env=clean, mlflow="yes")
 
 
-@pytest.fixture
-def project(publisher, tmp_path) -> Project:
-    """A copy of it with quick stages, after `dvc repro` and a commit, to be changed.
-
-    Its name on the server is that of the test, so that it has runs and a model of its own.
-    """
-    project = publisher.copy(tmp_path / NAME)
-    project.env = dict(publisher.env)
-    project.edit("src/publish.py", f'PROJECT = "{NAME}"', f'PROJECT = "{tmp_path.name}"')
-    project.set("models.random_forest.n_estimators", 5)
-    project.set("train.search.folds", 0)
+@pytest.fixture(scope="session")
+def quick(publisher, tmp_path_factory) -> Project:
+    """The same with quick stages, after `dvc repro` and a commit; not to be changed."""
+    project = publisher.copy(tmp_path_factory.mktemp("quick") / NAME)
+    project.quicken()
     project.repro()
     project.run("git add .")
     project.run("git commit --quiet -m 'Random forest'")
+    return project
+
+
+@pytest.fixture
+def project(quick, tmp_path) -> Project:
+    """A copy of it, to be changed.
+
+    Its name on the server is that of the test, so that it has runs and a model of its own.
+    """
+    project = quick.copy(tmp_path / NAME)
+    project.env = dict(quick.env)
+    project.edit("src/publish.py", f'PROJECT = "{NAME}"', f'PROJECT = "{tmp_path.name}"')
+    project.run("git commit --quiet --all -m Name")
     return project
 
 
@@ -169,8 +191,7 @@ def kill_after(number: int, client: MlflowClient, project: Project) -> None:
 
 
 def test_killed_and_repeated_it_logs_each_of_20_experiments_once(member, client, tmp_path):
-    for seed in range(EXPERIMENTS):
-        member.experiment(f"train.seed={seed}")
+    member.run(["python", "-c", MANY])
     before = member.run("git status --porcelain"), member.outcome()
     refs = member.run("git for-each-ref refs/exps --format=%(objectname)").split()
     assert len(set(refs) - {""}) >= EXPERIMENTS
@@ -311,9 +332,7 @@ def test_without_a_server_it_ends_in_one_line(project):
         ),
     ]:
         project.env["MLFLOW_TRACKING_URI"] = address
-        started = time.monotonic()
-        assert project.run(COMMAND, status=1) == message
-        assert time.monotonic() - started < 40
+        assert project.run(COMMAND, status=1, timeout=120) == message
     output = project.run(f"{COMMAND} --experiments", status=1)
     assert output == "there are no experiments: `dvc exp run` makes one\n"
     assert project.repro() == []
@@ -338,7 +357,6 @@ def test_dagshubs_address_is_filled_in(bake, tmp_path):
     assert f'\nADDRESS = "{DAGSHUB}.mlflow"\n' in script
     project.run("ruff check")
     project.run("ruff format --check")
-    project.run("python -m pytest -p no:cacheprovider")
     assert project.run("git status --porcelain") == ""
 
 
@@ -354,17 +372,3 @@ def test_without_it_there_is_no_trace_of_mlflow(baked):
     names = [name for name in baked.tracked() if name != "constraints.txt"]
     assert baked.run(["grep", "-il", "mlflow", *names], status=1) == ""
     assert "mlflow-skinny==" in (baked.path / "constraints.txt").read_text()
-
-
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_every_package_of_it_is_pinned_on_every_platform(publisher, platform, tmp_path):
-    """As in test_setup.py; one version of Python will do, as all that MLflow adds is pure Python."""
-    pins = (publisher.path / "constraints.txt").read_text().lower().splitlines()
-    names = {pin.split(";")[0].strip() for pin in pins}
-    command = ["uv", "pip", "compile", "--quiet", "--no-annotate", "--no-header"]
-    command += ["--python-platform", platform, "--python-version", "3.11"]
-    command += ["--only-binary", ":all:", "--no-binary", "antlr4-python3-runtime"]
-    publisher.run([*command, "--output-file", tmp_path / "resolved", "requirements.txt"])
-    resolved = set((tmp_path / "resolved").read_text().lower().splitlines())
-    assert "mlflow-skinny==" in "".join(resolved)
-    assert resolved <= names

@@ -2,10 +2,9 @@
 
 import base64
 from http.client import HTTPConnection
-from pathlib import Path
 
 import pytest
-from conftest import Project
+from helpers import Project, objects
 from servers import STATUSES, UPLOADS, Host
 
 LOGIN = f"{Host.user}:{Host.token}"
@@ -48,11 +47,6 @@ def request(host: Host, method: str, path: str, login: str = "") -> tuple[int, s
     body = answer.read().decode()
     connection.close()
     return answer.status, answer.getheader("Location") or body
-
-
-def objects(folder: Path) -> dict[str, int]:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
 
 
 def same_files(first: Project, second: Project) -> bool:

@@ -4,50 +4,64 @@ import re
 import sys
 from itertools import product
 
-import pytest
-from conftest import Project, run
+from helpers import MODELS, ROOT, Project, run
 
-PLATFORMS = ["linux", "macos", "windows"]
-VERSIONS = ["3.11", "3.12", "3.13"]
+PROJECT = ROOT / "<<cookiecutter.project_slug>>"
+PLUGINS = ["dvc-azure", "dvc-gs", "dvc-s3", "dvc-ssh", "dvc-webdav"]
+NEEDED = {"dvc", "scikit-learn", "mlflow-skinny", *PLUGINS}
+# This environment takes the place of .venv.
+MAKE = ["make", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/.ready"]
 
 
-def test_make_demo_runs_twice(template, env, tmp_path):
-    """In a clone, with this environment in the place of .venv."""
+def test_make_demo_runs_and_makes_its_folder_anew(template, env, tmp_path):
     run(f"git clone --quiet {template} clone", tmp_path, env)
     clone = tmp_path / "clone"
-    for _ in range(2):
-        command = ["make", "demo", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/.ready"]
-        output = run(command, clone, env).stdout
-        table = output[output.rindex("Experiment") :]
-        for model in ("random_forest", "logistic_regression", "svc"):
-            assert re.search(rf" 0\.9\d+ +0\.9\d+ +{model} ", table), table
-        assert "…" not in table
-        assert "Traceback" not in output
+    (clone / "demo").mkdir()
+    (clone / "demo/left_behind.txt").touch()
+    output = run([*MAKE, "demo"], clone, env).stdout
+    table = output[output.rindex("Experiment") :]
+    for model in MODELS:
+        assert re.search(rf" 0\.9\d+ +0\.9\d+ +{model} ", table), table
+    assert re.search(r"main .*\[svc\].*\[logistic\]", table, re.DOTALL), table
+    assert "…" not in table
+    assert "Traceback" not in output
+    assert [path.name for path in (clone / "demo").iterdir() if path.is_file()] == []
     assert Project(clone / "demo/iris-classifier", env).repro() == []
     assert run("git status --porcelain", clone, env).stdout == ""
 
 
-@pytest.mark.parametrize(("platform", "version"), list(product(PLATFORMS, VERSIONS)))
-def test_every_package_is_pinned_on_every_platform(baked, platform, version, tmp_path):
-    """What pip would install is in constraints.txt, and has a wheel for that platform."""
-    pins = set((baked.path / "constraints.txt").read_text().lower().splitlines())
-    names = {pin.split(";")[0].strip() for pin in pins}
+def test_the_readme_without_make_types_what_make_runs(template, env):
+    blocks = re.findall(r"```sh\n(.*?)```", (template / "README.md").read_text(), re.DOTALL)
+    environment, demo = max(blocks, key=len).split("cookiecutter", 1)
+    recipe = run([*MAKE, "--dry-run", "demo"], template, env).stdout
+    commands = recipe.replace(" && \\\n", "\n").replace(" --default-config", "")
+    assert commands.endswith(f"cookiecutter{demo}")
+
+    ready = run("make --dry-run VENV=.venv .venv/.ready", template, env).stdout
+    venv, activate, install = environment.splitlines()
+    assert f"\n{venv}\n" in ready
+    assert activate == ". .venv/bin/activate"
+    packages = install.removeprefix("pip install -r ")
+    assert re.search(rf"^\.venv/bin/python -m pip install .*{packages}$", ready, re.MULTILINE)
+
+
+def test_every_package_is_pinned_on_every_platform(env, tmp_path, subtests):
+    """What pip would install, whatever the answers, is pinned and has a wheel for that platform."""
+    pins = (PROJECT / "constraints.txt").read_text().lower()
+    names = {pin.split(";")[0].strip() for pin in pins.splitlines()}
+    (tmp_path / "constraints.txt").write_text(pins)
+    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("<")]
+    (tmp_path / "requirements.txt").write_text("\n".join([*lines, *PLUGINS]))
+
     command = ["uv", "pip", "compile", "--quiet", "--no-annotate", "--no-header"]
-    command += ["--python-platform", platform, "--python-version", version]
     # the only package that has no wheel; it is pure Python
     command += ["--only-binary", ":all:", "--no-binary", "antlr4-python3-runtime"]
-    output = baked.run([*command, "--output-file", tmp_path / "resolved", "requirements.txt"])
-    resolved = set((tmp_path / "resolved").read_text().lower().splitlines())
-    assert "scikit-learn==" in "".join(resolved), output
-    assert resolved <= names
-
-
-def test_the_readme_without_make(template, env, tmp_path):
-    """The README's longest block, typed into a fresh clone."""
-    run(f"git clone --quiet {template} clone", tmp_path, env)
-    blocks = re.findall(r"```sh\n(.*?)```", (template / "README.md").read_text(), re.DOTALL)
-    block = max(blocks, key=len)
-    assert block.startswith("python3 -m venv .venv\n")
-    output = run(["sh", "-ec", block], tmp_path / "clone", env).stdout
-    table = output[output.rindex("Experiment") :]
-    assert re.search(r"main .*\[svc\].*\[logistic\]", table, re.DOTALL), table
+    for platform, version in product(["linux", "macos", "windows"], ["3.11", "3.12", "3.13"]):
+        target = ["--python-platform", platform, "--python-version", version]
+        output = f"resolved-{platform}-{version}"
+        with subtests.test(output):
+            run([*command, *target, "--output-file", output, "requirements.txt"], tmp_path, env)
+            resolved = set((tmp_path / output).read_text().lower().splitlines())
+            assert {pin.split("==")[0] for pin in resolved} >= NEEDED
+            assert resolved <= names

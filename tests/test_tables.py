@@ -13,12 +13,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import BIN, Project, run
 from cookiecutter.exceptions import FailedHookException
+from helpers import BIN, Project, blocks, experiments, run, type_in, wait_for_queue
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import balanced_accuracy_score, r2_score
-from test_results import blocks, experiments, type_in, wait_for_queue
 
 from raw_table import inspect
 

@@ -1,0 +1,176 @@
+"""What the tests share: a baked project, commands, and what they left behind."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+STAGES = ["prepare", "split", "train", "evaluate"]
+MODELS = ["random_forest", "logistic_regression", "svc"]
+RESULTS = ["dvc.lock", "models/model.skops", "results"]
+
+
+def run(
+    command: str | list,
+    cwd: Path,
+    env: dict[str, str],
+    status: int | None = 0,
+    timeout: float = 600,
+) -> subprocess.CompletedProcess:
+    """Run a command without a shell; its stdout and stderr come back as one `stdout`.
+
+    With `status=None` any exit status will do. A test fails after `timeout` seconds.
+    """
+    arguments = shlex.split(command) if isinstance(command, str) else list(map(str, command))
+    done = subprocess.run(
+        arguments,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        timeout=timeout,
+    )
+    if status is not None:
+        assert done.returncode == status, f"{command}\n{done.stdout}"
+    return done
+
+
+@dataclass
+class Project:
+    """A baked project and the environment to run commands in it."""
+
+    path: Path
+    env: dict[str, str]
+    output: str = field(default="", repr=False)
+
+    def run(self, command: str | list, status: int | None = 0, timeout: float = 600) -> str:
+        return run(command, self.path, self.env, status, timeout).stdout
+
+    def repro(self, *options: str) -> list[str]:
+        """Run `dvc repro` and return the stages that it ran."""
+        lines = self.run(["dvc", "repro", *options]).splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+    def experiment(self, *settings: str) -> str:
+        options = [option for setting in settings for option in ("--set-param", setting)]
+        return self.run(["dvc", "exp", "run", *options])
+
+    def set(self, key: str, value: object) -> None:
+        """Change a parameter as a user's editor would."""
+        path = self.path / "params.yaml"
+        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        *sections, name = key.split(".")
+        section = params
+        for part in sections:
+            section = section[part]
+        assert name in section and section[name] != value, key
+        section[name] = value
+        path.write_text(yaml.safe_dump(params), encoding="utf-8")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        text = (self.path / file).read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {file}"
+        (self.path / file).write_text(text.replace(old, new), encoding="utf-8")
+
+    def tracked(self) -> list[str]:
+        return self.run("git ls-files -z").split("\0")[:-1]
+
+    def outcome(self) -> dict[str, bytes]:
+        """Return the content of everything that must not differ between two runs."""
+        files = [
+            file
+            for name in RESULTS
+            for file in (self.path / name, *(self.path / name).rglob("*"))
+            if file.is_file()
+        ]
+        assert len(files) >= 5
+        return {file.relative_to(self.path).as_posix(): file.read_bytes() for file in files}
+
+    def cached(self) -> list[str]:
+        """Return the files that DVC keeps: those of .dvc files, and the outputs not in git."""
+        stages = yaml.safe_load((self.path / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        outs = [
+            out for stage in stages.values() for out in stage.get("outs", []) if type(out) is str
+        ]
+        for name in self.tracked():
+            if name.endswith(".dvc"):
+                file = self.path / name
+                added = yaml.safe_load(file.read_text(encoding="utf-8"))["outs"]
+                outs += [
+                    (file.parent / out["path"]).relative_to(self.path).as_posix() for out in added
+                ]
+        return outs
+
+    def quicken(self) -> None:
+        """Make the stages quick, for tests that assert no score."""
+        self.set("models.random_forest.n_estimators", 5)
+        self.set("train.search.folds", 0)
+
+    def copy(self, path: Path) -> "Project":
+        shutil.copytree(self.path, path, symlinks=True)
+        return Project(path, self.env)
+
+
+def need(packages: list[str]) -> None:
+    """Skip a test for lack of Debian packages; in CI, fail it."""
+    if packages:
+        install = f"apt-get install --no-install-recommends {' '.join(packages)}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"not installed: {install}")
+
+
+def objects(folder: Path) -> dict[str, int]:
+    """Return the size of each file in a folder and those below it."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
+
+
+def metrics(project: Project) -> dict:
+    return json.loads((project.path / "results/metrics.json").read_text())
+
+
+def hyperparameters(project: Project) -> dict:
+    return yaml.safe_load((project.path / "results/params.yml").read_text())
+
+
+def blocks(project: Project, heading: str) -> list[str]:
+    """Return the shell blocks of a section of the project's README."""
+    text = (project.path / "README.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"```sh\n(.*?)```", section[1], re.DOTALL)
+
+
+def type_in(project: Project, block: str, **names: str) -> str:
+    for name, value in names.items():
+        assert name in block
+        block = block.replace(name, value)
+    return project.run(["sh", "-ec", block])
+
+
+def experiments(project: Project) -> dict[str, dict]:
+    """Return the named experiments, each with its columns of `dvc exp show`."""
+    (project.path.parent / "table.csv").write_text(project.run("dvc exp show --csv"))
+    table = pd.read_csv(project.path.parent / "table.csv")
+    return table.dropna(subset="Experiment").set_index("Experiment").to_dict("index")
+
+
+def wait_for_queue(project: Project) -> None:
+    deadline = time.monotonic() + 300
+    while re.search("Queued|Running", status := project.run("dvc queue status")):
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    assert "Failed" not in status
