@@ -32,6 +32,14 @@ TABLE = json.loads(
 )
 TOKEN = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
 PROJECT = Path.cwd()
+ENVIRONMENT = {
+    **os.environ,
+    # Until core.analytics is set, `dvc init` would report its use.
+    "DVC_NO_ANALYTICS": "true",
+    # The formats that DVC's own git client reads, whatever is the user's default
+    "GIT_DEFAULT_HASH": "sha1",
+    "GIT_DEFAULT_REF_FORMAT": "files",
+}
 
 
 def run(command: list[str], timeout: float | None = None) -> subprocess.CompletedProcess:
@@ -44,11 +52,16 @@ def run(command: list[str], timeout: float | None = None) -> subprocess.Complete
             text=True,
             errors="replace",
             timeout=timeout,
-            # Until core.analytics is set, `dvc init` would report its use.
-            env={**os.environ, "DVC_NO_ANALYTICS": "true"},
+            env=ENVIRONMENT,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))
+
+
+def leave_other_repositories() -> None:
+    """Forget the repository that the environment names, as in a git alias or a git hook."""
+    for name in run(["git", "rev-parse", "--local-env-vars"]).stdout.split():
+        ENVIRONMENT.pop(name, None)
 
 
 def find_dvc() -> list[str]:
@@ -116,8 +129,6 @@ def steps(nested: bool) -> Iterator[list[str]]:
             yield ["git", "remote", "add", "origin", REMOTE["git"]]
         yield ["git", "add", "--all"]
         yield ["git", "commit", "--quiet", "--message", f"Start {ANSWERS['project_name']}"]
-        yield ["dvc", "install"]
-        yield ["python", "src/share.py", "hooks"]
 
 
 def log_in() -> None:
@@ -142,6 +153,7 @@ def main() -> None:
     # A terminal that cannot show a character must not end the bake.
     sys.stdout.reconfigure(errors="replace")
     print("Setting up git and DVC ...", flush=True)
+    leave_other_repositories()
     outer = enclosing_repository()
     in_python = "import shutil, sys; shutil.{}(*sys.argv[1:])"
     programs = {
@@ -167,6 +179,12 @@ def main() -> None:
             problem = f"`{quote(command)}` failed" + (f": {lines[-1]}" if lines else "")
         left = [command, *commands]
         break
+    hooks = ["python", "src/share.py", "hooks"]
+    if problem:
+        left.append(hooks)
+    elif not outer:
+        # The project is complete without them.
+        print(run([sys.executable, *hooks[1:]]).stderr, end="")
 
     if REMOTE["login"]:
         if TOKEN and not problem:

@@ -151,7 +151,6 @@ def test_a_step_that_fails_is_named_with_all_that_follow(bake, tmp_path, env):
     assert "`git commit --quiet --message 'Start Iris classifier'` failed: " in project.output
     assert left_to_do(project) == [
         "git commit --quiet --message 'Start Iris classifier'",
-        "dvc install",
         "python src/share.py hooks",
         "dvc repro",
     ]
