@@ -107,7 +107,7 @@ def steps(nested: bool) -> Iterator[list[str]]:
         for key in ("name", "email"):
             if run(["git", "config", f"user.{key}"]).returncode:
                 yield ["git", "config", f"user.{key}", ANSWERS[f"author_{key}"]]
-    yield ["dvc", "init", "--quiet", *(["--subdir"] if nested else [])]
+    yield ["dvc", "init", *(["--subdir"] if nested else [])]
     # The folder where DVC looks for the templates of plots; only `dvc init` may make its parent.
     yield ["mv", "plots", ".dvc/plots"]
     yield ["dvc", "config", "core.autostage", "true"]
@@ -117,13 +117,13 @@ def steps(nested: bool) -> Iterator[list[str]]:
     if "://" not in url:
         # Absolute, so that a clone in any folder of this machine finds it.
         url = os.path.normpath(PROJECT.parent / os.path.expanduser(url))
-    yield ["dvc", "remote", "add", "--quiet", "--default", "origin", url]
+    yield ["dvc", "remote", "add", "--default", "origin", url]
     for option, value in REMOTE["options"].items():
         yield ["dvc", "remote", "modify", "origin", option, value]
     if "://" in source:
-        yield ["dvc", "import-url", "--quiet", source, raw]
+        yield ["dvc", "import-url", source, raw]
     else:
-        yield ["dvc", "add", "--quiet", raw]
+        yield ["dvc", "add", raw]
     if not nested:
         if REMOTE["git"]:
             yield ["git", "remote", "add", "origin", REMOTE["git"]]
@@ -143,6 +143,13 @@ def log_in() -> None:
         lines.append(f'    {option} = "{value.format(token=TOKEN)}"')
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("The token of DAGSHUB_USER_TOKEN is in .dvc/config.local, which git ignores.")
+
+
+def reason(done: subprocess.CompletedProcess) -> str:
+    """Return ": " and the line in which a command says why it failed, if it does."""
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
+    return "".join(f": {line}" for line in (errors or lines[-1:])[:1])
 
 
 def quote(command: list[str]) -> str:
@@ -175,8 +182,7 @@ def main() -> None:
                 if command[:2] == ["git", "config"]:
                     print(f"git had no {command[2]}: this repository now uses {command[3]!r}")
                 continue
-            lines = (done.stderr or done.stdout).strip().splitlines()
-            problem = f"`{quote(command)}` failed" + (f": {lines[-1]}" if lines else "")
+            problem = f"`{quote(command)}` failed{reason(done)}"
         left = [command, *commands]
         break
     hooks = ["python", "src/share.py", "hooks"]

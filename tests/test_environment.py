@@ -1,6 +1,8 @@
 """Nothing outside the project is written, whatever the user's git and DVC settings are."""
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -289,3 +291,115 @@ def test_a_link_in_the_hooks_folder_is_not_written_through(baked, tmp_path):
     project.run(f"{HOOKS} --remove")
     assert elsewhere.read_bytes() == before
     assert (project.path / ".git/hooks/pre-push").is_symlink()
+
+
+def suffixes_and_folders(names: list[str]) -> list[str]:
+    """Return ignore patterns that hide every file of a project, in more than one way."""
+    paths = [Path(name) for name in names]
+    folders = {f"{part}{end}" for path in paths for part in path.parts[:-1] for end in ("", "/")}
+    return sorted(folders | {f"*{path.suffix or path.name}" for path in paths} | {".*", "*.swp"})
+
+
+def test_a_users_ignore_file_hides_nothing_of_the_project(
+    bake, reproduced, settings, home, tmp_path
+):
+    patterns = suffixes_and_folders(reproduced.tracked())
+    assert {"results/", "*.svg", "*.csv", "*.dvc", ".dvc", "src"} <= set(patterns)
+    (home / "ignore").write_text("\n".join(patterns))
+    project = bake(tmp_path, env=settings("[core]\nexcludesFile = ~/ignore"))
+    assert "one commit" in project.output
+    project.repro()
+    for junk in (".DS_Store", ".env", "src/.idea/workspace.xml", "notes.swp"):
+        (project.path / junk).parent.mkdir(exist_ok=True)
+        (project.path / junk).write_text("not the project's")
+    project.run("git add .")
+    assert project.tracked() == reproduced.tracked()
+
+
+SETTINGS = """
+[init]
+    defaultObjectFormat = sha256
+    defaultRefFormat = reftable
+[core]
+    autocrlf = true
+    fsmonitor = true
+    quotePath = true
+    untrackedCache = true
+[feature]
+    manyFiles = true
+[index]
+    skipHash = true
+[status]
+    showUntrackedFiles = no
+[push]
+    default = nothing
+[url "https://github.com/"]
+    insteadOf = https://dagshub.com/
+"""
+DVC_SETTINGS = """
+[core]
+    remote = theirs
+    analytics = true
+['remote "theirs"']
+    url = /nowhere
+[cache]
+    type = symlink
+"""
+
+
+def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
+    bake, reproduced, settings, home, tmp_path
+):
+    (home / ".config/dvc").mkdir(parents=True)
+    (home / ".config/dvc/config").write_text(DVC_SETTINGS)
+    env = settings(SETTINGS)
+    env |= {"GIT_DEFAULT_HASH": "sha256", "GIT_DEFAULT_REF_FORMAT": "reftable"}
+    project = bake(tmp_path, env=env)
+    assert "one commit" in project.output
+    assert project.run("git rev-parse --show-object-format") == "sha1\n"
+    assert b"\r" not in (project.path / "README.md").read_bytes()
+    project.repro()
+    project.run("git add .")
+    project.run("git commit --quiet -m 'Random forest'")
+    assert project.outcome() == reproduced.outcome()
+    run("git init --quiet --bare shared.git", tmp_path, {**env, "GIT_DEFAULT_HASH": "sha1"})
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    output = project.run("git push origin main")
+    assert f"{project.path}-remote: all {len(project.cached())} files are there" in output
+
+
+def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):
+    """As where DVC's site_cache_dir belongs to another user: a folder that cannot be made."""
+    env = {**env, "DVC_SITE_CACHE_DIR": "/dev/null/cache"}
+    project = bake(tmp_path, env=env)
+    assert "`dvc init` failed: ERROR: unexpected error - [Errno 20]" in project.output
+    assert "/dev/null/cache" in project.output and "Traceback" not in project.output
+    project = baked.copy(tmp_path / "project")
+    project.env = env
+    said = project.run("python src/share.py check", status=1)
+    assert "/dev/null/cache" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
+def test_a_repository_of_another_owner_is_refused_with_gits_own_reason(baked, tmp_path, env):
+    project = baked.copy(tmp_path / "project")
+    for path in (project.path, project.path / ".git"):
+        os.chown(path, 12345, 12345)
+    said = project.run(HOOKS, status=1)
+    assert said.startswith("no git hooks were installed: fatal: detected dubious ownership")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["", '{"write": {'])
+def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content):
+    project = reproduced.copy(tmp_path / "project")
+    lock = project.path / ".dvc/tmp/rwlock"
+    lock.write_text(content)
+    os.utime(lock, (time.time() - 10,) * 2)
+    project.edit("params.yaml", "n_estimators: 100", "n_estimators: 10")
+    assert "RWLock-file '.dvc/tmp/rwlock'. JSON structure is corrupted" in project.run(
+        "dvc repro", status=255
+    )
+    project.run("dvc push")
+    assert "removed .dvc/tmp/rwlock" in project.run("python src/share.py check", status=None)
+    assert project.repro() == ["train", "evaluate"]

@@ -7,7 +7,10 @@ python src/share.py hooks    let git push data and models first
 """
 
 import argparse
+import json
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from support import hooks
@@ -28,6 +31,24 @@ def parse() -> argparse.Namespace:
     hooks = commands.add_parser("hooks", help="let git push data and models first")
     hooks.add_argument("--remove", action="store_true", help="take the hooks away again")
     return parser.parse_args()
+
+
+def mend_lock(folder: Path) -> None:
+    """Remove DVC's list of files in use where it is unreadable, which stops each `dvc repro`.
+
+    DVC empties the file and writes it anew; a process that is killed in between leaves it so.
+    """
+    path = folder / ".dvc/tmp/rwlock"
+    try:
+        json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        # Unless another process is just about to write it
+        time.sleep(max(0, path.stat().st_mtime + 2 - time.time()))
+        if time.time() - path.stat().st_mtime >= 2:
+            path.unlink()
+            print(f"removed {path.relative_to(folder)}, which a killed DVC had left unreadable")
 
 
 def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
@@ -57,8 +78,9 @@ def main() -> None:
     except ModuleNotFoundError:
         raise SystemExit("this Python has no DVC: activate the project's environment") from None
     try:
+        mend_lock(hooks.ROOT)
         use_remote(Repo(str(hooks.ROOT)), arguments)
-    except DvcException as error:
+    except (DvcException, OSError) as error:
         raise SystemExit(str(error).splitlines()[0]) from None
 
 
