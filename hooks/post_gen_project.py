@@ -32,6 +32,14 @@ TABLE = json.loads(
 )
 TOKEN = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
 PROJECT = Path.cwd()
+ENVIRONMENT = {
+    **os.environ,
+    # Until core.analytics is set, `dvc init` would report its use.
+    "DVC_NO_ANALYTICS": "true",
+    # The formats that DVC's own git client reads, whatever is the user's default
+    "GIT_DEFAULT_HASH": "sha1",
+    "GIT_DEFAULT_REF_FORMAT": "files",
+}
 
 
 def run(command: list[str], timeout: float | None = None) -> subprocess.CompletedProcess:
@@ -44,11 +52,16 @@ def run(command: list[str], timeout: float | None = None) -> subprocess.Complete
             text=True,
             errors="replace",
             timeout=timeout,
-            # Until core.analytics is set, `dvc init` would report its use.
-            env={**os.environ, "DVC_NO_ANALYTICS": "true"},
+            env=ENVIRONMENT,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))
+
+
+def leave_other_repositories() -> None:
+    """Forget the repository that the environment names, as in a git alias or a git hook."""
+    for name in run(["git", "rev-parse", "--local-env-vars"]).stdout.split():
+        ENVIRONMENT.pop(name, None)
 
 
 def find_dvc() -> list[str]:
@@ -94,7 +107,7 @@ def steps(nested: bool) -> Iterator[list[str]]:
         for key in ("name", "email"):
             if run(["git", "config", f"user.{key}"]).returncode:
                 yield ["git", "config", f"user.{key}", ANSWERS[f"author_{key}"]]
-    yield ["dvc", "init", "--quiet", *(["--subdir"] if nested else [])]
+    yield ["dvc", "init", *(["--subdir"] if nested else [])]
     # The folder where DVC looks for the templates of plots; only `dvc init` may make its parent.
     yield ["mv", "plots", ".dvc/plots"]
     yield ["dvc", "config", "core.autostage", "true"]
@@ -104,20 +117,18 @@ def steps(nested: bool) -> Iterator[list[str]]:
     if "://" not in url:
         # Absolute, so that a clone in any folder of this machine finds it.
         url = os.path.normpath(PROJECT.parent / os.path.expanduser(url))
-    yield ["dvc", "remote", "add", "--quiet", "--default", "origin", url]
+    yield ["dvc", "remote", "add", "--default", "origin", url]
     for option, value in REMOTE["options"].items():
         yield ["dvc", "remote", "modify", "origin", option, value]
     if "://" in source:
-        yield ["dvc", "import-url", "--quiet", source, raw]
+        yield ["dvc", "import-url", source, raw]
     else:
-        yield ["dvc", "add", "--quiet", raw]
+        yield ["dvc", "add", raw]
     if not nested:
         if REMOTE["git"]:
             yield ["git", "remote", "add", "origin", REMOTE["git"]]
         yield ["git", "add", "--all"]
         yield ["git", "commit", "--quiet", "--message", f"Start {ANSWERS['project_name']}"]
-        yield ["dvc", "install"]
-        yield ["python", "src/share.py", "hooks"]
 
 
 def log_in() -> None:
@@ -134,6 +145,13 @@ def log_in() -> None:
     print("The token of DAGSHUB_USER_TOKEN is in .dvc/config.local, which git ignores.")
 
 
+def reason(done: subprocess.CompletedProcess) -> str:
+    """Return ": " and the line in which a command says why it failed, if it does."""
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
+    return "".join(f": {line}" for line in (errors or lines[-1:])[:1])
+
+
 def quote(command: list[str]) -> str:
     return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
@@ -144,6 +162,7 @@ def main() -> None:
     for note in TABLE["notes"]:
         print(f"{TABLE['raw']}: {note}")
     print("Setting up git and DVC ...", flush=True)
+    leave_other_repositories()
     outer = enclosing_repository()
     in_python = "import os, shutil, sys; a, b = sys.argv[1:]; shutil.{}"
     programs = {
@@ -169,10 +188,15 @@ def main() -> None:
                 if command[:2] == ["git", "config"]:
                     print(f"git had no {command[2]}: this repository now uses {command[3]!r}")
                 continue
-            lines = (done.stderr or done.stdout).strip().splitlines()
-            problem = f"`{quote(command)}` failed" + (f": {lines[-1]}" if lines else "")
+            problem = f"`{quote(command)}` failed{reason(done)}"
         left = [command, *commands]
         break
+    hooks = ["python", "src/share.py", "hooks"]
+    if problem:
+        left.append(hooks)
+    elif not outer:
+        # The project is complete without them.
+        print(run([sys.executable, *hooks[1:]]).stderr, end="")
 
     if REMOTE["login"]:
         if TOKEN and not problem:

@@ -37,7 +37,7 @@ def test_dvc_is_configured(baked):
         "verify": "true",
     }
     for hook in ("pre-commit", "pre-push", "post-checkout"):
-        assert "dvc git-hook" in (baked.path / ".git/hooks" / hook).read_text()
+        assert f"git_hook.sh {hook}" in (baked.path / ".git/hooks" / hook).read_text()
 
 
 def test_the_table_is_tracked_by_dvc_and_not_by_git(baked):

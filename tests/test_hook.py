@@ -90,7 +90,7 @@ def test_without_dvc_the_printed_commands_finish_the_job(bake_with, baked, pytho
     project = bake_with(python_without_dvc, "git")
     assert "has all its files, but DVC was not found" in project.output
     commands = left_to_do(project)
-    assert commands[0] == "dvc init --quiet" and commands[-1] == "dvc repro"
+    assert commands[0] == "dvc init" and commands[-1] == "dvc repro"
     for command in commands[:-1]:
         project.run(["sh", "-c", command])
     assert repository(project) == repository(baked)
@@ -151,7 +151,6 @@ def test_a_step_that_fails_is_named_with_all_that_follow(bake, tmp_path, env):
     assert "`git commit --quiet --message 'Start Iris classifier'` failed: " in project.output
     assert left_to_do(project) == [
         "git commit --quiet --message 'Start Iris classifier'",
-        "dvc install",
         "python src/share.py hooks",
         "dvc repro",
     ]

@@ -1,0 +1,34 @@
+# What git does before a commit, after a checkout and before a push:
+# sh src/support/git_hook.sh NAME-OF-THE-HOOK ARGUMENTS-OF-GIT
+name=$1
+shift
+cd "${0%/*}/../.." || exit
+# In a part of a larger repository, what git says of itself is not true of this folder.
+[ -e .git ] || unset $(git rev-parse --local-env-vars)
+# DVC is found in .venv even where no environment is activated, as in an IDE.
+PATH="$PWD/.venv/bin:$PWD/.venv/Scripts:$PATH"
+# Without DVC a commit or a checkout goes on. A push does not: git would point at data that nobody
+# has.
+if ! command -v dvc >/dev/null; then
+    echo "$name: DVC is not on PATH; activate the project's environment, or make it in .venv" >&2
+    [ "$name" != pre-push ]
+    exit
+fi
+case $name in
+pre-commit)
+    exec dvc git-hook pre-commit "$@"
+    ;;
+post-checkout)
+    dvc git-hook post-checkout "$@" && exit
+    echo "post-checkout: \`dvc pull\` fetches the data of this commit" >&2
+    ;;
+pre-push)
+    # `dvc push` stands between two checks, because it waits for minutes where nobody answers,
+    # takes a login page for success, and uploads what the workspace needs, not what the commits
+    # need.
+    python src/share.py reach </dev/null && dvc git-hook pre-push "$@" </dev/null \
+        && python src/share.py check --pushed && exit
+    echo "git pushed nothing: the data has to be on the DVC remote first. Mend it and push again." >&2
+    exit 1
+    ;;
+esac

@@ -1,0 +1,147 @@
+"""The DVC remote: does it answer as one, and a token for it."""
+
+import getpass
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from support.params import InputError, first_line
+
+WRONG_TOKEN = "the token may have expired, or may not use this repository"
+NO_REMOTE = "answers with a page where it has no object: a login page, or no DVC remote"
+
+# Seconds to wait for the remote's first answer. A server may accept a connection and keep silent.
+PATIENCE = 20
+
+
+def login_options(config: dict[str, Any], token: str, user: str | None) -> dict[str, str]:
+    """Return the options that hold `token` for a remote with these options.
+
+    DagsHub accepts a token with any of its users' names; by default it is the one in the URL.
+
+    Raises InputError for a remote that takes no token.
+    """
+    url = urlsplit(config["url"])
+    if url.scheme in ("http", "https"):
+        return {"auth": "basic", "user": user or url.path.split("/")[1], "password": token}
+    if url.scheme == "s3" and "endpointurl" in config:
+        return {"access_key_id": token, "secret_access_key": token}
+    raise InputError(
+        f"{config['url']} takes no token: https://doc.dvc.org/command-reference/remote/modify "
+        "tells how to log in there"
+    )
+
+
+def log_in(repo: Any, name: str, user: str | None) -> None:
+    """Store the token of DAGSHUB_USER_TOKEN, or one that is typed, in .dvc/config.local."""
+    token = os.environ.get("DAGSHUB_USER_TOKEN", "")
+    if not token and sys.stdin.isatty():
+        token = getpass.getpass("Token (not shown): ")
+    if not token:
+        raise InputError("no token: set DAGSHUB_USER_TOKEN, or run this in a terminal")
+    options = login_options(repo.config["remote"][name], token, user)
+    path = Path(repo.local_dvc_dir) / "config.local"
+    path.touch()
+    path.chmod(0o600)
+    with repo.config.edit("local") as local:
+        local["remote"].setdefault(name, {}).update(options)
+    print(f"token stored in {path.relative_to(repo.root_dir)}, which git ignores")
+
+
+def within(seconds: float, function: Callable, *arguments: Any) -> Any:
+    """Return function(*arguments). Raises TimeoutError if that takes longer than `seconds`."""
+    outcome: list[Any] = []
+
+    def call() -> None:
+        try:
+            outcome.append(function(*arguments))
+        except Exception as error:  # noqa: BLE001, it is raised again below
+            outcome.append(error)
+
+    # A daemon, so that the program can end while the call still waits
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"no answer within {seconds:.0f} seconds")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
+
+
+def probe(odb: Any, config: dict[str, Any]) -> str | None:
+    """Ask the remote for an object that cannot exist; return what is wrong with the answer.
+
+    An HTTP server must say 404: one that shows a login page, or sends people there, does not.
+    """
+    path = odb.oid_to_path("0" * 32)
+    is_http = urlsplit(config["url"]).scheme in ("http", "https")
+    # Other ways to log in are left to DVC's own client.
+    plain = config.get("auth") in (None, "basic") and not config.get("ask_password")
+    if not (is_http and plain):
+        try:
+            odb.fs.info(path)
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
+            return f"refuses access ({first_line(error)}): {WRONG_TOKEN}"
+        return NO_REMOTE
+
+    import requests  # comes with DVC
+
+    auth = None
+    if config.get("auth") == "basic":
+        auth = (config.get("user", ""), config.get("password", ""))
+    try:
+        answer = requests.get(
+            path,
+            auth=auth,
+            timeout=10,
+            allow_redirects=False,
+            stream=True,  # the status will do, a login page need not be read
+            verify=config.get("ssl_verify", True),
+        )
+    except requests.Timeout:
+        return "does not answer"
+    except requests.ConnectionError:
+        return "cannot be reached: is the address right, and the network up?"
+    status = answer.status_code
+    if status == 404:
+        return None
+    if status == 401:
+        return "wants credentials, or other ones (401): run `python src/share.py login`"
+    if status == 403:
+        return f"refuses access (403): {WRONG_TOKEN}"
+    if status == 200:
+        return NO_REMOTE
+    if 300 <= status < 400:
+        return f"redirects to {answer.headers.get('Location')} ({status}): is the address right?"
+    later = ": try again later" if status == 429 or status >= 500 else ""
+    return f"answers {status} {answer.reason}{later}"
+
+
+def reach(repo: Any, name: str) -> Any:
+    """Return the object store of the remote `name`.
+
+    Raises InputError with what is wrong when it does not answer as one within PATIENCE seconds.
+    """
+    config = repo.config["remote"][name]
+    try:
+        odb = repo.cloud.get_remote_odb(name)
+        problem = within(PATIENCE, probe, odb, config)
+    except TimeoutError as error:
+        problem = f"gives {error}"
+    except Exception as error:  # noqa: BLE001, each kind of storage raises its own
+        problem = f"cannot be used: {first_line(error)}"
+    if problem:
+        raise InputError(f"{address(config)} {problem}")
+    return odb
+
+
+def address(config: dict[str, Any]) -> str:
+    """Return the URL of a remote. DagsHub's S3 buckets are told apart by their endpoint alone."""
+    return config.get("endpointurl") or config["url"]

@@ -1,0 +1,190 @@
+"""What the commits need on the DVC remotes, and whether it is there."""
+
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dvc_data.hashfile.tree import Tree
+
+from support.params import InputError, first_line
+from support.remote import PATIENCE, address, reach, within
+
+# A remote's name and the kind of hash by which it keeps the objects
+Store = tuple[str, str]
+
+
+def home(repo: Any, out: Any) -> str:
+    """Return the name of the remote that an output belongs on, "" for one that DVC never pushes.
+
+    Raises InputError when there is no such remote.
+    """
+    if not (out.is_in_repo and out.can_push) or out.stage.is_repo_import:
+        return ""
+    name = out.remote or repo.config["core"].get("remote")
+    if name not in repo.config["remote"]:
+        if out.remote:
+            raise InputError(f"{out}: .dvc/config has no remote {name!r}")
+        raise InputError("no default remote: run `dvc remote default NAME`")
+    return name
+
+
+def shared_outs(repo: Any) -> list[Any]:
+    """Return the outputs that DVC caches, the withheld ones first, because they decide for others.
+
+    Outputs without a hash were never made: there is nothing to share yet.
+    """
+    outs = [out for out in repo.index.outs if out.use_cache and out.hash_info]
+    return sorted(outs, key=lambda out: bool(home(repo, out)))
+
+
+def remotes(repo: Any) -> list[str]:
+    """Return the names of the default remote and of those that the workspace's outputs name."""
+    names = {home(repo, out) for out in shared_outs(repo)} | {repo.config["core"].get("remote")}
+    return sorted(names & repo.config["remote"].keys())
+
+
+def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the hash of each object of an output, and its file's path.
+
+    The list of a directory's files is itself an object. It is read from the cache, else from the
+    remote `name`, if any; one that is nowhere yields no files.
+    """
+    yield out.hash_info.value, str(out)
+    if not out.is_dir_checksum:
+        return
+    tree = out.get_obj()
+    if not tree and name:
+        odb = repo.cloud.get_remote_odb(name, hash_name=out.hash_name)
+        with suppress(FileNotFoundError):
+            tree = Tree.load(odb, out.hash_info)
+    for key, _, hash_info in tree or ():
+        yield hash_info.value, "/".join((str(out), *key))
+
+
+def needed_objects(repo: Any, commits: Iterable[str]) -> dict[Store, dict[str, str]]:
+    """Return what `commits` need: for each remote, the hash of each object and its file's path.
+
+    What is withheld today, by `push: false` or a remote of its own, must not leave with an older
+    commit: the workspace, then the newer commits decide for the same path, and for a withheld
+    content at any path.
+    """
+    needed: dict[Store, dict[str, str]] = {}
+    decided: dict[Any, str] = {}
+    withheld: set[str] = set()
+    for commit in ["workspace", *commits]:
+        with repo.switch(commit):
+            for out in shared_outs(repo):
+                name = home(repo, out)
+                if out.remote or not name:
+                    decided.setdefault(out.index_key, name)
+                name = decided.get(out.index_key, name)
+                for oid, file in objects(repo, out, name):
+                    if not name:
+                        withheld.add(oid)
+                    elif commit != "workspace" and oid not in withheld:
+                        needed.setdefault((name, out.hash_name), {})[oid] = file
+    return needed
+
+
+def pushed_commits(refs: Iterable[str]) -> list[str]:
+    """Return the commits that `git push` is about to send, from what git tells its hook.
+
+    A line is "LOCAL-REF HASH REMOTE-REF HASH", see https://git-scm.com/docs/githooks#_pre_push;
+    the first hash is all zeros where a branch is deleted. Without any line another hook may have
+    read them: then it is the last commit.
+    """
+    tips = [line.split()[1] for line in refs]
+    if not tips:
+        return ["HEAD"]
+    tips = [tip for tip in tips if tip.strip("0")]
+    if not tips:
+        return []
+    command = ["git", "rev-list", *tips, "--not", "--remotes"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def check(repo: Any, commits: Iterable[str], repair: bool) -> str:
+    """Return a line for each remote that says that all objects which `commits` need are there.
+
+    With `repair`, objects that are missing or damaged are uploaded from the local cache.
+
+    Raises InputError with what is wrong otherwise.
+    """
+    # First, because to list what a directory holds may take a remote
+    reached = remotes(repo)
+    for name in reached:
+        reach(repo, name)
+    lines = []
+    for (name, kind), needed in needed_objects(repo, commits).items():
+        if name not in reached:
+            reach(repo, name)
+        odb = repo.cloud.get_remote_odb(name, hash_name=kind)
+        cache = repo.cache.local if kind == "md5" else repo.cache.legacy
+        url = address(repo.config["remote"][name])
+        bad = find_bad(cache, odb, needed, url)
+        if bad and repair:
+            upload(cache, odb, bad, url)
+            bad = find_bad(cache, odb, needed, url)
+        if bad:
+            raise InputError(explain(bad, len(needed), url))
+        lines.append(f"{url}: all {len(needed)} files are there")
+    return "\n".join(lines) or "there is nothing to share"
+
+
+def find_bad(cache: Any, odb: Any, needed: dict[str, str], url: str) -> dict[str, str]:
+    """Return the hash of each object that is not well on a remote, and what is wrong with it.
+
+    The size of an object is compared where it is in the local cache.
+
+    Raises InputError when the remote does not answer in time.
+    """
+    paths = [odb.oid_to_path(oid) for oid in needed]
+    # Ten objects a second are few even for a far server.
+    limit = PATIENCE + len(paths) / 10
+    try:
+        found = within(limit, lambda: odb.fs.info(paths, batch_size=8, return_exceptions=True))
+    except TimeoutError as error:
+        raise InputError(f"{url} gives {error}") from None
+    bad = {}
+    for (oid, file), info in zip(needed.items(), found, strict=True):
+        local = Path(cache.oid_to_path(oid))
+        if isinstance(info, FileNotFoundError):
+            bad[oid] = f"{file} is missing"
+        elif isinstance(info, Exception):
+            bad[oid] = f"{file} cannot be read: {first_line(info)}"
+        elif local.exists() and info["size"] not in (None, size := local.stat().st_size):
+            bad[oid] = f"{file} has {info['size']} bytes instead of {size}"
+    return bad
+
+
+def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
+    """Upload objects from the local cache, in place of what the remote has.
+
+    Raises InputError when the cache has not one of them, or the remote takes it not.
+    """
+    for oid, what in bad.items():
+        local, path = cache.oid_to_path(oid), odb.oid_to_path(oid)
+        if not Path(local).exists():
+            raise InputError(f"{what} on {url}, and this machine has no copy of it")
+        try:
+            # Stores write-protect objects. HTTP cannot remove any, but overwrites them.
+            with suppress(FileNotFoundError, NotImplementedError):
+                odb.fs.remove(path)
+            odb.fs.makedirs(odb.fs.parent(path), exist_ok=True)
+            odb.fs.put_file(local, path)
+        except Exception as error:  # noqa: BLE001, each kind of storage raises its own
+            raise InputError(f"{what}, and {url} refuses it: {first_line(error)}") from None
+
+
+def explain(bad: dict[str, str], total: int, url: str) -> str:
+    """Return what is wrong with the objects `bad`, of `total` that were looked for."""
+    first, *others = bad.values()
+    if others and len(bad) == total and all(what.endswith(" is missing") for what in bad.values()):
+        return f"{url} has none of the {total} files: is the address right, and was `dvc push` run?"
+    more = f" (and {len(others)} more)" if others else ""
+    return (
+        f"{first} on {url}{more}: run `dvc push`, and if that does not help, "
+        "`python src/share.py check --repair`"
+    )

@@ -1,0 +1,405 @@
+"""Nothing outside the project is written, whatever the user's git and DVC settings are."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Project, run
+
+NAMES = ["post-checkout", "pre-commit", "pre-push"]
+HOOKS = "python src/share.py hooks"
+
+
+def files(*folders: Path) -> dict[Path, bytes]:
+    """Return the content of all files below `folders`.
+
+    Without git's index, which it refreshes, and the answers, which cookiecutter keeps.
+    """
+    return {
+        path: path.read_bytes()
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "index" and path.parent.name != ".cookiecutter_replay"
+    }
+
+
+def installed(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".sample")
+
+
+@pytest.fixture
+def home(tmp_path, env) -> Path:
+    """A home of its own, with git's identity."""
+    (path := tmp_path / "home").mkdir()
+    shutil.copy(Path(env["HOME"]) / ".gitconfig", path)
+    return path
+
+
+@pytest.fixture
+def settings(home, env):
+    """A function that adds to the user's git config and returns the environment."""
+
+    def settings(text: str) -> dict[str, str]:
+        with (home / ".gitconfig").open("a") as config:
+            config.write(f"{text}\n")
+        return {**env, "HOME": str(home)}
+
+    return settings
+
+
+@pytest.fixture
+def another(tmp_path, env) -> Project:
+    """Another repository of the same user, with something to push."""
+    run("git init --quiet --bare another.git", tmp_path, env)
+    run("git clone --quiet another.git another", tmp_path, env)
+    project = Project(tmp_path / "another", env)
+    project.run("git commit --quiet --allow-empty -m Another")
+    return project
+
+
+def test_a_hooks_folder_of_all_repositories_is_left_alone(bake, settings, another, home, tmp_path):
+    shared = tmp_path / "all hooks"
+    shared.mkdir()
+    env = settings(f'[core]\nhooksPath = "{shared}"')
+    before = files(home, another.path)
+    (tmp_path / "work").mkdir()
+    project = bake(tmp_path / "work", env=env)
+    assert files(home, another.path) == before
+    assert installed(shared) == [] == installed(project.path / ".git/hooks")
+    said = next(line for line in project.output.splitlines() if "no git hooks" in line)
+    assert said.startswith(f"no git hooks were installed: git takes them from {shared}, outside")
+    assert "one commit" in project.output
+    another.env = env
+    another.run("git push --quiet origin HEAD")
+
+    command = said.partition("instead: ")[2].partition(";")[0]
+    project.run(command)
+    project.run(HOOKS)
+    assert installed(project.path / ".git/hooks") == NAMES
+    assert files(home, another.path, shared).keys() == {*before, *files(another.path)}
+
+
+@pytest.mark.parametrize(
+    "where", ["system", "included", "environment", "local", "link", "no folder"]
+)
+def test_hooks_go_nowhere_outside_the_repository(baked, tmp_path, settings, where):
+    project = baked.copy(tmp_path / "project")
+    for name in NAMES:
+        (project.path / ".git/hooks" / name).unlink()
+    (shared := tmp_path / "shared").mkdir()
+    section = f"[core]\nhooksPath = {shared}\n"
+    (tmp_path / "config").write_text(section)
+    project.env = settings("")
+    if where == "system":
+        project.env["GIT_CONFIG_SYSTEM"] = str(tmp_path / "config")
+    elif where == "included":
+        project.env = settings(f"[include]\npath = {tmp_path / 'config'}")
+    elif where == "environment":
+        values = {"COUNT": "1", "KEY_0": "core.hooksPath", "VALUE_0": str(shared)}
+        project.env |= {f"GIT_CONFIG_{key}": value for key, value in values.items()}
+    elif where == "local":
+        project.run("git config core.hooksPath ../shared")
+    elif where == "link":
+        shutil.rmtree(project.path / ".git/hooks")
+        (project.path / ".git/hooks").symlink_to(shared)
+    else:
+        project.run("git config core.hooksPath /dev/null")
+    # What the environment sets holds for one command, and the hooks for all.
+    status = 0 if where == "environment" else 1
+    said = project.run(HOOKS, status=status)
+    assert list(shared.iterdir()) == []
+    if status:
+        assert said.startswith("no git hooks were installed: git takes them from ")
+        assert len(said.splitlines()) == 1
+        assert project.run(f"{HOOKS} --remove", status=1) == said
+
+
+def test_a_hooks_folder_in_the_repository_is_used(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    project.run("git config core.hooksPath .githooks")
+    project.run(HOOKS)
+    assert installed(project.path / ".githooks") == NAMES
+
+
+@pytest.fixture
+def named(tmp_path, env) -> Project:
+    """A repository for the environment to name, with a file that is not committed."""
+    run("git init --quiet named", tmp_path, env)
+    project = Project(tmp_path / "named", env)
+    project.run("git commit --quiet --allow-empty -m Named")
+    (project.path / "draft.txt").write_text("draft")
+    return project
+
+
+@pytest.mark.parametrize("variables", [["DIR", "WORK_TREE"], ["INDEX_FILE", "OBJECT_DIRECTORY"]])
+def test_a_repository_that_the_environment_names_is_not_touched(
+    bake, env, named, tmp_path, variables
+):
+    """As in a git alias or a git hook that calls cookiecutter."""
+    git = named.path / ".git"
+    values = {"DIR": git, "WORK_TREE": named.path, "INDEX_FILE": git / "index"}
+    values |= {"OBJECT_DIRECTORY": git / "objects", "COMMON_DIR": git}
+    names = {f"GIT_{name}": str(values[name]) for name in variables}
+    before = files(named.path)
+    project = bake(tmp_path, env={**env, **names})
+    assert files(named.path) == before
+    assert "iris-classifier is a git repository with one commit" in project.output
+    project.env = env
+    assert project.run("git status --porcelain") == ""
+    project.run("git fsck --no-progress")
+    assert installed(project.path / ".git/hooks") == NAMES
+
+    project.env = {**env, "GIT_DIR": str(git), "GIT_WORK_TREE": str(named.path)}
+    project.run(HOOKS)
+    assert files(named.path) == before
+
+
+@pytest.fixture
+def nested(tmp_path, env, baked) -> Project:
+    """The project as a folder of a larger repository, which has somewhere to push to."""
+    run("git init --quiet --bare larger.git", tmp_path, env)
+    run("git clone --quiet larger.git larger", tmp_path, env)
+    path = tmp_path / "larger/models of ours/iris"
+    path.parent.mkdir()
+    shutil.copytree(baked.path, path, ignore=shutil.ignore_patterns(".git"))
+    shutil.rmtree(path / ".dvc/tmp")
+    project = Project(path, env)
+    project.run(["dvc", "remote", "modify", "origin", "url", tmp_path / "store"])
+    project.run("git add .")
+    project.run("git commit --quiet -m Project")
+    return project
+
+
+def test_in_a_larger_repository_its_push_sends_the_data_of_the_project(nested, tmp_path):
+    project = nested
+    project.run(HOOKS)
+    outer = Project(tmp_path / "larger", project.env)
+    outer.run("git push --quiet origin HEAD")
+    assert "all 1 files are there" in project.run("python src/share.py check")
+    # A branch that has no such project is pushed as ever.
+    outer.run("git checkout --quiet --orphan pages")
+    outer.run("git rm -r --quiet --cached .")
+    shutil.rmtree(project.path)
+    outer.run("git commit --quiet --allow-empty -m Pages")
+    outer.run("git push --quiet origin pages")
+
+
+def test_two_projects_in_one_repository_do_not_replace_each_others_hooks(nested, tmp_path):
+    nested.run(HOOKS)
+    hooks = tmp_path / "larger/.git/hooks"
+    before = files(hooks)
+    second = nested.copy(nested.path.with_name("second"))
+    said = second.run(HOOKS, status=1)
+    assert files(hooks) == before
+    assert len(said.splitlines()) == len(NAMES)
+    second.run(f"{HOOKS} --remove")
+    assert files(hooks) == before
+    nested.run(f"{HOOKS} --remove")
+    assert installed(hooks) == []
+
+
+@pytest.mark.parametrize("kind", ["worktree", "submodule"])
+def test_a_worktree_and_a_submodule_have_hooks(reproduced, tmp_path, env, kind):
+    project = reproduced.copy(tmp_path / "project")
+    if kind == "worktree":
+        project.run("git worktree add --quiet -b second ../second")
+        tree, hooks = Project(tmp_path / "second", env), project.path / ".git/hooks"
+    else:
+        run("git init --quiet outer", tmp_path, env)
+        outer = Project(tmp_path / "outer", env)
+        outer.run("git submodule --quiet add ../project inner")
+        tree, hooks = Project(outer.path / "inner", env), outer.path / ".git/modules/inner/hooks"
+        assert installed(outer.path / ".git/hooks") == []
+    run("git init --quiet --bare shared.git", tmp_path, env)
+    tree.run(HOOKS)
+    assert installed(hooks) == NAMES
+    tree.run(["git", "remote", "set-url", "origin", tmp_path / "shared.git"], status=None)
+    tree.run(["git", "remote", "add", "origin", tmp_path / "shared.git"], status=None)
+    tree.run("dvc pull --allow-missing", status=None)
+    tree.run(["dvc", "cache", "dir", "--local", project.path / ".dvc/cache"])
+    tree.run("git push --quiet origin HEAD")
+    assert "files are there" in tree.run("python src/share.py check")
+
+
+def mine(path: Path, text: str = "#!/bin/sh\necho mine\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def test_a_hook_that_is_there_stays_and_the_line_to_add_works(reproduced, tmp_path, env):
+    project = reproduced.copy(tmp_path / "project")
+    run("git init --quiet --bare shared.git", tmp_path, env)
+    project.run(f"{HOOKS} --remove")
+    hook = mine(project.path / ".git/hooks/pre-push")
+    said = project.run(HOOKS, status=1)
+    assert hook.read_text() == "#!/bin/sh\necho mine\n"
+    assert installed(hook.parent) == NAMES
+    [line] = said.splitlines()
+    assert line.startswith(f"{hook} stays as it is; add to it, or to what makes it: ")
+    with hook.open("a") as file:
+        file.write(f"{line.partition('makes it: ')[2]}\n")
+    assert project.run(HOOKS) == ""
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    output = project.run("git push origin main")
+    assert "mine" in output and "files are there" in output
+
+    with_line = hook.read_text()
+    project.run(f"{HOOKS} --remove")
+    assert installed(hook.parent) == ["pre-push"] and hook.read_text() == with_line
+
+
+def test_a_hook_that_reads_what_git_sends_leaves_the_check_of_the_last_commit(
+    reproduced, tmp_path, env
+):
+    project = reproduced.copy(tmp_path / "project")
+    run("git init --quiet --bare shared.git", tmp_path, env)
+    hook = project.path / ".git/hooks/pre-push"
+    hook.write_text(hook.read_text().replace("#!/bin/sh", "#!/bin/sh\ncat >/dev/null"))
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    assert f"all {len(project.cached())} files" in project.run("git push origin main")
+
+
+def test_hooks_of_a_git_template_and_of_a_hook_manager_are_kept(bake, settings, home, tmp_path):
+    own = mine(home / "template/hooks/pre-commit")
+    project = bake(tmp_path, env=settings(f"[init]\ntemplateDir = {home / 'template'}"))
+    assert (project.path / ".git/hooks/pre-commit").read_text() == own.read_text()
+    assert "pre-commit stays as it is; add to it" in project.output
+    assert "one commit" in project.output
+
+    # As husky does it: a folder of scripts that it makes anew
+    manager = project.path / ".husky/_"
+    for name in NAMES:
+        mine(manager / name)
+    before = files(manager)
+    project.run("git config core.hooksPath .husky/_")
+    assert len(project.run(HOOKS, status=1).splitlines()) == len(NAMES)
+    assert files(manager) == before
+
+
+def test_a_link_in_the_hooks_folder_is_not_written_through(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes((project.path / ".git/hooks/pre-push").read_bytes())
+    (project.path / ".git/hooks/pre-push").unlink()
+    (project.path / ".git/hooks/pre-push").symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    project.run(HOOKS, status=None)
+    project.run(f"{HOOKS} --remove")
+    assert elsewhere.read_bytes() == before
+    assert (project.path / ".git/hooks/pre-push").is_symlink()
+
+
+def suffixes_and_folders(names: list[str]) -> list[str]:
+    """Return ignore patterns that hide every file of a project, in more than one way."""
+    paths = [Path(name) for name in names]
+    folders = {f"{part}{end}" for path in paths for part in path.parts[:-1] for end in ("", "/")}
+    return sorted(folders | {f"*{path.suffix or path.name}" for path in paths} | {".*", "*.swp"})
+
+
+def test_a_users_ignore_file_hides_nothing_of_the_project(
+    bake, reproduced, settings, home, tmp_path
+):
+    patterns = suffixes_and_folders(reproduced.tracked())
+    assert {"results/", "*.svg", "*.csv", "*.dvc", ".dvc", "src"} <= set(patterns)
+    (home / "ignore").write_text("\n".join(patterns))
+    project = bake(tmp_path, env=settings("[core]\nexcludesFile = ~/ignore"))
+    assert "one commit" in project.output
+    project.repro()
+    for junk in (".DS_Store", ".env", "src/.idea/workspace.xml", "notes.swp"):
+        (project.path / junk).parent.mkdir(exist_ok=True)
+        (project.path / junk).write_text("not the project's")
+    project.run("git add .")
+    assert project.tracked() == reproduced.tracked()
+
+
+SETTINGS = """
+[init]
+    defaultObjectFormat = sha256
+    defaultRefFormat = reftable
+[core]
+    autocrlf = true
+    fsmonitor = true
+    quotePath = true
+    untrackedCache = true
+[feature]
+    manyFiles = true
+[index]
+    skipHash = true
+[status]
+    showUntrackedFiles = no
+[push]
+    default = nothing
+[url "https://github.com/"]
+    insteadOf = https://dagshub.com/
+"""
+DVC_SETTINGS = """
+[core]
+    remote = theirs
+    analytics = true
+['remote "theirs"']
+    url = /nowhere
+[cache]
+    type = symlink
+"""
+
+
+def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
+    bake, reproduced, settings, home, tmp_path
+):
+    (home / ".config/dvc").mkdir(parents=True)
+    (home / ".config/dvc/config").write_text(DVC_SETTINGS)
+    env = settings(SETTINGS)
+    env |= {"GIT_DEFAULT_HASH": "sha256", "GIT_DEFAULT_REF_FORMAT": "reftable"}
+    project = bake(tmp_path, env=env)
+    assert "one commit" in project.output
+    assert project.run("git rev-parse --show-object-format") == "sha1\n"
+    assert b"\r" not in (project.path / "README.md").read_bytes()
+    project.repro()
+    project.run("git add .")
+    project.run("git commit --quiet -m 'Random forest'")
+    assert project.outcome() == reproduced.outcome()
+    run("git init --quiet --bare shared.git", tmp_path, {**env, "GIT_DEFAULT_HASH": "sha1"})
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    output = project.run("git push origin main")
+    assert f"{project.path}-remote: all {len(project.cached())} files are there" in output
+
+
+def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):
+    """As where DVC's site_cache_dir belongs to another user: a folder that cannot be made."""
+    env = {**env, "DVC_SITE_CACHE_DIR": "/dev/null/cache"}
+    project = bake(tmp_path, env=env)
+    assert "`dvc init` failed: ERROR: unexpected error - [Errno 20]" in project.output
+    assert "/dev/null/cache" in project.output and "Traceback" not in project.output
+    project = baked.copy(tmp_path / "project")
+    project.env = env
+    said = project.run("python src/share.py check", status=1)
+    assert "/dev/null/cache" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
+def test_a_repository_of_another_owner_is_refused_with_gits_own_reason(baked, tmp_path, env):
+    project = baked.copy(tmp_path / "project")
+    for path in (project.path, project.path / ".git"):
+        os.chown(path, 12345, 12345)
+    said = project.run(HOOKS, status=1)
+    assert said.startswith("no git hooks were installed: fatal: detected dubious ownership")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["", '{"write": {'])
+def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content):
+    project = reproduced.copy(tmp_path / "project")
+    lock = project.path / ".dvc/tmp/rwlock"
+    lock.write_text(content)
+    os.utime(lock, (time.time() - 10,) * 2)
+    project.edit("params.yaml", "n_estimators: 100", "n_estimators: 10")
+    assert "RWLock-file '.dvc/tmp/rwlock'. JSON structure is corrupted" in project.run(
+        "dvc repro", status=255
+    )
+    project.run("dvc push")
+    assert "removed .dvc/tmp/rwlock" in project.run("python src/share.py check", status=None)
+    assert project.repro() == ["train", "evaluate"]

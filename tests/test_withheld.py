@@ -1,0 +1,142 @@
+"""What DVC does not push stays here: outputs with `push: false`, a remote of their own, imports."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import Project, run
+
+CHECK = "python src/share.py check"
+SECRET = b"patient,diagnosis\n1,secret\n"
+
+
+@pytest.fixture
+def shared(reproduced, tmp_path, env) -> Project:
+    """A project whose git and DVC remotes are folders, with a second DVC remote `private`."""
+    project = reproduced.copy(tmp_path / "project")
+    run("git init --quiet --bare git", tmp_path, env)
+    project.run("git remote add origin ../git")
+    project.run(["dvc", "remote", "modify", "origin", "url", tmp_path / "store"])
+    project.run(["dvc", "remote", "add", "private", tmp_path / "private"])
+    project.run("git commit --quiet --all -m Remotes")
+    return project
+
+
+def track(project: Project, file: str, content: bytes = SECRET, **options: object) -> None:
+    """Add a file to DVC, with options of its output."""
+    path = project.path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    target = file if path.parent == project.path / "data/raw" else str(Path(file).parent)
+    project.run(["dvc", "add", "--quiet", target])
+    set_output(project, f"{target}.dvc", **options)
+
+
+def set_output(project: Project, file: str, **options: object) -> None:
+    path = project.path / file
+    content = yaml.safe_load(path.read_text())
+    content["outs"][0] |= options
+    path.write_text(yaml.safe_dump(content))
+
+
+def commit(project: Project) -> None:
+    project.run("git add .")
+    project.run("git commit --quiet -m Data")
+
+
+def contents(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+def push_as_the_hook_does(project: Project) -> None:
+    """Let the check after `dvc push` upload what the commits need."""
+    tip = project.run("git rev-parse HEAD").strip()
+    line = f"refs/heads/main {tip} refs/heads/main {'0' * 40}"
+    project.run(["sh", "-c", f"echo {line} | {CHECK} --pushed"])
+
+
+def test_what_is_not_to_be_pushed_stays_here(shared, tmp_path):
+    track(shared, "data/raw/patients.csv", push=False)
+    track(shared, "data/raw/scans/1.txt", push=False)
+    shared.edit(
+        "dvc.yaml",
+        "      - models/model.skops\n      - results/s",
+        "      - models/model.skops:\n          push: false\n      - results/s",
+    )
+    commit(shared)
+    output = shared.run("git push --quiet origin main")
+    assert f"all {len(shared.cached())} files are there" in output
+    shared.run(f"{CHECK} --repair")
+    stored = contents(tmp_path / "store")
+    assert SECRET not in stored
+    assert (shared.path / "models/model.skops").read_bytes() not in stored
+    assert (shared.path / "data/test.parquet").read_bytes() in stored
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_is_withheld_now_does_not_leave_with_an_older_commit(shared, tmp_path, committed):
+    track(shared, "data/raw/before.csv")
+    commit(shared)
+    shared.run("git mv data/raw/before.csv.dvc data/raw/after.csv.dvc")
+    shared.edit("data/raw/after.csv.dvc", "before.csv", "after.csv")
+    set_output(shared, "data/raw/after.csv.dvc", push=False)
+    if committed:
+        commit(shared)
+    push_as_the_hook_does(shared)
+    shared.run(f"{CHECK} --repair")
+    assert SECRET not in contents(tmp_path / "store")
+    assert (shared.path / "data/test.parquet").read_bytes() in contents(tmp_path / "store")
+
+
+def test_another_version_of_what_is_withheld_now_does_not_leave_either(shared, tmp_path):
+    for number in range(2):
+        track(shared, "data/raw/patients.csv", SECRET + b"%d" % number)
+        commit(shared)
+    set_output(shared, "data/raw/patients.csv.dvc", push=False)
+    push_as_the_hook_does(shared)
+    assert not [content for content in contents(tmp_path / "store") if SECRET in content]
+
+
+def test_an_output_with_a_remote_of_its_own_is_sent_and_looked_for_there(shared, tmp_path):
+    track(shared, "data/raw/patients.csv", remote="private")
+    track(shared, "data/raw/scans/1.txt", SECRET * 2, remote="private")
+    commit(shared)
+    output = shared.run("git push --quiet origin main")
+    assert {SECRET, SECRET * 2} <= set(contents(tmp_path / "private"))
+    for folder in ("store", "private"):
+        assert f"{tmp_path}/{folder}: all" in output
+
+    shutil.rmtree(tmp_path / "private/files")
+    assert f"{tmp_path}/private has none of" in shared.run(CHECK, status=1)
+    shared.run(f"{CHECK} --repair")
+    assert {SECRET, SECRET * 2} <= set(contents(tmp_path / "private"))
+    assert {SECRET, SECRET * 2}.isdisjoint(contents(tmp_path / "store"))
+
+
+def test_a_remote_that_is_not_configured_is_named(shared):
+    track(shared, "data/raw/patients.csv", remote="nowhere")
+    commit(shared)
+    said = shared.run(CHECK, status=1)
+    assert said == "data/raw/patients.csv: .dvc/config has no remote 'nowhere'\n"
+
+
+def test_an_import_from_another_repository_is_neither_sent_nor_demanded(
+    shared, baked, tmp_path, env
+):
+    source = baked.copy(tmp_path / "source")
+    track(source, "data/raw/patients.csv")
+    commit(source)
+    shared.run("dvc import --quiet ../source data/raw/patients.csv -o data/raw/theirs.csv")
+    commit(shared)
+    push_as_the_hook_does(shared)
+    assert SECRET not in contents(tmp_path / "store")
+
+
+def test_a_project_with_no_default_remote_can_share_what_names_its_own(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    project.run("dvc remote default --unset")
+    project.run(["dvc", "remote", "modify", "origin", "url", tmp_path / "store"])
+    set_output(project, "data/raw/iris.csv.dvc", remote="origin")
+    commit(project)
+    assert f"{tmp_path}/store: all 1 files" in project.run(f"{CHECK} --repair")
