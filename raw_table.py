@@ -209,6 +209,9 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
     rows = Rows(io.BytesIO(start), kind, dialect)
     check_header(rows, target)
     profiles, drop = profile(rows, target)
+    others = [one for name, one in profiles.items() if name != target and name not in drop]
+    if not any(one.varies or 0 < one.blank < one.rows for one in others):
+        raise FileError(f"it has no column that could be a feature of {target}")
     if drop:
         notes.append(f"{', '.join(drop)} only numbers the rows: it is in prepare.drop")
     if rows.short:

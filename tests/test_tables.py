@@ -216,8 +216,8 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("measurement," * 6000 + "y\n" + "0," * 6000 + "1\n", {}),
-        (f'x,y\n"{"long " * 50_000}",1\n', {}),
+        ("measurement," * 6000 + "y\n" + "0," * 6000 + "1\n" + "2," * 6000 + "3\n", {}),
+        (f'x,y\n"{"long " * 50_000}",1\nshort,2\n', {}),
         ('x,y\n"1,5",1\nNA,2\n', {}),
         ("x;y\n1,234;1\n5;2\n", {"separator": ";"}),
         ("x\ty\n1,234\t1\n5\t2\n", {"separator": "\t"}),
@@ -282,6 +282,7 @@ GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
         (GOOD + "5,x\n6,y,no,z\n", {}, "row 7 has 4 cells, but the header has 3"),
         ("a,label\n1,\n2,NA\n", {}, "label, the target, has no values"),
         ("a,label\n", {}, "no rows below its header"),
+        ("a,b,label\n1,x,u\n1,x,v\n1,x,u\n1,x,v\n", {}, "no column that could be a feature"),
         ("x,label\n" + "".join(f"{n},{n}.5\n" for n in range(40)), {}, "the task is regression"),
         (GOOD, {"task": "regression"}, "row 2: label is 'yes', but task=regression predicts"),
     ],

@@ -122,6 +122,7 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
         (b"version https://git-lfs", {}, "git lfs pull"),
         (gzip.compress(b"a,label\n" * 999)[:30], {}, "t.csv cannot be read"),
         (b"PAR1 and no more", {}, "t.csv cannot be read"),
+        (b'a,label\n1,x\n"2,y\n3,z\n', {}, "row 3 opens a quote that is never closed"),
         (b'{"a": 1}\n{"a": \n', {}, "no JSON"),
         (b'{"a": 1}\n[2]\n', {}, "entry 2 is no object"),
     ],
@@ -220,6 +221,14 @@ def test_integers_in_a_file_with_types_that_no_float_holds_are_text(run, tmp_pat
     frame.to_parquet(tmp_path / "t.parquet")
     table, _ = run("", name="t.parquet")
     assert table["id"].tolist()[:2] == [str(number) for number in large[:2]]
+
+
+def test_a_type_that_no_model_takes_is_said(run, tmp_path):
+    frame = pd.DataFrame({"x": [1, 2, 3, 4], "list": [[1]] * 4, "label": list("abab")})
+    frame.to_parquet(tmp_path / "t.parquet")
+    table, report = run("", name="t.parquet")
+    assert table.columns.tolist() == ["x", "label"]
+    assert "holds values of type list<element: int64>" in notes(report)["list"]
 
 
 def test_prepare_says_which_rows_it_drops_and_why(run, table):
@@ -322,15 +331,17 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         mostly=[*map(str, range(20)), "a", "b", "c", "d"],
         group=1,
         huge=[1e300, *range(23)],
+        day=[20240101 + n for n in range(12)] * 2,
         when=[f"{year}-01-01" for year in range(1890, 1914)],
     )
     _, report = run(table)
     said = notes(report)
     # x of the fixture counts the rows as well
-    assert said.keys() == {"x", "Id", "patient_id", "name", "mostly", "group", "huge", "when"}
+    assert said.keys() == {"x", "Id", "patient_id", "name", "mostly", "group", "huge", "day", "when"}
     assert "looks like an identifier" in said["patient_id"]
     assert "text because of 4 values that are no number, such as row 22: 'a'" in said["mostly"]
     assert "same value" in said["group"]
+    assert "may hold days such as 20240101" in said["day"]
     assert "1e+300 in row 2, too large for a model" in said["huge"]
     assert "has dates from 1890-01-01 to 1913-01-01; holds times: " in said["when"]
     assert "warning: x, Id, patient_id: looks like" in summarise(report)

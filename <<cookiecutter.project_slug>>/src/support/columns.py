@@ -357,7 +357,9 @@ def class_problem(counts: dict[Any, int], name: str, repeated: int) -> str:
     if len(counts) < 2:
         only = f", but is {next(iter(counts))!r} in every row" if counts else ""
         return f"{name}, the target, needs at least two classes{only}"
-    fractions = [one for one in counts if re.fullmatch(r"[+-]?[0-9]*[.,][0-9]+", str(one))]
+    fractions = [
+        one for one in counts if re.fullmatch(r"[+-]?[0-9]*[.,][0-9]*[1-9][0-9]*", str(one))
+    ]
     if len(fractions) > SCALE:
         return (
             f"{name}, the target, has {len(counts)} different numbers such as {fractions[0]}: if a "

@@ -208,7 +208,8 @@ def guess_encoding(content: bytes) -> str:
 
     # What the guess rests on are the bytes that are not ASCII.
     lines = b"\n".join(line for line in content.splitlines() if not line.isascii())[: 2 * SAMPLE]
-    matches = from_bytes(lines, cp_isolation=SMALL_PAGES + LARGE_PAGES)
+    words = re.sub(rb"[0-9.,;|\t\"']+", b" ", lines)
+    matches = from_bytes(words, cp_isolation=SMALL_PAGES + LARGE_PAGES, threshold=0.4)
     best = matches.best()
     if best and best.encoding in SMALL_PAGES:
         # Few letters fit several: the most common of those that fit as well.
@@ -333,7 +334,7 @@ class Rows:
     """
 
     def __init__(self, content: IO[bytes], kind: str, dialect: Dialect) -> None:
-        self.short = self.first_short = 0
+        self.short = self.first_short = self.last_short = 0
         self._content, self._dialect = content, dialect
         rows = self._json() if kind == "json" else self._csv()
         try:
@@ -406,10 +407,12 @@ class Rows:
 
     def _checked(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
         width = len(self.names)
+        number, row = 1, []
         for number, row in enumerate(rows, start=2):
             if len(row) != width:
                 if len(row) < width:
                     self.short += 1
+                    self.last_short = number
                     self.first_short = self.first_short or number
                     row = row + [""] * (width - len(row))
                 elif any(cell.strip(BLANKS) for cell in row[width:]):
@@ -420,6 +423,8 @@ class Rows:
                 else:
                     row = row[:width]
             yield row
+        if number == self.last_short and any("\n" in cell for cell in row):
+            raise FileError(f"row {number} opens a quote that is never closed")
 
 
 def _as_cell(value: Any) -> str:

@@ -41,6 +41,8 @@ class Table:
         self.short = self.first_short = 0
         # Names that the header has more than once
         self.repeated: set[str] = set()
+        # Columns of a type that no model takes, and that type
+        self.unusable: dict[str, str] = {}
         # Arrow's parser takes rows of one length only; Python's serves where they are not.
         self._ragged: set[Path] = set()
         with self._errors():
@@ -97,7 +99,10 @@ class Table:
                 return rows.names
             if kind == "excel":
                 return next(self._sheet(content))
-            return _stored(content, kind)[0]
+            names, types, _ = _stored(content, kind)
+            pairs = zip(names, types, strict=True)
+            self.unusable |= {name: str(one) for name, one in pairs if not usable(one)}
+            return names
 
     @contextmanager
     def _open(self, part: Path, progress: bool = False) -> Iterator[tuple[IO[bytes], str]]:
@@ -133,7 +138,7 @@ class Table:
         separator = self.params["separator"]
         with self._open(part, progress=True) as (content, kind):
             if kind in ("parquet", "feather"):
-                _, batches = _stored(content, kind)
+                *_, batches = _stored(content, kind)
                 yield from batches
                 return
             if kind == "excel":
@@ -224,8 +229,10 @@ def ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def _stored(content: IO[bytes], kind: str) -> tuple[list[str], Iterator[pa.RecordBatch]]:
-    """Return the columns' names and the rows of a Parquet or Feather file."""
+def _stored(
+    content: IO[bytes], kind: str
+) -> tuple[list[str], list[pa.DataType], Iterator[pa.RecordBatch]]:
+    """Return the columns' names and types and the rows of a Parquet or Feather file."""
     if kind == "parquet":
         import pyarrow.parquet as pq
 
@@ -237,10 +244,16 @@ def _stored(content: IO[bytes], kind: str) -> tuple[list[str], Iterator[pa.Recor
         table = read_table(content)
         schema, batches = table.schema, iter(table.to_batches(ROWS * 2))
     names = names_of(schema.names)
-    return names, (
+    rows = (
         pa.RecordBatch.from_arrays([plain(column) for column in batch.columns], names=names)
         for batch in batches
     )
+    return names, schema.types, rows
+
+
+def usable(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds single values, or none at all."""
+    return pa.types.is_null(kind) or not pa.types.is_null(plain(pa.array([], kind)).type)
 
 
 def plain(column: pa.Array) -> pa.Array:

@@ -187,6 +187,8 @@ def decide_schema(table: Table, params: dict[str, Any], split_by: str = "") -> t
         if constant and roles[column.name] == "feature" and params["features"] == "all":
             roles[column.name] = "unused"
             same = "has no values" if column.kind == "empty" else "has the same value in each row"
+            if column.name in table.unusable:
+                same = f"holds values of type {table.unusable[column.name]}, which no model takes"
             column.notes.append(same)
     if not schema.names("feature") and params["features"] == "all":
         raise InputError(f"{source} has no column that could be a feature of {target}")

@@ -57,6 +57,13 @@ def advise(column: Column, values: Values, has_time: bool) -> list[str]:
         if counter or IDENTIFIER.fullmatch(column.name):
             return ["looks like an identifier: add it to prepare.drop unless it is a measurement"]
     notes = []
+    if column.kind == "integer" and values.low is not None:
+        days = [number // 10_000 for number in (values.low, values.high)]
+        if all(YEARS[0] <= year < YEARS[1] for year in days):
+            notes.append(
+                "may hold days such as "
+                f"{values.low:.0f}: if so, prepare.columns takes '%Y%m%d' as its pattern"
+            )
     if column.kind == "date" and values.low is not None:
         if not YEARS[0] <= values.low.year <= values.high.year <= YEARS[1]:
             notes.append(f"has dates from {values.low:%Y-%m-%d} to {values.high:%Y-%m-%d}")
