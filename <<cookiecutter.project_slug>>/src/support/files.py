@@ -218,11 +218,16 @@ def guess_encoding(content: bytes) -> str:
     # Among Latin letters those with accents stand alone; in other scripts whole words are not ASCII.
     runs = re.findall(rb"[\x80-\xff]+", lines)
     latin = sum(map(len, runs)) < 2 * len(runs)
-    central = best and best.encoding == "cp1250" and best.language in CENTRAL
-    if latin and not central:
+    if latin:
         with suppress(UnicodeDecodeError):
-            content.decode("cp1252")
-            return "cp1252"
+            text = content.decode("cp1252")
+            # Signs inside of words are letters of Central Europe: in cp1252, Polish has many.
+            inside = re.search("[A-Za-z][\u00a1-\u00a9\u00ab-\u00b9\u00bb-\u00bf][a-z]", text)
+            if not inside and not (best and best.language in CENTRAL):
+                return "cp1252"
+            with suppress(UnicodeDecodeError):
+                content.decode("cp1250")
+                return "cp1250"
     if best is None:
         raise FileError("its encoding is not known: save it as UTF-8")
     return best.encoding

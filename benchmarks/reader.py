@@ -1,0 +1,126 @@
+"""Compare prepare and split with the pandas idiom: python benchmarks/reader.py [ROWS] [RUNS]
+
+The table has 20 columns: ten numbers, four integers, three categories, a time, a name, and the class.
+The idiom is that of tutorials: read_csv, dropna, to_csv; read_csv, train_test_split, two to_csv. Both
+run in turn, each stage in a process of its own. Prints the medians of wall and CPU seconds and the
+largest peak of memory, and writes them into benchmarks/README.md.
+"""
+
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import yaml
+
+ROOT = Path(__file__).parents[1]
+README = Path(__file__).with_name("README.md")
+SOURCE = ROOT / "<<cookiecutter.project_slug>>/src"
+CLEAN = "import pandas as pd; pd.read_csv('t.csv').dropna().to_csv('clean.csv', index=False)"
+SPLIT = """
+import pandas as pd
+from sklearn.model_selection import train_test_split
+for part, name in zip(train_test_split(pd.read_csv("clean.csv"), test_size=0.3), ("train", "test")):
+    part.to_csv(f"{name}.csv", index=False)
+"""
+PART = 1_000_000
+TITLE = "## Reading a table"
+
+
+def write_table(path: Path, rows: int) -> None:
+    """Write random rows, a million at a time."""
+    writer = None
+    for start in range(0, rows, PART):
+        number, rng = min(PART, rows - start), np.random.default_rng(start)
+        columns = {f"x{n}": np.round(rng.normal(size=number), 4) for n in range(10)}
+        columns |= {f"i{n}": rng.integers(0, 100_000, number) for n in range(4)}
+        columns |= {f"c{n}": rng.choice(["red", "green", "blue"], number) for n in range(3)}
+        times = pd.date_range("2000-01-01", periods=number, freq="min").shift(start)
+        columns["time"] = times.strftime("%Y-%m-%d %H:%M:%S").astype(str)
+        names = rng.integers(0, 1_000_000, number).astype(str)
+        columns |= {
+            "name": np.char.add("customer ", names),
+            "label": rng.choice(["a", "b"], number),
+        }
+        table = pa.table(columns)
+        writer = writer or pa.csv.CSVWriter(path, table.schema)
+        writer.write_table(table)
+    writer.close()
+
+
+def make_project(folder: Path, bake: Path) -> None:
+    """Lay out what the stages need: the table, the code, params.yaml."""
+    (folder / "data/raw").mkdir(parents=True)
+    (folder / "data/raw/t.csv").symlink_to(folder.parent / "t.csv")
+    shutil.copytree(SOURCE, folder / "src")
+    params = yaml.safe_load((bake / "params.yaml").read_text(encoding="utf-8"))
+    params["prepare"] |= {"raw": "data/raw/t.csv", "target": "label", "features": "all"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def measure(commands: list[list[str]], folder: Path) -> tuple[float, float, float]:
+    """Run commands; return wall seconds, CPU seconds, and the largest resident memory in MB."""
+    wall = cpu = peak = 0.0
+    for command in commands:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"{command} failed")
+        wall += time.perf_counter() - start
+        cpu += usage.ru_utime + usage.ru_stime
+        peak = max(peak, usage.ru_maxrss / 1024)
+    return wall, cpu, peak
+
+
+def main() -> None:
+    rows = int(sys.argv[1]) if sys.argv[1:] else PART
+    runs = int(sys.argv[2]) if sys.argv[2:] else 5
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_table(folder / "t.csv", rows)
+        bake = ["cookiecutter", str(ROOT), "--no-input", "--output-dir", name]
+        subprocess.run(bake, check=True, stdout=subprocess.DEVNULL)
+        make_project(folder / "ours", folder / "iris-classifier")
+        stages = [[sys.executable, f"src/{stage}.py"] for stage in ("prepare", "split")]
+        idiom = [[sys.executable, "-c", code] for code in (CLEAN, SPLIT)]
+        measured = [(measure(stages, folder / "ours"), measure(idiom, folder)) for _ in range(runs)]
+        size = (folder / "t.csv").stat().st_size / 1e6
+    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
+    lines = [
+        f"{rows:,} rows, {size:,.0f} MB; {date.today()}, {machine}, medians of {runs} runs.",
+        "",
+        "| | wall, s | CPU, s | peak, MB |",
+        "|---|---:|---:|---:|",
+    ]
+    for label, position in (("prepare + split", 0), ("pandas idiom", 1)):
+        medians = [statistics.median(run[position][n] for run in measured) for n in range(3)]
+        lines.append(f"| {label} | {' | '.join(f'{value:.1f}' for value in medians)} |")
+    ratios = [statistics.median(other[n] / ours[n] for ours, other in measured) for n in range(3)]
+    lines.append(f"| ratio | {' | '.join(f'{value:.1f} x' for value in ratios)} |")
+    print("\n".join(lines))
+    write_section(f"### {rows:,} rows", "\n".join(lines))
+
+
+def write_section(head: str, text: str) -> None:
+    """Put a section of the README in the place of an earlier one of that head, or at its end."""
+    page = README.read_text(encoding="utf-8") if README.exists() else "# Benchmarks\n"
+    if TITLE not in page:
+        page = f"{page.rstrip()}\n\n{TITLE}\n\nprepare and split beside the pandas idiom, by `make bench`.\n"
+    page = re.sub(rf"\n{re.escape(head)}\n.*?(?=\n#|\Z)", "", page, flags=re.DOTALL)
+    README.write_text(f"{page.rstrip()}\n\n{head}\n\n{text}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
