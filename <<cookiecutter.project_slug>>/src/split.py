@@ -1,5 +1,6 @@
 """Stage split: prepared table -> training and test tables."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -99,12 +100,18 @@ def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) 
             chosen = np.zeros(rows, dtype=bool)
             chosen[positions] = True
             writers.append((stack.enter_context(open_writer(path, schema)), chosen))
+        pool = stack.enter_context(ThreadPoolExecutor())
         start = 0
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, schema.names)
-            for writer, chosen in writers:
-                writer.write_table(table.filter(pa.array(chosen[start : start + len(table)])))
-            start += len(table)
+            end = start + len(table)
+
+            def write_part(writer, chosen, table=table, some=slice(start, end)) -> None:
+                writer.write_table(table.filter(pa.array(chosen[some])))
+
+            # Both parts at once
+            list(pool.map(write_part, *zip(*writers, strict=True)))
+            start = end
 
 
 def main() -> None:

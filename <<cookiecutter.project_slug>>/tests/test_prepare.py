@@ -358,6 +358,7 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ({}, {"columns": {"X": "text"}}, r"no column 'X'; did you mean 'x'\?"),
         ({}, {"columns": {"x": "txt"}}, "params.yaml: prepare.columns: x is 'txt'; give text"),
         ({}, {"columns": {"x": "%Y"}}, "row 2: x is '0', which is no date that is written %Y"),
+        ({}, {"dates": "dayfirst"}, "prepare.dates is 'dayfirst'; did you mean 'day first'"),
         ({}, {"dates": "%Q"}, "params.yaml: .*%Q is not understood"),
         ({}, {"drop": ["x", "y"]}, "no column that could be a feature"),
         ({}, {"target": ""}, "prepare.target names no column; there is x, y, label"),

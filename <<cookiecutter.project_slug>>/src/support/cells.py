@@ -137,7 +137,7 @@ GROUPED = {
 SPACES = frozenset({"spaces", "spaces_point", "spaces_comma"})
 # The forms of dates by what comes first
 DATES = {
-    "year first": frozenset({"iso", "iso_slash", "month"}),
+    "ISO8601": frozenset({"iso", "iso_slash", "month"}),
     "day first": frozenset({"day_first", "day_dot", "either", "day_name", "name_day"}),
     "month first": frozenset({"month_first", "either", "day_name", "name_day"}),
 }

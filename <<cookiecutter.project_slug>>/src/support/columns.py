@@ -26,7 +26,7 @@ class Column:
     """A column's name, its kind, and how the values in its cells are written.
 
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
-    mark, perhaps marks between `thousands` and a `unit` or brackets around them, or leading `zeros`; dates are `year first`, `day
+    mark, perhaps marks between `thousands` and a `unit` or brackets around them, or leading `zeros`; dates are `ISO8601`, `day
     first`, `month first`, or in a pattern such as '%d/%m/%Y'. The words `gaps` count as missing.
     `notes` are for people.
     """
@@ -264,8 +264,8 @@ class _Decision:
         either = profile.count(["either"])
         if dates != "auto":
             order = dates
-        elif profile.count(DATES["year first"]) > day + month + either:
-            order = "year first"
+        elif profile.count(DATES["ISO8601"]) > day + month + either:
+            order = "ISO8601"
         elif day or month:
             order = "day first" if day >= month else "month first"
         elif not either or bool(self.evidence.day) != bool(self.evidence.month):

@@ -10,17 +10,23 @@ class Duplicates:
     """
 
     def __init__(self) -> None:
-        # Sorted, each longer than twice the next, so that few have to be searched.
+        # Sorted, each longer than twice the next, so that few have to be searched
         self._known: list[np.ndarray] = []
+        # Which hashes there are by their last bits: most new rows need no search.
+        self._bits = np.zeros(2**26, dtype=bool)
 
     def find(self, rows: pd.DataFrame) -> np.ndarray:
         """Return which rows repeat one before them, in this part or an earlier one."""
         hashes = hash_rows(rows)
         repeated = np.ones(len(hashes), dtype=bool)
         repeated[np.unique(hashes, return_index=True)[1]] = False
+        bits = (hashes % len(self._bits)).astype(np.intp)
+        perhaps = np.flatnonzero(self._bits[bits])
         for known in self._known:
-            places = np.searchsorted(known, hashes)
-            repeated |= known[np.minimum(places, len(known) - 1)] == hashes
+            places = np.searchsorted(known, hashes[perhaps])
+            found = known[np.minimum(places, len(known) - 1)] == hashes[perhaps]
+            repeated[perhaps[found]] = True
+        self._bits[bits] = True
         new = np.sort(hashes[~repeated])
         while self._known and len(self._known[-1]) < 2 * len(new):
             new = np.sort(np.concatenate([self._known.pop(), new]), kind="stable")

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from support.cells import Forms, Profile
+from support.cells import DATES, Forms, Profile
 from support.columns import Column, decide, misfit
 from support.params import InputError, first_line, nearest
 from support.reader import Table, survey
@@ -95,33 +95,25 @@ class Schema:
         Raises InputError for a cell that does not fit its column.
         """
         row = 2
-        target = self.names("target")
-        for batch in table.batches():
-            columns = {
-                column.name: self._read(table, batch, column, row, seen)
-                for column in self.columns
-                if column.name in batch.schema.names
-            }
-            frame = pa.table(
-                {name: one for name, one in columns.items() if one is not None}
-            ).to_pandas()
-            frame.index = pd.RangeIndex(row, row + len(frame))
-            hidden = frame[[name for name in target if name in frame]]
-            try:
-                frame = add_features(frame.drop(columns=hidden.columns))
-            except KeyError as error:
-                raise InputError(
-                    f"src/features.py: add_features needs a column {error}"
-                    f"{nearest(error.args[0], batch.schema.names)}"
-                ) from None
-            except Exception as error:  # noqa: BLE001, it is the user's own code
-                raise InputError(
-                    f"src/features.py: add_features: {type(error).__name__}: {first_line(error)}"
-                ) from None
-            if not isinstance(frame, pd.DataFrame) or len(frame) != len(batch):
-                raise InputError("src/features.py: add_features must return a row for each row")
-            yield batch, frame.assign(**hidden)
-            row += len(batch)
+        with ThreadPoolExecutor() as pool:
+            for batch in table.batches():
+                there = [one for one in self.columns if one.name in batch.schema.names]
+                # Arrow lets other threads run. Of several cells that do not fit, the first column's
+                # is named.
+                values = pool.map(
+                    lambda one, b=batch, r=row: self._read(table, b, one, r, seen), there
+                )
+                columns = {
+                    column.name: one
+                    for column, one in zip(there, values, strict=True)
+                    if one is not None
+                }
+                frame = pa.table(columns).to_pandas()
+                frame.index = pd.RangeIndex(row, row + len(frame))
+                hidden = frame[[name for name in self.names("target") if name in frame]]
+                derived = _derive(frame.drop(columns=hidden.columns), add_features)
+                yield batch, derived.assign(**hidden)
+                row += len(batch)
 
     def _read(
         self, table: Table, batch: pa.RecordBatch, column: Column, row: int, seen: bool
@@ -142,6 +134,25 @@ class Schema:
         return values.cast(pa.float64()) if column.kind == "boolean" else values
 
 
+def _derive(
+    frame: pd.DataFrame, add_features: Callable[[pd.DataFrame], pd.DataFrame]
+) -> pd.DataFrame:
+    """Return what the user's function makes of a table, or say what is wrong with it."""
+    rows, names = len(frame), list(frame.columns)
+    try:
+        derived = add_features(frame)
+    except KeyError as error:
+        hint = nearest(error.args[0], names)
+        raise InputError(f"src/features.py: add_features needs a column {error}{hint}") from None
+    except Exception as error:  # noqa: BLE001, each mistake has its own
+        raise InputError(
+            f"src/features.py: add_features: {type(error).__name__}: {first_line(error)}"
+        ) from None
+    if not isinstance(derived, pd.DataFrame) or len(derived) != rows:
+        raise InputError("src/features.py: add_features must return a row for each row")
+    return derived
+
+
 def decide_schema(table: Table, params: dict[str, Any], split_by: str = "") -> tuple[Schema, int]:
     """Return the schema of a table, from all of its cells, and the number of its rows.
 
@@ -155,6 +166,9 @@ def decide_schema(table: Table, params: dict[str, Any], split_by: str = "") -> t
     if table.tells_file and params["features"] == "all" and roles["file"] == "feature":
         roles["file"] = "unused"
     check_columns([*params["text"], *params["columns"]], table.names, source)
+    if params["dates"] not in ("auto", *DATES) and "%" not in params["dates"]:
+        hint = nearest(params["dates"], ["auto", *DATES])
+        raise InputError(f"params.yaml: prepare.dates is {params['dates']!r}{hint}, or a pattern")
     if target in table.repeated:
         raise InputError(f"{source} has more than one column {target!r}, the target")
     # Groups and parts are told apart by what is written.

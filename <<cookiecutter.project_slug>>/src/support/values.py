@@ -21,7 +21,7 @@ TYPES = {
     "empty": pa.null(),
 }
 # How columns are written that Arrow reads by itself: decimal, thousands, unit, dates
-PLAIN = {(".", "", "", ""), (".", "", "", "year first")}
+PLAIN = {(".", "", "", ""), (".", "", "", "ISO8601")}
 # A date, and the parts of the time that may follow it
 _PARTS = (
     r"\A(?P<date>.*?)(?:(?:T|,? )(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
