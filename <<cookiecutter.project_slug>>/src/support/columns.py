@@ -26,9 +26,9 @@ class Column:
     """A column's name, its kind, and how the values in its cells are written.
 
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
-    mark, perhaps marks between `thousands` and a `unit` or brackets around them, or leading `zeros`; dates are `ISO8601`, `day
-    first`, `month first`, or in a pattern such as '%d/%m/%Y'. The words `gaps` count as missing.
-    `notes` are for people.
+    mark and perhaps marks between `thousands`, a `unit` or brackets around them, or leading `zeros`.
+    Dates are `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'. The words
+    `gaps` count as missing. `notes` are for people.
     """
 
     name: str
