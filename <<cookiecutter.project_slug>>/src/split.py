@@ -69,7 +69,7 @@ def split(
 
 
 def split_by(column: pd.Series, test: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of the rows whose `column` has none of the values `test`, and of the rest.
+    """Return the positions of the rows whose `column` has none of the values `test`, and the rest.
 
     Raises InputError when there are none of the one or the other.
     """
@@ -77,8 +77,8 @@ def split_by(column: pd.Series, test: list[Any]) -> tuple[np.ndarray, np.ndarray
     if named.all() or not named.any():
         values = ", ".join(map(repr, column.unique()[:10].tolist()))
         raise InputError(
-            f"params.yaml: split.test is {test}, but {column.name}, the split.column, has {values}: "
-            "name some of these"
+            f"params.yaml: split.test is {test}, but {column.name}, the split.column, has "
+            f"{values}: name some of these"
         )
     return np.flatnonzero(~named), np.flatnonzero(named)
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from support.cells import DATES, Forms, Profile
 from support.columns import Column, decide, misfit
 from support.params import InputError, first_line, nearest
-from support.reader import Table, survey
+from support.reader import Stored, Table, survey
 from support.values import MisfitError, read_values
 
 KEY = b"schema"
@@ -35,7 +35,7 @@ class Schema:
     """What a model has to know of the table that it was trained on, to read new rows alike.
 
     `file` says how the file was written, see FILE. `columns` are those of the file, `derived` those
-    of src/features.py, and `roles` says what each is: target, group, time, split, feature or unused.
+    of src/features.py; `roles` says what each is: target, group, time, split, feature or unused.
     `labels` is the type of a classification's target, and `whole` are the integers without gaps.
     """
 
@@ -87,10 +87,11 @@ class Schema:
     ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame]]:
         """Yield some rows at a time, as they are in the file and as they are to be used.
 
-        The index of the latter counts from 2, below the header. The values have the types of their kinds; `add_features` adds derived columns. The target
-        is there if the file has it, but `add_features` does not see it: new rows have none. Of
-        rows that were not `seen` when the schema was decided, a column that the model does not need
-        is left out when its cells do not fit.
+        The index of the latter counts from 2, below the header. The values have the types of their
+        kinds; `add_features` adds derived columns. The target is there if the file has it, but
+        `add_features` does not see it: new rows have none. Of rows that were not `seen` when the
+        schema was decided, a column that the model does not need is left out when its cells do not
+        fit.
 
         Raises InputError for a cell that does not fit its column.
         """
@@ -166,60 +167,66 @@ def decide_schema(table: Table, params: dict[str, Any], split_by: str = "") -> t
     if table.tells_file and params["features"] == "all" and roles["file"] == "feature":
         roles["file"] = "unused"
     check_columns([*params["text"], *params["columns"]], table.names, source)
-    if params["dates"] not in ("auto", *DATES) and "%" not in params["dates"]:
-        hint = nearest(params["dates"], ["auto", *DATES])
-        raise InputError(f"params.yaml: prepare.dates is {params['dates']!r}{hint}, or a pattern")
     if target in table.repeated:
         raise InputError(f"{source} has more than one column {target!r}, the target")
+
     # Groups and parts are told apart by what is written.
     as_text = [*params["text"], *(name for name in (params["group"], split_by) if name)]
-    try:
-        forms = Forms(params["na_values"], params["dates"] if "%" in params["dates"] else "")
-        profiles = survey(table, forms)
-        texts = {name: one for name, one in profiles.items() if isinstance(one, Profile)}
-        decided = decide(texts, {**params, "text": as_text}, strict=(target, time))
-    except ValueError as error:
-        raise InputError(f"params.yaml: {error}") from None
-    by_name = {column.name: column for column in decided}
-    for name, one in profiles.items():
-        if name not in by_name:
-            kind = STORED[one.type] if one.exact and name not in as_text else "text"
-            by_name[name] = Column(name, kind)
-    schema = Schema(
-        {key: params[key] for key in FILE}, [by_name[name] for name in table.names], roles
-    )
-    for column in schema.columns:
-        profile = profiles[column.name]
-        gaps = (
-            profile.blank + sum(profile.words[word] for word in column.gaps)
-            if column.name in texts
-            else profile.blank
-        )
+    columns, profiles = decide_columns(table, {**params, "text": as_text})
+    schema = Schema({key: params[key] for key in FILE}, list(columns.values()), roles)
+    for name, column in columns.items():
+        profile = profiles[name]
+        gaps = profile.blank
+        if isinstance(profile, Profile):
+            gaps += sum(profile.words[word] for word in column.gaps)
         if column.kind == "integer" and not gaps:
-            schema.whole.append(column.name)
+            schema.whole.append(name)
         constant = column.kind == "empty" or (not profile.varies and not gaps)
-        if constant and roles[column.name] == "feature" and params["features"] == "all":
-            roles[column.name] = "unused"
-            same = "has no values" if column.kind == "empty" else "has the same value in each row"
-            if column.name in table.unusable:
-                same = f"holds values of type {table.unusable[column.name]}, which no model takes"
-            column.notes.append(same)
+        if constant and roles[name] == "feature" and params["features"] == "all":
+            roles[name] = "unused"
+            why = "has no values" if column.kind == "empty" else "has the same value in each row"
+            if name in table.unusable:
+                why = f"holds values of type {table.unusable[name]}, which no model takes"
+            column.notes.append(why)
     if not schema.names("feature") and params["features"] == "all":
         raise InputError(f"{source} has no column that could be a feature of {target}")
-    column, profile = by_name[target], profiles[target]
+
     if params["task"] == "classification":
-        schema.labels = {"integer": "int64", "boolean": "bool"}.get(column.kind, "text")
+        schema.labels = {"integer": "int64", "boolean": "bool"}.get(columns[target].kind, "text")
         if schema.labels == "text":
-            column.kind = "text"
-    elif column.kind == "text":
-        raise InputError(
-            f"{source}, {misfit(target, profile)}, but the target of a regression is a number"
-        )
-    if time and by_name[time].kind not in ("date", "number", "integer"):
-        raise InputError(
-            f"{source}, {misfit(time, profiles[time])}, but prepare.time takes dates or numbers"
-        )
+            columns[target].kind = "text"
+    elif columns[target].kind == "text":
+        wrong = misfit(target, profiles[target])
+        raise InputError(f"{source}, {wrong}, but the target of a regression is a number")
+    if time and columns[time].kind not in ("date", "number", "integer"):
+        wrong = misfit(time, profiles[time])
+        raise InputError(f"{source}, {wrong}, but prepare.time takes dates or numbers")
     return schema, next(iter(profiles.values())).rows
+
+
+def decide_columns(
+    table: Table, params: dict[str, Any]
+) -> tuple[dict[str, Column], dict[str, Profile | Stored]]:
+    """Return the column of each name, and what it was decided by.
+
+    Raises InputError for a parameter that says what there is not.
+    """
+    dates = params["dates"]
+    if dates not in ("auto", *DATES) and "%" not in dates:
+        hint = nearest(dates, ["auto", *DATES])
+        raise InputError(f"params.yaml: prepare.dates is {dates!r}{hint}, or a pattern")
+    try:
+        profiles = survey(table, Forms(params["na_values"], dates if "%" in dates else ""))
+        texts = {name: one for name, one in profiles.items() if isinstance(one, Profile)}
+        decided = decide(texts, params, strict=(params["target"], params["time"]))
+    except ValueError as error:
+        raise InputError(f"params.yaml: {error}") from None
+    columns = {column.name: column for column in decided}
+    for name, one in profiles.items():
+        if isinstance(one, Stored):
+            text = not one.exact or name in params["text"]
+            columns[name] = Column(name, "text" if text else STORED[one.type])
+    return {name: columns[name] for name in table.names}, profiles
 
 
 def find_roles(names: list[str], params: dict[str, Any], split_by: str = "") -> dict[str, str]:
