@@ -5,15 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import yaml
-from sklearn.pipeline import Pipeline
-
 from support.metrics import predict, score, tidy
 from support.models import MODEL, innermost, load
 from support.params import load_params
 from support.plots import plot_data
 from support.report import draw, write_report
+
+import pandas as pd
+import yaml
+from sklearn.pipeline import Pipeline
 
 TEST = Path("data/test.parquet")
 RESULTS = Path("results")

@@ -4,12 +4,12 @@ import argparse
 import os
 import sys
 
-import pandas as pd
-from sklearn.pipeline import Pipeline
-
 from support.models import MODEL, load, text_features
 from support.params import InputError, load_params
 from support.tables import convert, first_text, read_csv, select
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
 
 
 def predict(estimator: Pipeline, table: pd.DataFrame, source: str, dates: str) -> pd.DataFrame:

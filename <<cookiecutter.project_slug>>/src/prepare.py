@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from support.params import InputError, load_params, nearest
 from support.tables import convert, first_text, read_csv, select
+
+import pandas as pd
 
 PREPARED = Path("data/prepared.parquet")
 REPORT = Path("results/data.json")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from support.params import InputError, load_params
+
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
-
-from support.params import InputError, load_params
 
 PREPARED = Path("data/prepared.parquet")
 TRAIN = Path("data/train.parquet")

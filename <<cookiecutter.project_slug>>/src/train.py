@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
+from support.models import MODEL, build, create, innermost, save
+from support.params import InputError, first_line, load_params, nearest
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -22,10 +26,6 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
-
-from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
-from support.models import MODEL, build, create, innermost, save
-from support.params import InputError, first_line, load_params, nearest
 
 TRAIN = Path("data/train.parquet")
 SCORES = Path("results/scores.json")

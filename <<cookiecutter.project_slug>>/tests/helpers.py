@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import pandas as pd
-
 from train import train
+
+import pandas as pd
 
 TREE = {
     "tree": {"class": "sklearn.tree.DecisionTreeClassifier", "max_depth": 2},

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pytest
-from helpers import PREPARE
-
 from predict import predict
 from prepare import prepare, summarise
 from support.params import InputError
 from support.tables import convert, read_csv
+
+import pandas as pd
+import pytest
+from helpers import PREPARE
 
 
 def read(tmp_path: Path, content: str | bytes, **changes: Any) -> pd.DataFrame:

@@ -4,6 +4,14 @@ import io
 import sys
 from types import ModuleType
 
+from evaluate import evaluate, hyperparameters
+from predict import predict
+from split import split
+from support import models
+from support.metrics import score_classes, tidy
+from support.params import InputError, load_params
+from train import draw_candidates, make_folds, train
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,14 +22,6 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
-
-from evaluate import evaluate, hyperparameters
-from predict import predict
-from split import split
-from support import models
-from support.metrics import score_classes, tidy
-from support.params import InputError, load_params
-from train import draw_candidates, make_folds, train
 
 
 def test_split_keeps_every_row_once_and_the_proportions_of_the_classes(table):

@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from support.params import InputError, first_line
+
 import numpy as np
 import pandas as pd
 import skops.io
@@ -18,8 +20,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import get_tags
 from skops.io.exceptions import UntrustedTypesFoundException
-
-from support.params import InputError, first_line
 
 MODEL = Path("models/model.skops")
 

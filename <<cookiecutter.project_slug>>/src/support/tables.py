@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from support.params import InputError, nearest
+
 import pandas as pd
 from tqdm import tqdm
-
-from support.params import InputError, nearest
 
 
 class FileWithProgress(io.FileIO):
