@@ -5,36 +5,29 @@ traceback below the hook's message; for the exception raised here it prints the 
 exits with status 1.
 """
 
-import os
 import re
+import unicodedata
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.utils import simple_filter
+from slugify import slugify  # comes with cookiecutter
 
+from addresses import check_git_remote, read_remote, refuse_secret
 from raw_table import BUNDLED, inspect, stem
 
+# Not cookiecutter's own choices: for a wrong one on the command line it shows a traceback.
+CHOICES = {"task": ["classification", "regression"], "mlflow": ["no", "yes"]}
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 SLUG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
-
-# DVC's remotes: the package that each needs, and its options for time limits in seconds, see
-# https://doc.dvc.org/command-reference/remote/modify. By default DVC waits for minutes.
-HTTP_LIMITS = {"connect_timeout": "5", "read_timeout": "30"}
-REMOTES: dict[str, tuple[str, dict[str, str]]] = {
-    "http": ("", HTTP_LIMITS),
-    "https": ("", HTTP_LIMITS),
-    "s3": ("dvc-s3", HTTP_LIMITS),
-    "gs": ("dvc-gs", {}),
-    "azure": ("dvc-azure", {"timeout": "30"}),
-    "ssh": ("dvc-ssh", {"timeout": "30"}),
-    "webdav": ("dvc-webdav", {"timeout": "30"}),
-    "webdavs": ("dvc-webdav", {"timeout": "30"}),
-}
-DAGSHUB = "https://dagshub.com"
+# What git strips from the ends of a name: https://git-scm.com/docs/git-commit-tree
+NO_NAME = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
+# They make text look as if it were in another order, or are no characters at all.
+DECEPTIVE = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff")
 
 
 @simple_filter
@@ -43,37 +36,90 @@ def check_answers(answers: Mapping[str, str]) -> str:
 
     Raises FailedHookException with a message for the user otherwise.
     """
-    for name, value in answers.items():
-        if isinstance(value, str) and not value.isprintable():
-            raise FailedHookException(f"{name}: {value!r} holds a line break or control character.")
+    for name in answers:
+        if not name.startswith("_"):
+            check_text(name, answers[name])
+    for name in CHOICES:
+        choice(answers, name)
 
-    slug = answers["project_slug"]
+    slug = text(answers, "project_slug")
     if not slug:
         raise FailedHookException("project_slug is empty: give the folder to create a name.")
     if not SLUG.fullmatch(slug) or DEVICES.fullmatch(slug):
         raise FailedHookException(
-            f"project_slug: {slug!r} cannot name a folder on every system. Use letters, digits, "
-            "'-', '_' and '.'; start with a letter or digit and do not end in a dot."
+            f"project_slug: {slug[:110]!r} cannot name a folder on every system. Use letters, "
+            "digits, '-', '_' and '.'; start with a letter or digit and do not end in a dot."
         )
-    read_remote(answers["remote"])
+    for name in ("author_name", "author_email"):
+        if not text(answers, name).strip(NO_NAME):
+            raise FailedHookException(f"{name}: git takes {answers[name]!r} for no name.")
+    check_place(read_remote(text(answers, "remote"))["url"])
+    check_git_remote(text(answers, "git_remote"))
     read_table(answers)
     return "yes"
+
+
+def check_text(name: str, value: Any) -> None:
+    """Raise FailedHookException unless an answer is a text on one line."""
+    if not isinstance(value, str):
+        raise FailedHookException(f"{name}: {value!r} is no text; in a file, put it in quotes.")
+    for character in value:
+        # Cc: control characters, Cs: halves of characters, Zl and Zp: other line breaks
+        kind = unicodedata.category(character)
+        if kind in ("Cc", "Cs", "Zl", "Zp") or character in DECEPTIVE:
+            raise FailedHookException(
+                f"{name}: {value[:60]!a} holds a line break or control character."
+            )
+
+
+def check_place(url: str) -> None:
+    """Raise FailedHookException when a folder cannot have that name, or DVC cannot use it."""
+    # What .dvc/config cannot quote or takes for another option, and DVC's progress bar for a format
+    if re.search(r"%\(|[{}]", url) or ("'''" in url and '"""' in url):
+        raise FailedHookException(f"remote: DVC cannot use a place called {url[:60]!r}.")
+    if "://" not in url and any(len(part.encode()) > 255 for part in re.split(r"[/\\]", url)):
+        raise FailedHookException(f"remote: {url[:60]!r}... is too long for the name of a folder.")
+
+
+def text(answers: Mapping[str, str], name: str) -> str:
+    """Return an answer. Raises FailedHookException when it is none, as a list in a file."""
+    value = answers.get(name)
+    check_text(name, value)
+    return value
+
+
+def choice(answers: Mapping[str, str], name: str) -> str:
+    """Return one of CHOICES. Raises FailedHookException when the answer is none of them."""
+    value, choices = text(answers, name), CHOICES[name]
+    if value not in choices:
+        close = get_close_matches(value.casefold(), choices, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"answer {' or '.join(choices)}."
+        raise FailedHookException(f"{name}: {value[:60]!r} is no choice; {hint}")
+    return value
 
 
 @simple_filter
 def suggest_name(answers: Mapping[str, str]) -> str:
     """Return a name for the project from its table."""
-    _, name, _ = BUNDLED[answers["task"]]
-    if answers["data"] == "bundled":
+    _, name, _ = BUNDLED[choice(answers, "task")]
+    data = text(answers, "data")
+    if data == "bundled":
         return name
-    words = re.sub(r"[\W_]+", " ", stem(answers["data"])).strip()
+    words = re.sub(r"[\W_]+", " ", stem(data)).strip()
     return f"{words[:1].upper()}{words[1:]} {name.split()[-1]}".strip()
+
+
+@simple_filter
+def suggest_slug(answers: Mapping[str, str]) -> str:
+    """Return a name for the project's folder."""
+    return slugify(text(answers, "project_name"))
 
 
 @simple_filter
 def suggest_target(answers: Mapping[str, str]) -> str:
     """Return the target of a bundled table; another table has none that could be guessed."""
-    return BUNDLED[answers["task"]][-1] if answers["data"] == "bundled" else ""
+    target = BUNDLED[choice(answers, "task")][-1]
+    return target if text(answers, "data") == "bundled" else ""
 
 
 @simple_filter
@@ -83,7 +129,11 @@ def interpret_table(answers: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_table(answers: Mapping[str, str]) -> dict[str, str]:
-    return inspect(answers["data"], answers["task"], answers["target"])
+    data = text(answers, "data")
+    refuse_secret("data", data)
+    if "://" in data and re.search(r"[\s`\"<>\\]", data):
+        raise FailedHookException(f"data: {data!r} is no URL: encode its special characters (%20).")
+    return inspect(data, choice(answers, "task"), text(answers, "target"))
 
 
 @simple_filter
@@ -95,8 +145,8 @@ def yaml_scalar(value: str) -> str:
 def _scalar(value: str) -> str:
     # DVC and the project read YAML 1.2, where 1e5 is a number; PyYAML would not quote it.
     style = "'" if re.fullmatch(r"[-+.\d].*", value) else None
-    text = yaml.safe_dump(value, allow_unicode=True, width=10**6, default_style=style)
-    return text.removesuffix("...\n").strip()
+    dumped = yaml.safe_dump(value, allow_unicode=True, width=10**6, default_style=style)
+    return dumped.removesuffix("...\n").strip()
 
 
 @simple_filter
@@ -106,10 +156,16 @@ def yaml_list(values: list[str]) -> str:
 
 
 @simple_filter
+def paragraph(value: str) -> str:
+    """Return `value` so that Markdown does not take all that follows for code or HTML."""
+    return re.sub(r"^(\s*)([`~<])", r"\1\\\2", value)
+
+
+@simple_filter
 def plugins(answers: Mapping[str, str]) -> str:
     """Return the packages beside DVC that the remote and the table need, with spaces between."""
     table = read_table(answers)
-    names = {read_remote(answers["remote"])["plugin"], table["plugin"], table["reader"]}
+    names = {read_remote(text(answers, "remote"))["plugin"], table["plugin"], table["reader"]}
     return " ".join(sorted(names - {""}))
 
 
@@ -117,68 +173,3 @@ def plugins(answers: Mapping[str, str]) -> str:
 def interpret_remote(answer: str) -> dict[str, Any]:
     """Return what an answer to the question `remote` means, see read_remote."""
     return read_remote(answer)
-
-
-def read_remote(answer: str) -> dict[str, Any]:
-    """Return what an answer to the question `remote` means.
-
-    `url` and `options` are those of the DVC remote, `plugin` is the package that it needs, `git`
-    the address of the git remote, `mlflow` that of the MLflow server, and `login` the options that
-    hold credentials: for a DagsHub repository, with {token} in the token's place. What a remote
-    does not have is empty.
-
-    Raises FailedHookException with a message for the user when DVC has no such remote.
-    """
-    answer = answer.strip()
-    scheme, separator, _ = answer.partition("://")
-    remote = {
-        "url": answer,
-        "git": "",
-        "mlflow": "",
-        "plugin": "",
-        "options": {"verify": "true"},
-        "login": {},
-    }
-    if not answer:
-        raise FailedHookException("remote is empty: give a folder or a URL.")
-    if not separator:
-        return remote
-
-    parts = urlsplit(answer)
-    if scheme not in REMOTES or not parts.netloc:
-        raise FailedHookException(
-            f"remote: {answer!r} is not understood. Give a folder, {DAGSHUB}/OWNER/REPO, or a URL "
-            f"that starts with {', '.join(f'{name}://' for name in REMOTES)}."
-        )
-    if parts.password or (parts.username and scheme != "ssh"):
-        # cookiecutter keeps answers in a file, so they must not hold secrets; nor may messages.
-        raise FailedHookException(
-            f"remote: leave user and password out of the {scheme}:// URL; cookiecutter would "
-            "store them. The project's README.md says how to log in."
-        )
-    remote["plugin"], limits = REMOTES[scheme]
-    remote["options"] |= limits
-
-    # The variable that DagsHub's own client reads, for a server of one's own
-    host = (os.environ.get("DAGSHUB_CLIENT_HOST") or DAGSHUB).rstrip("/")
-    if answer != host and not answer.startswith(f"{host}/"):
-        return remote
-    match = re.fullmatch(r"/([\w.-]+)/([\w.-]+?)(\.git|\.dvc|\.s3)?/?", answer[len(host) :])
-    if not match:
-        raise FailedHookException(
-            f"remote: {answer!r} is no DagsHub repository. Give {host}/OWNER/REPO."
-        )
-    owner, name, form = match.groups()
-    repository = f"{host}/{owner}/{name}"
-    remote["git"] = f"{repository}.git"
-    remote["mlflow"] = f"{repository}.mlflow"
-    if form == ".s3":
-        # DagsHub's bucket is called dvc in every repository; the endpoint tells them apart.
-        remote["url"] = "s3://dvc"
-        remote["plugin"] = REMOTES["s3"][0]
-        remote["options"] |= {"endpointurl": f"{repository}.s3"}
-        remote["login"] = {"access_key_id": "{token}", "secret_access_key": "{token}"}
-    else:
-        remote["url"] = f"{repository}.dvc"
-        remote["login"] = {"auth": "basic", "user": owner, "password": "{token}"}
-    return remote

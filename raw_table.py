@@ -17,13 +17,15 @@ from http.client import HTTPException
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from cookiecutter.exceptions import FailedHookException
 
 TEMPLATE = Path(__file__).parent / "<<cookiecutter.project_slug>>"
-sys.path.append(str(TEMPLATE / "src"))
+# Without its __init__, which is for the project's scripts: it changes what they print.
+sys.modules.setdefault("support", ModuleType("support")).__path__ = [str(TEMPLATE / "src/support")]
 
 from support.cells import BLANKS, NUMBERS, Forms, Profile
 from support.columns import IDENTIFIER, class_problem, decide, misfit
@@ -288,19 +290,13 @@ def check_stored(
 def check_address(data: str) -> str:
     """Return the package that DVC needs to fetch a URL.
 
-    Raises FailedHookException when it cannot be fetched, or holds a password.
+    Raises FailedHookException when it cannot be fetched.
     """
     parts = urlsplit(data)
     if parts.scheme not in SOURCES or not parts.netloc:
         raise FailedHookException(
             f"data: {data!r} is not understood. Give a file, or a URL that starts with "
             f"{', '.join(f'{scheme}://' for scheme in SOURCES)}."
-        )
-    if parts.password or parts.username:
-        # cookiecutter keeps answers in a file, and git keeps the table's address.
-        raise FailedHookException(
-            f"data: leave user and password out of the {parts.scheme}:// URL; they would be "
-            "stored with it."
         )
     return SOURCES[parts.scheme]
 

@@ -7,6 +7,7 @@ that does not succeed ends the work, and it and those behind it are printed to b
 import importlib.util
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ TABLE = json.loads(
 )
 TOKEN = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
 PROJECT = Path.cwd()
+SETTINGS = "dvc-config"
 ENVIRONMENT = {
     **os.environ,
     # Until core.analytics is set, `dvc init` would report its use.
@@ -56,6 +58,14 @@ def run(command: list[str], timeout: float | None = None) -> subprocess.Complete
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))
+
+
+def say(text: str) -> None:
+    """Print, if there is still somebody who reads, unlike behind `| head`."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def leave_other_repositories() -> None:
@@ -108,27 +118,44 @@ def steps(nested: bool) -> Iterator[list[str]]:
             if run(["git", "config", f"user.{key}"]).returncode:
                 yield ["git", "config", f"user.{key}", ANSWERS[f"author_{key}"]]
     yield ["dvc", "init", *(["--subdir"] if nested else [])]
-    # The folder where DVC looks for the templates of plots; only `dvc init` may make its parent.
+    # Only `dvc init` may make the folder.
+    yield ["mv", SETTINGS, ".dvc/config"]
     yield ["mv", "plots", ".dvc/plots"]
-    yield ["dvc", "config", "core.autostage", "true"]
-    yield ["dvc", "config", "core.analytics", "false"]
-    yield ["dvc", "config", "core.check_update", "false"]
-    url = REMOTE["url"]
-    if "://" not in url:
-        # Absolute, so that a clone in any folder of this machine finds it.
-        url = os.path.normpath(PROJECT.parent / os.path.expanduser(url))
-    yield ["dvc", "remote", "add", "--default", "origin", url]
-    for option, value in REMOTE["options"].items():
-        yield ["dvc", "remote", "modify", "origin", option, value]
     if "://" in source:
         yield ["dvc", "import-url", source, raw]
     else:
         yield ["dvc", "add", raw]
     if not nested:
-        if REMOTE["git"]:
-            yield ["git", "remote", "add", "origin", REMOTE["git"]]
+        address = ANSWERS["git_remote"] or REMOTE["git"]
+        if address:
+            yield ["git", "remote", "add", "origin", address]
         yield ["git", "add", "--all"]
         yield ["git", "commit", "--quiet", "--message", f"Start {ANSWERS['project_name']}"]
+
+
+def section(name: str, options: dict[str, str]) -> str:
+    """Return a section of a DVC config file, which configobj reads."""
+    lines = [f"[{name}]"]
+    for option, value in options.items():
+        # There are no escapes, but several kinds of quotes.
+        mark = next(mark for mark in ('"', "'", "'''", '"""') if mark not in value)
+        mark = "" if re.fullmatch(r"[\w./:-]+", value) else mark
+        lines.append(f"    {option} = {mark}{value}{mark}")
+    return "\n".join(lines) + "\n"
+
+
+def write_settings() -> None:
+    """Write DVC's config for `steps` to put in its place.
+
+    Not by `dvc config`, which takes half a second for each and no letters but ASCII.
+    """
+    url = REMOTE["url"]
+    if "://" not in url:
+        # Absolute, so that a clone in any folder of this machine finds it.
+        url = os.path.normpath(PROJECT.parent / os.path.expanduser(url))
+    core = {"autostage": "true", "analytics": "false", "check_update": "false", "remote": "origin"}
+    text = section("core", core) + section("'remote \"origin\"'", {"url": url} | REMOTE["options"])
+    Path(SETTINGS).write_text(text, encoding="utf-8", newline="\n")
 
 
 def log_in() -> None:
@@ -138,11 +165,9 @@ def log_in() -> None:
     """
     path = Path(".dvc/config.local")
     path.touch(mode=0o600)
-    lines = ["['remote \"origin\"']"]
-    for option, value in REMOTE["login"].items():
-        lines.append(f'    {option} = "{value.format(token=TOKEN)}"')
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("The token of DAGSHUB_USER_TOKEN is in .dvc/config.local, which git ignores.")
+    login = {option: value.format(token=TOKEN) for option, value in REMOTE["login"].items()}
+    path.write_text(section("'remote \"origin\"'", login), encoding="utf-8")
+    say("The token of DAGSHUB_USER_TOKEN is in .dvc/config.local, which git ignores.")
 
 
 def reason(done: subprocess.CompletedProcess) -> str:
@@ -160,21 +185,18 @@ def main() -> None:
     # A terminal that cannot show a character must not end the bake.
     sys.stdout.reconfigure(errors="replace")
     for note in TABLE["notes"]:
-        print(f"{TABLE['raw']}: {note}")
-    print("Setting up git and DVC ...", flush=True)
+        say(f"{TABLE['raw']}: {note}")
+    say("Setting up git and DVC ...")
     leave_other_repositories()
     outer = enclosing_repository()
-    in_python = "import os, shutil, sys; a, b = sys.argv[1:]; shutil.{}"
+    write_settings()
+    copy = "shutil.copytree(a, b) if os.path.isdir(a) else shutil.copyfile(a, b)"
     programs = {
         "dvc": find_dvc(),
         "python": [sys.executable],
         # Not every system has these commands.
-        "cp": [
-            sys.executable,
-            "-c",
-            in_python.format("copytree(a, b) if os.path.isdir(a) else shutil.copyfile(a, b)"),
-        ],
-        "mv": [sys.executable, "-c", in_python.format("move(a, b)")],
+        "cp": [sys.executable, "-c", f"import os, shutil, sys; a, b = sys.argv[1:]; {copy}"],
+        "mv": [sys.executable, "-c", "import os, sys; os.replace(*sys.argv[1:])"],
     }
     commands = steps(nested=outer is not None)
     problem, left = None, []
@@ -186,7 +208,7 @@ def main() -> None:
             done = run([*program, *command[1:]])
             if done.returncode == 0:
                 if command[:2] == ["git", "config"]:
-                    print(f"git had no {command[2]}: this repository now uses {command[3]!r}")
+                    say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
                 continue
             problem = f"`{quote(command)}` failed{reason(done)}"
         left = [command, *commands]
@@ -194,9 +216,9 @@ def main() -> None:
     hooks = ["python", "src/share.py", "hooks"]
     if problem:
         left.append(hooks)
-    elif not outer:
+    elif not outer and (told := run([sys.executable, *hooks[1:]]).stderr.strip()):
         # The project is complete without them.
-        print(run([sys.executable, *hooks[1:]]).stderr, end="")
+        say(told)
 
     if REMOTE["login"]:
         if TOKEN and not problem:
@@ -206,27 +228,30 @@ def main() -> None:
 
     activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
     python = "python" if os.name == "nt" else "python3"
-    print()
+    say("")
     if problem:
-        print(f"{PROJECT.name} has all its files, but {problem}. Run the rest by hand:")
+        say(f"{PROJECT.name} has all its files, but {problem}. Run the rest by hand:")
     elif outer:
-        print(
+        say(
             f"{PROJECT.name} lies in the git repository {outer}: DVC was set up for its folder, "
             "nothing was committed and no git hooks were installed. Next:"
         )
     else:
-        print(
+        say(
             f"{PROJECT.name} is a git repository with one commit; DVC tracks {TABLE['raw']} and "
             "pushes to the remote `origin`. Next:"
         )
-    print(
+    say(
         f"  cd {quote([str(PROJECT)])} && {python} -m venv .venv && {activate} && "
         "pip install -r requirements.txt"
     )
     for command in left:
-        print(f"  {quote(command)}")
-    print("  dvc repro")
+        say(f"  {quote(command)}")
+    say("  dvc repro")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:  # such as a full disk
+        say(f"{PROJECT.name} has all its files, but {error}.")

@@ -7,7 +7,7 @@ import stat
 import pytest
 from cookiecutter.exceptions import FailedHookException
 
-from check_answers import REMOTES, read_remote
+from addresses import REMOTES, read_remote
 
 DAGSHUB = "https://dagshub.com/OWNER/my.repo-1"
 TOKEN = "token-for-tests"

@@ -6,11 +6,11 @@ dvc.yaml runs it for each entry that train.compare names: python src/compare.py 
 import json
 import sys
 
-import pandas as pd
-from threadpoolctl import threadpool_limits
-
 from support.params import InputError, load_params, nearest
 from support.search import COMPARED, EXPECTED, TRAIN, check, folds_of, print_candidates, search
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
 
 
 def main() -> None:

@@ -6,10 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import yaml
-from sklearn.pipeline import Pipeline
-
 from support.findings import find
 from support.metrics import baseline, predict, score, tidy
 from support.model_file import MODEL, load
@@ -17,6 +13,10 @@ from support.models import innermost
 from support.params import load_params
 from support.plots import plot_data
 from support.report import draw, write_report
+
+import pandas as pd
+import yaml
+from sklearn.pipeline import Pipeline
 
 TRAIN = Path("data/train.parquet")
 TEST = Path("data/test.parquet")

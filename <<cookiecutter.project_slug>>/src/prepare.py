@@ -5,11 +5,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from features import add_features
 from support.columns import class_problem
 from support.duplicates import Duplicates
@@ -18,6 +13,11 @@ from support.reader import Table
 from support.schema import FILE, Schema, Writer, decide_schema
 from support.summary import Values, advise, summarise
 from support.values import LARGEST
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 PREPARED = Path("data/prepared.parquet")
 REPORT = Path("results/data.json")

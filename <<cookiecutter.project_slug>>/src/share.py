@@ -72,11 +72,9 @@ def main() -> None:
     arguments = parse()
     if arguments.command == "hooks":
         return hooks.remove() if arguments.remove else hooks.install()
-    try:
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
-    except ModuleNotFoundError:
-        raise SystemExit("this Python has no DVC: activate the project's environment") from None
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
     try:
         mend_lock(hooks.ROOT)
         use_remote(Repo(str(hooks.ROOT)), arguments)

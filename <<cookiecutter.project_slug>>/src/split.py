@@ -5,14 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from support.params import InputError, load_params
+from support.schema import Schema, open_writer
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
-
-from support.params import InputError, load_params
-from support.schema import Schema, open_writer
 
 PREPARED = Path("data/prepared.parquet")
 TRAIN = Path("data/train.parquet")

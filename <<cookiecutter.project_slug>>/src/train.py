@@ -5,12 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import joblib
-import pandas as pd
-import pyarrow.parquet as pq
-from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
-
 from support.metrics import baseline, predict, score, tidy
 from support.model_file import MODEL, save
 from support.models import create, fit, innermost
@@ -27,6 +21,12 @@ from support.search import (
     rank,
     search,
 )
+
+import joblib
+import pandas as pd
+import pyarrow.parquet as pq
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 SCORES = Path("results/scores.json")
 CANDIDATES = Path("results/candidates.csv")

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import pandas as pd
-
 from split import split
 from train import train
+
+import pandas as pd
 
 TREE = {
     "tree": {"class": "sklearn.tree.DecisionTreeClassifier", "max_depth": 2},

@@ -3,15 +3,15 @@
 import doctest
 from datetime import datetime
 
-import pyarrow as pa
-import pytest
-from helpers import PREPARE
-
 from support import cells, files
 from support.cells import Forms, Profile
 from support.columns import decide
 from support.reader import count
 from support.values import MisfitError, read_values
+
+import pyarrow as pa
+import pytest
+from helpers import PREPARE
 
 
 def columns_of(table, strict=(), **changes):

@@ -2,6 +2,9 @@
 
 from itertools import pairwise
 
+from support import model_file
+from support.encoders import Calendar, TextEncoder, cross_fitting, encoder_of, kinds_of
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +12,6 @@ from helpers import TRAIN
 from helpers import fit as fit_entry
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import train_test_split
-
-from support import model_file
-from support.encoders import Calendar, TextEncoder, cross_fitting, encoder_of, kinds_of
 
 MODELS = {
     "boosting": {"class": "sklearn.ensemble.HistGradientBoostingRegressor", "max_iter": 50},

@@ -1,17 +1,17 @@
 """Scores, the data of plots, and the report."""
 
-import numpy as np
-import pandas as pd
-import pytest
-from helpers import PREPARE, fit
-from sklearn.metrics import average_precision_score, roc_auc_score
-
 from evaluate import evaluate, hyperparameters, write_metrics_csv
 from prepare import prepare
 from support.metrics import CLASSIFICATION, REGRESSION, baseline
 from support.plots import precision_recall, roc
 from support.reader import Table
 from support.report import draw, write_report
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import PREPARE, fit
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 def test_evaluate_scores_each_row(estimator, table):

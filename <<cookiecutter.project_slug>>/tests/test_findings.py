@@ -1,13 +1,13 @@
 """Each finding is told of a table that has it, and not of one that has not."""
 
+from evaluate import evaluate
+from support.findings import find
+from support.metrics import baseline
+
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import TREE, fit
-
-from evaluate import evaluate
-from support.findings import find
-from support.metrics import baseline
 
 MODELS = TREE | {"deep": {"class": "sklearn.tree.DecisionTreeClassifier"}}
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from support import params
 from support.params import InputError, load_params, nearest
+
+import pytest
 
 
 def test_load_params_reads_what_dvc_writes_as_numbers(tmp_path, monkeypatch):

@@ -2,15 +2,15 @@
 
 from dataclasses import asdict
 
-import pandas as pd
-import pytest
-from helpers import PREPARE, fit
-
 from predict import predict_rows
 from prepare import prepare
 from support.params import InputError
 from support.reader import Table
 from support.schema import Schema
+
+import pandas as pd
+import pytest
+from helpers import PREPARE, fit
 
 HEADER = "id,amount,day,sure,city,label\n"
 ROWS = "".join(

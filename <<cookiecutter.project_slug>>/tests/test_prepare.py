@@ -5,12 +5,6 @@ import gzip
 import lzma
 import zipfile
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pytest
-from helpers import PREPARE
-
 from prepare import prepare, sample
 from support import reader
 from support.duplicates import Duplicates
@@ -18,6 +12,12 @@ from support.params import InputError
 from support.reader import Table
 from support.schema import Schema
 from support.summary import summarise
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from helpers import PREPARE
 
 
 @pytest.fixture
@@ -337,7 +337,17 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
     _, report = run(table)
     said = notes(report)
     # x of the fixture counts the rows as well
-    assert said.keys() == {"x", "Id", "patient_id", "name", "mostly", "group", "huge", "day", "when"}
+    assert said.keys() == {
+        "x",
+        "Id",
+        "patient_id",
+        "name",
+        "mostly",
+        "group",
+        "huge",
+        "day",
+        "when",
+    }
     assert "looks like an identifier" in said["patient_id"]
     assert "text because of 4 values that are no number, such as row 22: 'a'" in said["mostly"]
     assert "same value" in said["group"]

@@ -1,15 +1,15 @@
 """Stage split: which rows are the test."""
 
-import pandas as pd
-import pyarrow.parquet as pq
-import pytest
-from helpers import PREPARE
-
 import split as stage
 from prepare import prepare
 from split import split_by, write
 from support.params import InputError
 from support.reader import Table
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from helpers import PREPARE
 
 
 @pytest.fixture

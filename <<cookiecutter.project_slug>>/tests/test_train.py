@@ -5,6 +5,13 @@ import re
 import sys
 from types import ModuleType
 
+from evaluate import evaluate, hyperparameters
+from support import model_file, models
+from support.metrics import score_classes, tidy
+from support.params import InputError, load_params
+from support.search import draw_candidates, make_folds
+from train import train
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,13 +23,6 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
-
-from evaluate import evaluate, hyperparameters
-from support import model_file, models
-from support.metrics import score_classes, tidy
-from support.params import InputError, load_params
-from support.search import draw_candidates, make_folds
-from train import train
 
 
 def test_split_keeps_every_row_once_and_the_proportions_of_the_classes(table):

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
+from support.metrics import score_numbers
+from support.plots import draw_rows
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import cross_val_predict
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-from support.metrics import score_numbers
-from support.plots import draw_rows
 
 # Rows that are looked at, and the features that may have leaked: the most important ones
 ROWS = 2000

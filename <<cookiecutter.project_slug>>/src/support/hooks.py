@@ -1,6 +1,6 @@
 """Git hooks that send data before code, and fetch it after a checkout.
 
-Only the standard library: the bake runs this in the Python of cookiecutter.
+Only the standard library: the bake runs this in a Python that need not have any package.
 """
 
 import os

@@ -6,14 +6,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from support.encoders import Calendar, TextEncoder
+from support.models import innermost
+from support.params import InputError, load_params
+
 import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
-
-from support.encoders import Calendar, TextEncoder
-from support.models import innermost
-from support.params import InputError, load_params
 
 MODEL = Path("models/model.skops")
 

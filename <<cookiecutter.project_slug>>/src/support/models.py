@@ -3,6 +3,9 @@
 import pkgutil
 from typing import Any
 
+from support.encoders import encoder_of, forget_folds
+from support.params import InputError, first_line
+
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor
@@ -16,9 +19,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
-
-from support.encoders import encoder_of, forget_folds
-from support.params import InputError, first_line
 
 # Packages whose classifiers take no classes but 0, 1, 2 ...
 NUMBERED = ["xgboost"]

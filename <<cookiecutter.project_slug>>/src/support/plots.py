@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from support.metrics import Predictions, balanced_accuracy, per_class
+
 import numpy as np
 import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import precision_recall_curve, r2_score, roc_curve
 from tqdm import tqdm
-
-from support.metrics import Predictions, balanced_accuracy, per_class
 
 # What bounds the size of the files, and the time that they take
 CLASSES = 20

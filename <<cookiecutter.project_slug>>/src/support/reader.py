@@ -11,15 +11,15 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-from tqdm import tqdm
-
 from support.cells import BLANKS, Forms, Profile
 from support.files import Dialect, FileError, Rows, kind_of, names_of, parts_of, unpack
 from support.params import InputError
 from support.values import matches, trim
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from tqdm import tqdm
 
 BLOCK = 2**24  # bytes that Arrow parses at a time
 ROWS = 50_000  # rows of a batch that Python parses

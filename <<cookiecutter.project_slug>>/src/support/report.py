@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from support.findings import Finding
+from support.plots import CLASSES
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from support.findings import Finding
-from support.plots import CLASSES
 
 # The same bytes each time: ids from a fixed salt, no date. Text stays text.
 mpl.rcParams.update({"svg.hashsalt": "0", "svg.fonttype": "none"})

@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from support.cells import DATES, Forms, Profile
 from support.columns import Column, decide, misfit
 from support.params import InputError, first_line, nearest
 from support.reader import Stored, Table, survey
 from support.values import MisfitError, read_values
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 KEY = b"schema"
 # The parameters that say how the file is written

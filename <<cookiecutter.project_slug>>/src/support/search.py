@@ -6,6 +6,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
+from support.model_file import check_types
+from support.models import create, fit
+from support.params import InputError, first_line, nearest
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -21,11 +26,6 @@ from sklearn.model_selection import (
 )
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
-
-from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
-from support.model_file import check_types
-from support.models import create, fit
-from support.params import InputError, first_line, nearest
 
 TRAIN = Path("data/train.parquet")
 # A file for each entry that competes with train.model

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dvc_data.hashfile.tree import Tree
-
 from support.params import InputError, first_line
 from support.remote import PATIENCE, address, reach, within
+
+from dvc_data.hashfile.tree import Tree
 
 # A remote's name and the kind of hash by which it keeps the objects
 Store = tuple[str, str]

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import pandas as pd
-
 from support.columns import IDENTIFIER, YEARS, Column
+
+import pandas as pd
 
 # More different values than that are not counted.
 DISTINCT = 10_000

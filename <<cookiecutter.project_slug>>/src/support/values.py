@@ -3,11 +3,11 @@
 import datetime
 from contextlib import suppress
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from support.cells import BLANKS, DATES, DECORATED, FORMS, GROUPED, NUMBERS, SPACE, SPACES
 from support.columns import Column
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 # Trees compute in single precision, where a larger number is infinite.
 LARGEST = 3.4e38

@@ -1,0 +1,45 @@
+"""Keep answers from being rendered as templates, and check those that nobody was asked for.
+
+cookiecutter 2.7 renders answers of the command line and of configuration files as it renders the
+defaults of cookiecutter.json: `<%` in one would end in a traceback, and `<< ... >>` would be run.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+TEMPLATE = Path(__file__).parent
+
+
+@cache
+def own_templates() -> set[str]:
+    """Return the texts that cookiecutter is meant to render: defaults, names of files, hooks."""
+    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    texts = {default for default in questions.values() if isinstance(default, str)}
+    texts |= {hook.read_text(encoding="utf-8") for hook in TEMPLATE.glob("hooks/*.py")}
+    for folder in TEMPLATE.glob("*cookiecutter.project_slug*"):
+        texts |= {folder.name} | {str(file.relative_to(folder)) for file in folder.rglob("*")}
+    return texts
+
+
+class LiteralAnswers(Extension):
+    """Render a text that is not the template's own, and no file, as it is.
+
+    The name of the project's folder is the first that is rendered after the questions, and all
+    that is before anything is written: there the answers of --replay are checked, too.
+    """
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        env: Environment = self.environment
+        start, end = env.variable_start_string, env.variable_end_string
+        if source == f"{start}cookiecutter.project_slug{end}":
+            return f'{start} "" if cookiecutter | check_answers else "" {end}{source}'
+        starts = (start, env.block_start_string, env.comment_start_string)
+        if name or not any(start in source for start in starts) or source in own_templates():
+            return source
+        # As numbers, so that nothing in it can end the string.
+        text = "".join(f"\\U{ord(character):08x}" for character in source)
+        return f'{start} "{text}" {end}'

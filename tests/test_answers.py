@@ -1,0 +1,370 @@
+"""Answers are data: each arrives as it was given, or is refused in one line."""
+
+import ast
+import csv
+import json
+import os
+import shlex
+import shutil
+import tomllib
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+
+import pytest
+import yaml
+from conftest import ROOT, run
+from cookiecutter.exceptions import FailedHookException
+from cookiecutter.generate import generate_context
+from cookiecutter.main import cookiecutter
+from cookiecutter.utils import create_env_with_context
+from dvc.config import Config
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from addresses import check_git_remote, read_remote, refuse_secret
+from check_answers import check_place, check_text
+
+DELIMITERS = ["<<", ">>", "<%", "%>", "<#", "#>", "{{", "}}", "${", "$(", "`", "```", "'''", '"""']
+PIECES = [
+    *DELIMITERS,
+    "\\",
+    "\\n",
+    "'",
+    '"',
+    " ",
+    ": ",
+    " #",
+    "- ",
+    "é",
+    "漢",
+    "👨‍👩‍👧",
+    "שלום",
+    "%s",
+    "<!--",
+]
+CODE = "<< cookiecutter.__class__ >>"
+lines = st.lists(st.sampled_from(PIECES) | st.text(st.characters(codec="utf-8"), max_size=5)).map(
+    "".join
+)
+
+
+@given(lines)
+@example("<% if %>")
+@example(CODE)
+@example("<< '\\U0000003c' ~ \"x\" >>")
+def test_an_answer_is_no_template(text):
+    env = create_env_with_context(generate_context(str(ROOT / "cookiecutter.json")))
+    assert env.from_string(text).render(cookiecutter={}) == text
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A function that renders the project's files, without hooks, into a new folder."""
+    folder = tmp_path_factory.mktemp("files")
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump({"replay_dir": str(folder / "replay")}))
+
+    def files(output: Path, **answers: str) -> Path:
+        table = output / "table.csv"
+        with table.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerows([["size", answers["target"]], *[[1, "a"], [2, "b"]] * 20])
+        project = cookiecutter(
+            str(ROOT),
+            no_input=True,
+            extra_context={"data": str(table), "project_slug": "slug", "mlflow": "yes", **answers},
+            output_dir=str(output),
+            config_file=str(config),
+            accept_hooks=False,
+        )
+        return Path(project)
+
+    return files
+
+
+def hook(**answers: str) -> ModuleType:
+    """Return the hook after the bake, rendered with answers, as a module."""
+    env = create_env_with_context(generate_context(str(ROOT / "cookiecutter.json")))
+    source = (ROOT / "hooks/post_gen_project.py").read_text(encoding="utf-8")
+    defaults = {"remote": "store", "data": "bundled", "task": "classification"}
+    answers = defaults | {"target": "Species"} | answers
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "hook.py")
+        path.write_text(env.from_string(source).render(cookiecutter=answers), encoding="utf-8")
+        spec = spec_from_file_location("hook", path)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(st.fixed_dictionaries(dict.fromkeys(["project_name", "description", "author_name"], lines)))
+def test_the_hook_gets_the_answers_as_they_are(answers):
+    assert hook(**answers).ANSWERS.items() >= answers.items()
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@given(name=lines, description=lines, author=lines, email=lines, target=lines, remote=lines)
+@example("a", "```", "a", "a", "a", "a")
+@example("a", "<!-- x", "a", "a", "yes", "a")
+@example("x" * 10_000, "y" * 10_000, "z" * 10_000, "e" * 10_000, "t" * 10_000, "a")
+@example("a", "a", "a", "a", "share <% of GDP", "a << b")
+def test_answers_arrive_in_every_file_or_are_refused_in_one_line(
+    files, name, description, author, email, target, remote
+):
+    answers = {"project_name": name, "description": description, "target": target}
+    answers |= {"author_name": author, "author_email": email, "remote": remote}
+    with TemporaryDirectory() as folder:
+        try:
+            project = files(Path(folder), **answers)
+        except FailedHookException as error:
+            assert len(str(error).splitlines()) == 1
+            assert [path.name for path in Path(folder).iterdir()] == ["table.csv"]
+            return
+        for path in project.rglob("*"):
+            if path.suffix == ".py":
+                ast.parse(path.read_text(encoding="utf-8"))
+        readme = (project / "README.md").read_text(encoding="utf-8")
+        assert readme.startswith(f"# {name}\n\n")
+        assert description.strip() in readme.replace("\\", "", 1) or description in readme
+        params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+        assert params["prepare"]["target"] == target
+        yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))
+        tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+        json.loads((project / "notebooks/experiments.ipynb").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("start", ["```sh", "~~~", "<!-- ", "  <script>", "<pre>"])
+def test_a_description_does_not_swallow_the_rest_of_the_readme(files, tmp_path, start):
+    from markdown_it import MarkdownIt
+
+    project = files(tmp_path, description=start, target="label")
+    html = MarkdownIt().render((project / "README.md").read_text(encoding="utf-8"))
+    assert "<h2>Run it</h2>" in html and "<h2>Predict</h2>" in html
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(lines)
+@example("100% 'of' \"us\" #1 ${y} \\")
+@example("%(url)s")
+def test_dvc_keeps_the_name_of_a_remote_folder_as_it_is(text):
+    try:
+        url = read_remote(f"/{text}")["url"]
+        check_text("remote", url)
+        check_place(url)
+    except FailedHookException:
+        return
+    with TemporaryDirectory() as folder:
+        text = hook().section("'remote \"origin\"'", {"url": url})
+        Path(folder, "config").write_text(text, encoding="utf-8")
+        assert Config(folder)["remote"]["origin"]["url"] == os.path.normpath(url)
+
+
+PLACE = """<% $(id) `id` << "q" 'a' #1 \\n 漢 👨‍👩‍👧 שלום"""
+HOSTILE = """<% if %> << limit >> <# x $(id) `id` ${y} {{ 7*7 }} "q" 'a' \\n 👨‍👩‍👧 שלום"""
+
+
+@pytest.mark.parametrize("way", ["command line", "config file", "replay"])
+def test_hostile_text_arrives_by_every_way(bake, template, env, tmp_path, way):
+    answers = dict.fromkeys(["project_name", "description", "author_name"], HOSTILE)
+    answers |= {"project_slug": "slug", "remote": str(tmp_path / PLACE)}
+    (home := tmp_path / "home").mkdir()
+    env = {**env, "HOME": str(home)}
+    if way == "config file":
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump({"default_context": answers}))
+        command = ["cookiecutter", template, "--no-input", "--config-file", "config.yaml"]
+        run(command, tmp_path, env)
+    else:
+        bake(tmp_path, env=env, **answers)
+    if way == "replay":
+        shutil.rmtree(tmp_path / "slug")
+        run(["cookiecutter", template, "--replay"], tmp_path, env)
+    project = tmp_path / "slug"
+    log = run(["git", "log", "-1", "--format=%s%n%an"], project, env).stdout
+    assert log == f"Start {HOSTILE}\n{HOSTILE.replace('<', '').replace('>', '')}\n"
+    assert (project / "README.md").read_text("utf-8").startswith(f"# {HOSTILE}\n\n\\{HOSTILE}\n")
+    run("dvc push", project, env)
+    assert list((tmp_path / PLACE).iterdir())
+
+
+def test_answers_of_a_replay_are_checked_too(bake, template, env, tmp_path):
+    (home := tmp_path / "home").mkdir()
+    env = {**env, "HOME": str(home)}
+    project = bake(tmp_path, env=env)
+    [replay] = (home / ".cookiecutter_replay").iterdir()
+    stored = json.loads(replay.read_text())
+    stored["cookiecutter"]["description"] = "one\nimport two"
+    replay.write_text(json.dumps(stored))
+    shutil.rmtree(project.path)
+    output = run(["cookiecutter", template, "--replay"], tmp_path, env, status=1).stdout
+    assert "description: 'one\\nimport two' holds a line break" in output
+    assert len(output.splitlines()) == 1
+    assert not project.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "value", "message"),
+    [
+        ("task", "clasification", "did you mean 'classification'?"),
+        ("task", "", "answer classification or regression"),
+        ("mlflow", "maybe", "answer no or yes"),
+        ("author_name", "<>", "git takes '<>' for no name"),
+        ("author_email", "", "git takes '' for no name"),
+        ("description", "a\u202eb", "control character"),
+        ("remote", "x" * 300, "too long for the name of a folder"),
+        ("git_remote", "--upload-pack=id", "no address of a git repository"),
+        ("data", "https://127.0.0.1/a.csv?sig=s3cr3t", "holds a key or signature ('sig')"),
+    ],
+)
+def test_a_wrong_answer_is_refused_in_one_line(bake, env, tmp_path, answer, value, message):
+    (home := tmp_path / "home").mkdir()
+    output = bake(tmp_path, status=1, env={**env, "HOME": str(home)}, **{answer: value}).output
+    assert output.startswith(f"{answer}: ") and message in output
+    assert len(output.splitlines()) == 1 and "s3cr3t" not in output
+    # Not even cookiecutter's own store of answers has it.
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, True, None])
+@pytest.mark.parametrize("answer", ["project_name", "task", "data", "remote", "mlflow"])
+def test_an_answer_in_a_file_that_is_no_text_is_refused(template, env, tmp_path, answer, value):
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump({"default_context": {answer: value}}))
+    command = ["cookiecutter", template, "--no-input", "--config-file", config]
+    output = run(command, tmp_path, env, status=None).stdout
+    assert "Traceback" not in output
+    done = (tmp_path / "a").exists() or "one commit" in output
+    assert done or len(output.splitlines()) == 1
+
+
+REPOSITORY = "https://dagshub.com/me/my.repo"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "dagshub.com/me/my.repo",
+        "www.dagshub.com/me/my.repo/",
+        "http://dagshub.com/me/my.repo",
+        "https://www.DagsHub.com/me/my.repo",
+        "HTTPS://dagshub.com//me/my.repo//",
+        "git@dagshub.com:me/my.repo.git",
+        "ssh://git@dagshub.com/me/my.repo.git",
+        "https://dagshub.com/me/my.repo.mlflow",
+        "https://dagshub.com/me/my.repo.git/",
+        "https://dagshub.com/me/my.repo/src/main/data",
+        "https://dagshub.com/me/my.repo?tab=data#readme",
+        "https://dagshub.com/me/my.repo.mlflow/#/experiments/0",
+    ],
+)
+def test_every_spelling_of_a_dagshub_repository_is_understood(answer):
+    remote = read_remote(answer)
+    assert remote["git"] == f"{REPOSITORY}.git" and remote["url"] == f"{REPOSITORY}.dvc"
+    assert remote["mlflow"] == f"{REPOSITORY}.mlflow"
+    assert remote["login"]["user"] == "me"
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("s3:/bucket/x", "s3://bucket/x"),
+        ("S3:bucket/x", "s3://bucket/x"),
+        ("s3//bucket/x", "s3://bucket/x"),
+        ("s3:///bucket/x", "s3://bucket/x"),
+        ("gcs://bucket/x", "gs://bucket/x"),
+        ("abfs://container/x", "azure://container/x"),
+        ("sftp://host/x", "ssh://host/x"),
+        ("htps://host/x", "https://host/x"),
+        ("https:/host/x", "https://host/x"),
+        ("file:///srv/store", "/srv/store"),
+        ("me@host:srv/store", "ssh://me@host/srv/store"),
+        ("https://b.s3.eu-west-1.amazonaws.com/x", "s3://b/x"),
+        ("https://storage.googleapis.com/b/x", "gs://b/x"),
+        ("https://me.blob.core.windows.net/c/x", "azure://c/x"),
+        *[
+            (answer, "git_remote")
+            for answer in (
+                "https://github.com/me/x",
+                "github.com/me/x",
+                "git@gitlab.com:me/x.git",
+                "ssh://git@bitbucket.org/me/x",
+                "https://www.kaggle.com/me/x",
+            )
+        ],
+        ("https://dagshub.com/user/login", "OWNER/REPO"),
+        ("https://host:port/x", "no valid URL"),
+        ("https://[::1/x", "no valid URL"),
+        ("https://host/x?y=1", "leave that part out"),
+    ],
+)
+def test_what_cannot_be_a_remote_is_refused_with_the_right_spelling(answer, right):
+    with pytest.raises(FailedHookException) as error:
+        read_remote(answer)
+    assert right in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", ["store", "./a:b/c", "C:/store", r"C:\store", "~/store", "/a b/ü", "s3", "me@home"]
+)
+def test_a_folder_is_a_folder(answer):
+    assert read_remote(answer)["url"] == answer
+
+
+PARAMETERS = ["X-Amz-Signature", "X-Goog-Signature", "Signature", "sig", "token", "access_token"]
+PARAMETERS += ["api_key", "apikey", "AWSAccessKeyId", "X-Amz-Security-Token", "password", "rlkey"]
+PARAMETERS += ["SharedAccessSignature", "auth", "jwt", "client_secret", "X%2DAmz%2DSignature"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *[f"https://host/x.csv?a=1&{name}=S3CR3T" for name in PARAMETERS],
+        "https://host/x.csv#access_token=S3CR3T",
+        "https://me:S3CR3T@host/x.csv",
+        "https://S3CR3T@host/x.csv",
+        "s3://AKIA:S3CR3T@bucket/x",
+        "ssh://me:S3CR3T@host/x",
+        "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=S3CR3T==",
+        f"https://host/ghp_S3CR3T{'a' * 20}/x.csv",
+    ],
+)
+@pytest.mark.parametrize(
+    "check", [read_remote, check_git_remote, lambda url: refuse_secret("data", url)]
+)
+def test_a_secret_in_an_address_is_refused_and_not_repeated(check, url):
+    with pytest.raises(FailedHookException) as error:
+        check(url)
+    assert "S3CR3T" not in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host/x.csv?raw=true&format=csv&id=3",
+        "https://host/export?gid=0&sort=date&assign=1&design=2&monkey_island=1",
+        "ssh://me@host/x.csv",
+        "s3://bucket/a@b/x.csv",
+        "data/my=table.csv",
+    ],
+)
+def test_an_ordinary_address_holds_no_secret(url):
+    refuse_secret("data", url)
+
+
+@pytest.mark.parametrize(
+    "address", ["git@github.com:me/x.git", "https://gitlab.com/me/x", "../x.git", ""]
+)
+def test_code_may_live_elsewhere_than_data(bake, tmp_path, address):
+    check_git_remote(address)
+    if address.startswith("git@"):
+        project = bake(tmp_path, git_remote=address, remote=REPOSITORY)
+        assert project.run("git remote get-url origin") == f"{address}\n"
+        assert project.run("dvc config remote.origin.url") == f"{REPOSITORY}.dvc\n"
+
+
+def test_a_reader_of_the_output_that_is_gone_does_not_undo_the_bake(template, env, tmp_path):
+    bake = ["cookiecutter", str(template), "--no-input"]
+    run(["sh", "-c", f"{shlex.join(bake)} 2>&1 | true"], tmp_path, env)
+    assert run("git rev-list --count HEAD", tmp_path / "iris-classifier", env).stdout == "1\n"

@@ -1,0 +1,57 @@
+"""The project's scripts where the environment is not as they need it."""
+
+import sys
+
+import pytest
+
+ESTIMATOR = """\
+from sklearn.linear_model import LogisticRegression
+
+
+class Mine(LogisticRegression):
+    pass
+"""
+
+
+@pytest.mark.parametrize("script", ["prepare", "split", "train", "evaluate", "predict"])
+def test_a_missing_package_is_told_in_one_line(baked, script):
+    # Without site, a Python has no packages.
+    said = baked.run([sys.executable, "-S", f"src/{script}.py"], status=1)
+    assert "line " in said and "No module named" in said
+    assert "activate the project's environment, `. .venv/bin/activate`" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_without_dvc_the_check_says_so_in_one_line(baked):
+    said = baked.run([sys.executable, "-S", "src/share.py", "check"], status=1)
+    assert said.startswith("src/share.py, line ") and "No module named 'dvc'" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_name_that_the_terminal_cannot_show_does_not_end_a_stage(baked, tmp_path, encoding):
+    project = baked.copy(tmp_path / "project")
+    table = project.path / "data/raw/iris.csv"
+    text = table.read_text(encoding="utf-8")
+    table.unlink()
+    table.write_text(text.replace("PetalWidthCm", "重さ", 1), encoding="utf-8")
+    project.env = {**project.env, "PYTHONIOENCODING": encoding}
+    assert "??" in project.run("python src/prepare.py")
+    assert (project.path / "data/prepared.parquet").exists()
+
+
+def test_an_estimator_of_ones_own_has_to_be_declared(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    (project.path / "src/mymodel.py").write_text(ESTIMATOR)
+    params = project.path / "params.yaml"
+    params.write_text(f"{params.read_text()}  mine:\n    class: mymodel.Mine\n")
+    check = "python -m pytest -q -p no:cacheprovider tests/test_pipeline.py"
+    output = project.run(check, status=1)
+    for stage in ("train", "evaluate"):
+        assert f"dvc.yaml: add to the deps of {stage}: ['src/mymodel.py']" in output
+    stages = project.path / "dvc.yaml"
+    for stage in ("train", "evaluate"):
+        text = stages.read_text()
+        own = f"      - src/{stage}.py\n"
+        stages.write_text(text.replace(own, f"{own}      - src/mymodel.py\n"))
+    project.run(check)
