@@ -102,7 +102,7 @@ class Project:
         return {file.relative_to(self.path).as_posix(): file.read_bytes() for file in files}
 
     def cached(self) -> list[str]:
-        """Return the files that DVC keeps: those of .dvc files, and the outputs not in git."""
+        """Return the files that DVC pushes: those of .dvc files, and the outputs not in git."""
         stages = yaml.safe_load((self.path / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
         outs = [
             out for stage in stages.values() for out in stage.get("outs", []) if type(out) is str
@@ -112,7 +112,9 @@ class Project:
                 file = self.path / name
                 added = yaml.safe_load(file.read_text(encoding="utf-8"))["outs"]
                 outs += [
-                    (file.parent / out["path"]).relative_to(self.path).as_posix() for out in added
+                    (file.parent / out["path"]).relative_to(self.path).as_posix()
+                    for out in added
+                    if out.get("push", True)
                 ]
         return outs
 
