@@ -27,7 +27,7 @@ demo: $(READY)
 	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|log_loss|roc|training|cv|.*/'
 
 test: $(READY) packages
-	$(PYTEST) --numprocesses 2 --dist loadgroup
+	$(PYTEST) --numprocesses 2
 
 # What takes too long for every change: crashes at random moments, combinations of answers. Tests
 # with these markers run here alone.
@@ -41,7 +41,8 @@ bench: $(READY)
 
 # The tests that share or look at pages need these. Without them, those tests are skipped.
 packages:
-	@{ command -v nginx && command -v fcgiwrap && command -v chromium; } >/dev/null || \
+	@PATH="$$PATH:/usr/sbin"; \
+	{ command -v nginx && command -v fcgiwrap && command -v chromium; } >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES); \
 	else false; fi || \
