@@ -100,22 +100,22 @@ def test_several_models_are_compared_in_one_run_and_the_best_is_kept(project):
 
     before = project.outcome()
     forced = project.repro("--force")
-    assert sorted(forced) == sorted([*STAGES, "compare", "compare"])
+    assert sorted(forced) == sorted([*STAGES, *(f"compare@{name}" for name in names)])
     assert project.outcome() == before
 
 
 def test_editing_a_compared_entry_reruns_it_and_editing_another_does_not(project):
     project.set("train.compare", ["logistic_regression"])
-    assert project.repro()[0] == "compare"
+    assert project.repro()[:2] == ["compare@logistic_regression", "train"]
     project.set("models.svc.C", 7.0)
     assert project.repro() == []
     project.set("models.logistic_regression.C", 0.01)
-    ran = project.repro()
-    assert ran[:2] == ["compare", "train"]
+    assert project.repro()[:2] == ["compare@logistic_regression", "train"]
     project.set("train.compare", ["logistic_regression", "svc"])
-    assert project.repro()[:2] == ["compare", "train"], "the first entry is not scored again"
+    assert project.repro()[:2] == ["compare@svc", "train"], "the first is not scored again"
     project.set("train.search.folds", 3)
-    assert project.repro()[:3] == ["compare", "compare", "train"]
+    compared = {"compare@svc", "compare@logistic_regression"}
+    assert set(project.repro()) == compared | {"train", "evaluate"}
 
 
 def test_a_compared_entry_is_searched_too(project):
