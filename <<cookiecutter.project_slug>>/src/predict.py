@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from features import add_features
 from support.metrics import predict
 from support.model_file import MODEL, load
 from support.params import InputError, load_params
 from support.reader import Table
 from support.schema import Schema, check_columns
+
+from features import add_features
 
 
 def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> Iterator[list[list]]:

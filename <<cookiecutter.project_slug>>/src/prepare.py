@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from features import add_features
 from support.columns import class_problem
 from support.duplicates import Duplicates
 from support.params import InputError, load_params
@@ -18,6 +17,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from features import add_features
 
 PREPARED = Path("data/prepared.parquet")
 REPORT = Path("results/data.json")
