@@ -203,11 +203,11 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
     project.run("dvc plots show")
     assert "Predicted against actual" in (project.path / "dvc_plots/index.html").read_text()
 
-    queue, start, *_, show = blocks(project, "Sweep")[0].splitlines()
+    queue, start, *rest = blocks(project, "Sweep")[0].splitlines(keepends=True)
     type_in(project, queue)
     type_in(project, start)
     wait_for_queue(project)
-    type_in(project, show)
+    type_in(project, "".join(rest))
     models = {row["train.model"]: row["r2"] for row in experiments(project).values()}
     assert models.keys() == {"random_forest", "ridge", "svr"}
     assert min(models.values()) > floor + 0.3, models
