@@ -346,7 +346,7 @@ def test_predict_to_a_file_and_to_stdout(compared, tmp_path, new_rows, model):
     ("content", "message"),
     [
         (None, "../new.csv not found"),
-        ("", "../new.csv cannot be read: No columns"),
+        ("", "../new.csv cannot be read: it is empty"),
         ("SepalWidthCm,petallengthcm\n1,2\n", "no column 'SepalLengthCm', 'PetalLengthCm'"),
         ("SepalLengthCm,SepalWidthCm,PetalLengthCm\n", "../new.csv has no rows"),
         ("SepalLengthCm,SepalWidthCm,PetalLengthCm\n1,2,x\n", "row 2: PetalLengthCm is 'x'"),

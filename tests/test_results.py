@@ -199,7 +199,7 @@ import sys
 sys.path.insert(0, "src")
 import numpy as np, pandas as pd
 import evaluate, train
-from support import models
+from support import model_file
 from support.params import load_params
 
 rng = np.random.default_rng(0)
@@ -207,10 +207,11 @@ table = pd.DataFrame(rng.normal(size=(1_000_000, 10)), columns=[f"x{n}" for n in
 signal = table["x0"] + table["x1"] * table["x2"] + rng.normal(size=len(table))
 table["y"] = np.select([signal > 1, signal > 0], ["high", "middle"], "low")
 table.to_parquet(evaluate.TEST)
+table[:3000].to_parquet(evaluate.TRAIN)
 settings = load_params("train")
 settings["search"]["folds"] = 0
 estimator, scores, _ = train.train(table[:3000], load_params("models"), settings)
-models.save(estimator, models.MODEL)
+model_file.save(estimator, model_file.MODEL)
 evaluate.main()
 """
 
