@@ -50,7 +50,7 @@ def test_a_second_run_runs_nothing(project):
         ("models.svc.C", 9.0, []),
         ("models.random_forest.n_estimators", 10, STAGES[2:]),
         ("train.model", "svc", STAGES[2:]),
-        ("train.scale", False, STAGES[2:]),
+        ("train.scale", False, ["train"]),  # a forest needs no scale: the same model
         ("train.seed", 7, STAGES[2:]),
         ("split.test_size", 0.4, STAGES[1:]),
         ("split.stratify", False, STAGES[1:]),
@@ -70,6 +70,9 @@ def test_a_parameter_reruns_the_stages_that_depend_on_it(project, key, value, ex
     [
         ("support/params", STAGES),
         ("support/models", ["train", "evaluate"]),
+        ("support/encoders", ["train", "evaluate"]),
+        ("support/search", ["train"]),
+        ("support/findings", ["evaluate"]),
         ("support/metrics", ["train", "evaluate"]),
         ("support/tables", ["prepare"]),
         *[(stage, [stage]) for stage in STAGES],
