@@ -149,8 +149,8 @@ def test_an_experiment_in_a_copy_runs_its_own_code(project):
     """The queued experiment must not see what happens to the workspace after it was queued."""
     project.edit(
         "src/train.py",
-        "        x, y = rows",
-        "        print('queued')\n        x, y = rows",
+        "    check(table, params)",
+        "    print('queued')\n    check(table, params)",
     )
     project.run("dvc exp run --queue --name queued --set-param train.model=svc")
     project.edit("src/train.py", "print('queued')", "raise SystemExit('workspace')")
