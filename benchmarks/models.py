@@ -24,15 +24,15 @@ def fit_entry(name: str, rows: pd.DataFrame, classify: bool) -> Any:
     from support.models import create, fit
     from support.params import load_params
 
-    kind = "Classifier" if classify else "Regressor"
-    specs = load_params("models") | REGRESSORS
-    spec = specs[name] | {"class": specs[name]["class"].replace("Classifier", kind)}
+    specs = load_params("models") if classify else REGRESSORS
     params = load_params("train")
-    return fit(create(name, spec, {}, params), rows, params)
+    return fit(create(name, specs[name], {}, params), rows, params)
 
 
-# A project has the entries of its task; these stand in for the other task.
+# The project is the classifier that is baked by default; these are a regression's entries.
 REGRESSORS = {
+    "random_forest": {"class": "sklearn.ensemble.RandomForestRegressor"},
+    "hist_gradient_boosting": {"class": "sklearn.ensemble.HistGradientBoostingRegressor"},
     "ridge": {"class": "sklearn.linear_model.Ridge"},
     "svr": {"class": "sklearn.svm.SVR"},
 }

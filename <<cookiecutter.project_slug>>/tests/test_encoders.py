@@ -190,12 +190,19 @@ def test_a_group_is_not_encoded_by_its_own_target():
     shops = np.repeat(np.arange(60), 6)
     table = pd.DataFrame({"shop": [f"s{n}" for n in shops]}, index=pd.Index(shops, name="group"))
     target = random.normal(size=60)[shops]
-    encoder = encoder_of(table, takes_gaps=True, scale=True, max_categories=3, seed=0)
+    encoder = encoder_of(table, True, takes_gaps=True, scale=True, max_categories=3, seed=0)
     encoded = encoder.fit_transform(table, target)[:, 0]
     assert abs(np.corrcoef(encoded, target)[0, 1]) < 0.5
-    by_rows = encoder_of(table.reset_index(drop=True), True, True, 3, 0)
+    by_rows = encoder_of(table.reset_index(drop=True), True, True, True, 3, 0)
     encoded = by_rows.fit_transform(table, target)[:, 0]
     assert np.corrcoef(encoded, target)[0, 1] > 0.9
+
+
+def test_a_regression_of_whole_numbers_is_no_classification():
+    table = pd.DataFrame({"shop": [f"s{n % 60}" for n in range(600)], "y": np.arange(600.0) % 60})
+    estimator = fit(table, "ridge")
+    assert estimator["columns"].transform(table[["shop"]]).shape == (600, 1)
+    assert estimator.score(table[["shop"]], table["y"]) > 0.99
 
 
 def test_what_a_text_says_of_its_own_row_is_learnt_from_others():

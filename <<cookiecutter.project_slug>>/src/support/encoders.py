@@ -174,7 +174,12 @@ def kinds_of(features: pd.DataFrame, max_categories: int) -> dict[str, list[str]
 
 
 def encoder_of(
-    features: pd.DataFrame, takes_gaps: bool, scale: bool, max_categories: int, seed: int
+    features: pd.DataFrame,
+    regression: bool,
+    takes_gaps: bool,
+    scale: bool,
+    max_categories: int,
+    seed: int,
 ) -> ColumnTransformer:
     """Return an unfitted encoder of `features`, the rows to fit.
 
@@ -191,6 +196,8 @@ def encoder_of(
         filled = SimpleImputer(strategy="median", add_indicator=True)
         numbers = [filled, StandardScaler()] if scale else [filled]
     scaled = [StandardScaler()] if scale and not takes_gaps else []
+    # Left to itself, it takes a target of whole numbers for classes, with a column for each.
+    kind_of_target = "continuous" if regression else "auto"
     encoders: dict[str, list[Any]] = {
         "categories": [
             OrdinalEncoder(
@@ -203,7 +210,7 @@ def encoder_of(
         ],
         "numbers": numbers,
         "times": [Calendar(periodic=not takes_gaps), *numbers],
-        "many": [TargetEncoder(cv=cv), *scaled],
+        "many": [TargetEncoder(target_type=kind_of_target, cv=cv), *scaled],
     }
     branches: list[Any] = [
         (kind, make_pipeline(*steps) if steps else "passthrough", kinds[kind])

@@ -83,7 +83,7 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     tags = get_tags(model)
     takes_gaps = tags.input_tags.allow_nan
     limit, seed = params["max_categories"], params["seed"]
-    columns = encoder_of(features, takes_gaps, params["scale"], limit, seed)
+    columns = encoder_of(features, is_regressor(model), takes_gaps, params["scale"], limit, seed)
     if isinstance(model, HIST_GRADIENT_BOOSTING) and model.categorical_features == "from_dtype":
         # The encoder's first columns
         branches = {kind: names for kind, _, names in columns.transformers}
