@@ -261,15 +261,16 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
     return found
 
 
-def check_stored(
-    path: str, kind: str, answers: dict[str, str], defaults: dict[str, Any]
-) -> list[str]:
-    """Check a file whose columns have types, if this Python has what reads it; return notes.
+def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:
+    """Check a file whose columns have types, if this Python has what reads it.
 
-    Raises FileError when stage prepare would refuse it.
+    Returns what is to be dropped, and notes. Raises FileError when stage prepare would refuse it.
     """
-    later = [f"this Python cannot read a {kind} file, so stage prepare will check it"]
-    if READERS.get(kind) and not find_spec(READERS[kind].replace("-", "_")):
+    later = {
+        "notes": [f"this Python cannot look into a {kind} file, so stage prepare will check it"]
+    }
+    reader = READERS.get(kind, "pyarrow").replace("-", "_")
+    if is_url(path) or not find_spec(reader):
         return later
     try:
         from support.params import InputError
@@ -278,13 +279,17 @@ def check_stored(
     except ImportError:
         return later
     params = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
-    params |= {**defaults, **answers, "raw": path, "sheet": "", "features": "all"}
+    params |= {**vars(Dialect()), **answers, "raw": path, "sheet": "", "features": "all"}
     params |= {"group": "", "time": "", "drop": []}
     try:
-        decide_schema(Table(path, params), params)
+        table = Table(path, params)
+        # What pandas calls an index without a name
+        index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
+        decide_schema(table, params | {"drop": index})
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
-    return []
+    notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []
+    return {"drop": index, "notes": notes}
 
 
 def check_address(data: str) -> str:
@@ -344,9 +349,8 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
             if others:
                 table["notes"].append(f"the bake looked at {first.name} alone")
         if table["kind"] not in TEXTS:
-            defaults = {key: table[key] for key in vars(Dialect())}
             place = data if is_url(data) else str(path)
-            table["notes"] = check_stored(place, table["kind"], answers, defaults)
+            table |= check_stored(place, table["kind"], answers)
     except (OSError, EOFError, HTTPException, zlib.error, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise FailedHookException(f"data: {data}: {' '.join(str(reason).split())}") from None

@@ -41,7 +41,11 @@ def test_the_sweep_of_the_readme(project, tmp_path):
     candidates = pd.read_csv(project.path / "results/candidates.csv")
     assert len(candidates) == 21
     best = candidates["balanced_accuracy"].max()
-    assert metrics(project)["cv"]["balanced_accuracy"] == best > candidates["balanced_accuracy"].iloc[-1]
+    assert (
+        metrics(project)["cv"]["balanced_accuracy"]
+        == best
+        > candidates["balanced_accuracy"].iloc[-1]
+    )
     assert "svc: SVC(" in output
     project.run("git checkout --quiet .")
     project.run("dvc checkout")

@@ -252,6 +252,19 @@ def test_a_column_that_only_numbers_the_rows_is_dropped(tmp_path):
     assert "Unnamed: 0, customer_id only numbers the rows" in table["notes"][0]
 
 
+def test_a_file_with_types_is_checked_where_that_is_possible(tmp_path, web):
+    folder, url = web
+    frame = pd.DataFrame({"x": range(20), "label": ["a", "b"] * 10}).sample(16, random_state=0)
+    frame.to_parquet(folder / "t.parquet")
+    table = inspect(str(folder / "t.parquet"), "classification", "label")
+    assert table["drop"] == ["__index_level_0__"] and "only numbers the rows" in table["notes"][0]
+    with pytest.raises(FailedHookException, match=r"no column 'labl'; did you mean 'label'\?"):
+        inspect(str(folder / "t.parquet"), "classification", "labl")
+    table = inspect(f"{url}/t.parquet", "classification", "label")
+    assert "stage prepare will check it" in table["notes"][0]
+    assert table["raw"] == "data/raw/t.parquet"
+
+
 GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
 
 

@@ -158,6 +158,12 @@ def test_short_rows_are_filled_and_counted(run):
     )
 
 
+def test_names_that_repeat_are_told(run):
+    table, report = run("x,x,label\n1,2,a\n3,4,a\n5,6,b\n7,8,b\n")
+    assert table.columns.tolist() == ["x", "x.1", "label"]
+    assert report["notes"] == ["the header has 'x' more than once: the second one is called x.1"]
+
+
 def test_prepare_puts_the_target_last_and_keeps_the_order_of_the_rows(run, table):
     prepared, _ = run(table.assign(id="n"), features=["y", "x"])
     pd.testing.assert_frame_equal(prepared, table[["y", "x", "label"]])

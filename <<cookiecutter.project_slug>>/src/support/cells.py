@@ -27,7 +27,7 @@ MAYBE_VALUES = frozenset(
 SPELLINGS = 20
 
 # The forms are regular expressions that Python and RE2, Arrow's engine, read alike.
-_SIGN = "[+-]?"
+_SIGN = "[+\u2212-]?"  # with the minus of typographers
 _WHOLE = "(?:0|[1-9][0-9]*)"
 _GROUP = "[1-9][0-9]{0,2}"
 _UNGROUPED = "(?:0|[1-9][0-9]{3,})"
@@ -118,8 +118,8 @@ _CURRENCY = (
     "[$\u00a2-\u00a5\u20a0-\u20bf]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL"
 )
 DECORATED = (
-    f"(?P<open>[(])?(?P<minus>[+-])? ?(?P<before>{_CURRENCY})?[ \u00a0\u202f]?"
-    f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+-]|{SPACE})*?)"
+    f"(?P<open>[(])?(?P<minus>[+\u2212-])? ?(?P<before>{_CURRENCY})?[ \u00a0\u202f]?"
+    f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212-]|{SPACE})*?)"
     f"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY})?(?P<close>[)])?"
 )
 _DECORATED = re.compile(DECORATED)

@@ -309,6 +309,14 @@ class _Decision:
                     f"has {word!r} in {number} row{'s' * (number > 1)}, taken as {taken}; "
                     "prepare.na_values decides"
                 )
+        if not profile.is_text:
+            folded: dict[str, str] = {}
+            for cell in profile.others:
+                if (other := folded.setdefault(cell.casefold(), cell)) != cell:
+                    self.note(
+                        f"has values that differ in case alone, such as {other!r} and {cell!r}"
+                    )
+                    break
         # Where nearly all cells are padded, that is how the file is written.
         if 0 < profile.padded < 0.9 * (profile.rows - profile.blank):
             self.note(f"has blanks around {profile.padded} values, which are left out")

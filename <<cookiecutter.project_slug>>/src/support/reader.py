@@ -78,13 +78,17 @@ class Table:
             raise
 
     def notes(self) -> list[str]:
-        """Return what to know of the rows that `batches` has yielded."""
-        if not self.short:
-            return []
-        return [
-            f"rows with fewer cells than the header, filled with gaps: {self.short}, such as row "
-            + str(self.first_short)
+        """Return what to know of the header, and of the rows that `batches` has yielded."""
+        notes = [
+            f"the header has {name!r} more than once: the second one is called {name}.1"
+            for name in sorted(self.repeated - {""})
         ]
+        if self.short:
+            notes.append(
+                f"rows with fewer cells than the header, filled with gaps: {self.short}, such as "
+                f"row {self.first_short}"
+            )
+        return notes
 
     def _dialect(self) -> Dialect:
         keys = ("encoding", "separator", "quote", "escape", "skip")

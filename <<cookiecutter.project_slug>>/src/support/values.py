@@ -120,6 +120,7 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     if column.zeros:
         forms = forms | {"zeros", "long"}
     _check(cells, matches(numbers, *(FORMS[form] for form in sorted(forms))))
+    numbers = pc.replace_substring(numbers, "\u2212", "-")
     if " " in column.thousands:
         numbers = pc.replace_substring_regex(numbers, SPACE, "")
     if column.thousands:
