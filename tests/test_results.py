@@ -67,7 +67,8 @@ def test_the_sweep_of_the_readme(project, tmp_path):
 
 
 def test_the_experiments_of_the_readme(project):
-    vary, look, *_ = blocks(project, "Try variants")
+    vary, *others = blocks(project, "Try variants")
+    [look] = [block for block in others if "dvc params diff" in block]
     output = type_in(project, vary)
     assert output.count("Ran experiment") == 3 and "models.svc.C" in output
     output = type_in(project, look)
