@@ -1,5 +1,6 @@
 """The project's scripts where the environment is not as they need it."""
 
+import re
 import sys
 
 import pytest
@@ -47,11 +48,10 @@ def test_an_estimator_of_ones_own_has_to_be_declared(baked, tmp_path):
     params.write_text(f"{params.read_text()}  mine:\n    class: mymodel.Mine\n")
     check = "python -m pytest -q -p no:cacheprovider tests/test_pipeline.py"
     output = project.run(check, status=1)
-    for stage in ("train", "evaluate"):
+    stages = ("compare", "train", "evaluate")
+    for stage in stages:
         assert f"dvc.yaml: add to the deps of {stage}: ['src/mymodel.py']" in output
-    stages = project.path / "dvc.yaml"
-    for stage in ("train", "evaluate"):
-        text = stages.read_text()
-        own = f"      - src/{stage}.py\n"
-        stages.write_text(text.replace(own, f"{own}      - src/mymodel.py\n"))
+    pipeline = project.path / "dvc.yaml"
+    own = re.compile(rf"( +- src/)({'|'.join(stages)})\.py\n")
+    pipeline.write_text(own.sub(r"\g<0>\1mymodel.py\n", pipeline.read_text()))
     project.run(check)
