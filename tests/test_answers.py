@@ -70,7 +70,8 @@ def files(tmp_path_factory):
         table = output / "table.csv"
         with table.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)
-            rows.writerows([["size", answers["target"]], *[[1, "a"], [2, "b"]] * 20])
+            rows.writerow(["size", answers["target"]])
+            rows.writerows([n, "ab"[n % 2]] for n in range(40))
         project = cookiecutter(
             str(ROOT),
             no_input=True,

@@ -73,7 +73,7 @@ def test_the_last_lines_say_what_was_done_and_what_to_do(baked):
 def test_files_are_rendered_without_scars(baked):
     for name in baked.tracked():
         text = (baked.path / name).read_text(encoding="utf-8")
-        assert not re.search(r"<<|>>|<%|%>|<#|#>|cookiecutter\.", text), name
+        assert not re.search(r"<<|(?<!>)>>(?!>)|<%|%>|<#|#>|cookiecutter\.", text), name
         assert not text.startswith("\n"), name
         assert text.endswith("\n") and not text.endswith("\n\n"), name
         assert not re.search(r"[ \t]\n", text), name
