@@ -277,8 +277,8 @@ def test_the_report_and_its_pictures(browser, request, tmp_path, name, expected)
     assert browser.evaluate("document.querySelectorAll('table').length") == tables
     assert not re.search(r"[|*]", browser.evaluate("document.body.innerText"))
     if name == "iris":
-        # Down to the second row of pictures: behind the last, there are tables.
-        end = browser.evaluate("Math.round(document.images[3].getBoundingClientRect().bottom)")
+        # Down to the first row of pictures
+        end = browser.evaluate("Math.round(document.images[0].getBoundingClientRect().bottom)")
         picture = Path(DOCS or tmp_path) / "report.png"
         browser.screenshot(picture, height=end + 16)
         check_picture(picture)
