@@ -319,7 +319,7 @@ PREPARE = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, "src")
-from prepare import EXPECTED, prepare
+from prepare import prepare
 from support.params import load_params
 from support.reader import Table
 params = load_params("prepare") | {"features": "all", "raw": sys.argv[1]} | json.loads(sys.argv[2])

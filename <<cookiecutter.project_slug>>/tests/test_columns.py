@@ -1,6 +1,7 @@
 """What a cell means: forms, the kinds of columns, and the values that are read from them."""
 
 import doctest
+import re
 from datetime import datetime
 
 from support import cells, files
@@ -163,8 +164,6 @@ def test_other_columns_decide_what_one_leaves_open():
     ],
 )
 def test_what_was_taken_is_said(given, note):
-    import re
-
     column = columns_of({"x": given})["x"]
     assert len(column.notes) == 1 and re.search(note, column.notes[0]), column.notes
 

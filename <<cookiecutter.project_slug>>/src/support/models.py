@@ -117,15 +117,6 @@ def fit(model: BaseEstimator, rows: pd.DataFrame, params: dict[str, Any]) -> Pip
     return estimator
 
 
-def text_features(estimator: Pipeline) -> list[str]:
-    """Return the features that a fitted `estimator` takes as text."""
-    texts = []
-    for kind, _, columns in estimator["columns"].transformers:
-        if kind not in ("numbers", "times"):
-            texts += [columns] if isinstance(columns, str) else columns
-    return texts
-
-
 def innermost(estimator: Pipeline) -> BaseEstimator:
     """Return the model in a fitted pipeline, without what `build` put around it."""
     model = estimator["model"]

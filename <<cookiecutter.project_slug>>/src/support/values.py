@@ -130,11 +130,6 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     return numbers.cast(pa.float64())
 
 
-def too_large(values: pa.Array) -> pa.Array:
-    """Return which numbers are infinite, or larger than single precision can hold."""
-    return pc.greater(pc.abs(values), LARGEST)
-
-
 def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
     """Return points in time, in UTC where the cells have a zone."""
     if column.dates not in DATES:
