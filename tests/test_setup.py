@@ -33,11 +33,13 @@ def test_make_demo_runs_and_makes_its_folder_anew(template, env, tmp_path):
 def test_the_readme_without_make_types_what_make_runs(template, env):
     blocks = re.findall(r"```sh\n(.*?)```", (template / "README.md").read_text(), re.DOTALL)
     environment, demo = max(blocks, key=len).split("cookiecutter", 1)
-    recipe = run([*MAKE, "--dry-run", "demo"], template, env).stdout
+    # Inside another make, it would say which folder it is in.
+    quiet = ["--no-print-directory", "--dry-run"]
+    recipe = run([*MAKE, *quiet, "demo"], template, env).stdout
     commands = recipe.replace(" && \\\n", "\n").replace(" --default-config", "")
     assert commands.endswith(f"cookiecutter{demo}")
 
-    ready = run("make --dry-run VENV=.venv .venv/.ready", template, env).stdout
+    ready = run(["make", *quiet, "VENV=.venv", ".venv/.ready"], template, env).stdout
     venv, activate, install = environment.splitlines()
     assert f"\n{venv}\n" in ready
     assert activate == ". .venv/bin/activate"
