@@ -27,7 +27,7 @@ TEMPLATE = Path(__file__).parent / "<<cookiecutter.project_slug>>"
 # Without its __init__, which is for the project's scripts: it changes what they print.
 sys.modules.setdefault("support", ModuleType("support")).__path__ = [str(TEMPLATE / "src/support")]
 
-from support.cells import BLANKS, NUMBERS, Forms, Profile
+from support.cells import NUMBERS, Forms, Profile
 from support.columns import IDENTIFIER, class_problem, decide, misfit
 from support.files import (
     SAMPLE,
@@ -107,7 +107,7 @@ def nearest(name: str, columns: list[str]) -> str:
 
 def check_header(rows: Rows, target: str) -> None:
     """Raise FileError unless the header has the target once."""
-    cells = [cell.strip(BLANKS) for cell in rows.raw_names]
+    cells = [cell.strip() for cell in rows.raw_names]
     if not target:
         raise FileError(f"target is empty: name the column to predict; {nearest('', rows.names)}")
     if target not in rows.names:
@@ -128,7 +128,7 @@ def profile(rows: Rows, target: str) -> tuple[dict[str, Profile], list[str]]:
     numbering: dict[str, set[str]] = {
         name: set()
         for name, cell in zip(rows.names, rows.raw_names, strict=True)
-        if name != target and (IDENTIFIER.fullmatch(name) or not cell.strip(BLANKS))
+        if name != target and (IDENTIFIER.fullmatch(name) or not cell.strip())
     }
     number = 0
     while chunk := list(islice(rows, ROWS)):
@@ -175,11 +175,11 @@ def check_target(
     counts: Counter[str] = Counter()
     seen, repeated = set(), 0
     for row in rows:
-        label = row[place].strip(BLANKS)
+        label = row[place].strip()
         if not label or label in column.gaps:
             continue
         # Stage prepare counts rows that repeat others once.
-        key = hash(tuple(row[number].strip(BLANKS) for number in others))
+        key = hash(tuple(row[number].strip() for number in others))
         if key in seen:
             repeated += 1
             continue
@@ -275,7 +275,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     try:
         from support.params import InputError
         from support.reader import Table
-        from support.schema import decide_schema
+        from support.schema import decide_schema, find_roles, open_survey
     except ImportError:
         return later
     params = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
@@ -285,7 +285,11 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         table = Table(path, params)
         # What pandas calls an index without a name
         index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
-        decide_schema(table, params | {"drop": index})
+        params["drop"] = index
+        roles, survey = find_roles(table, params), open_survey(table, params)
+        for _ in survey:
+            pass
+        decide_schema(table, survey, params, roles)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
     notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []

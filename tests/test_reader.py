@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from support.cells import FORMS, Forms, Profile
 from support.columns import decide
 from support.files import Dialect, Rows, find_dialect
-from support.reader import Table, count, survey
+from support.reader import Survey, Table, count
 
 from raw_table import inspect, profile
 
@@ -166,8 +166,9 @@ def test_the_bake_decides_as_prepare_does(tmp_path, some, seed):
     with path.open("rb") as file:
         profiles, _ = profile(Rows(file, "csv", Dialect()), "y")
     kinds = {one.name: one.kind for one in decide(profiles, PARAMS)}
-    found = survey(Table(path, PARAMS), Forms())
-    assert {one.name: one.kind for one in decide(found, PARAMS)} == kinds
+    survey = Survey(Table(path, PARAMS), Forms())
+    assert sum(map(len, survey)) == survey.rows == 40
+    assert {one.name: one.kind for one in decide(survey.profiles, PARAMS)} == kinds
 
 
 def test_the_bake_says_what_it_looked_at(tmp_path, monkeypatch):

@@ -2,16 +2,18 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from support.columns import class_problem
+from support.columns import Column, class_problem
 from support.duplicates import Duplicates
 from support.params import InputError, load_params
-from support.reader import Table
-from support.schema import FILE, Schema, Writer, decide_schema
+from support.reader import Survey, Table
+from support.schema import FILE, Schema, Writer, agree, decide_schema, find_roles, open_survey
 from support.summary import Values, advise, summarise
-from support.values import LARGEST
+from support.values import LARGEST, trim
 
 import numpy as np
 import pandas as pd
@@ -43,6 +45,10 @@ EXPECTED = {
 }
 
 
+class SurpriseError(Exception):
+    """Rows show that those before them were read wrongly."""
+
+
 def sample(rows: int, number: int) -> np.ndarray:
     """Return which of the rows are kept: `number` of them, always the same; all, if that is 0."""
     kept = np.ones(rows, dtype=bool)
@@ -52,9 +58,12 @@ def sample(rows: int, number: int) -> np.ndarray:
     return kept
 
 
-def tidy(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return `frame` in the types that the stages know; what no model can hold is missing."""
-    columns = {}
+def tidy(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return `frame` in the types that the stages know, and notes on its columns.
+
+    What no model can hold is missing.
+    """
+    columns, notes = {}, {}
     for name, column in frame.items():
         if pd.api.types.is_datetime64_any_dtype(column.dtype):
             columns[name] = column.astype("datetime64[us]")
@@ -66,12 +75,10 @@ def tidy(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
             if max(-(ends["min"] or 0), ends["max"] or 0) > LARGEST:
                 large = numbers.abs() > LARGEST
                 row = large.idxmax()
-                schema.column(name).notes.append(
-                    f"has {numbers[row]:g} in row {row}, too large for a model: missing"
-                )
+                notes[name] = f"has {numbers[row]:g} in row {row}, too large for a model: missing"
                 numbers = numbers.mask(large)
             columns[name] = numbers.astype("int64") if name in schema.whole else numbers
-    return pd.DataFrame(columns, index=frame.index)
+    return pd.DataFrame(columns, index=frame.index, copy=False), notes
 
 
 def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
@@ -96,6 +103,85 @@ def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
     return arranged.reset_index(drop=True)
 
 
+class Preparation:
+    """Writes the rows to use, some at a time, and counts what the report tells of them.
+
+    `rows` is the number of all rows, where params.yaml asks for a sample of them.
+    """
+
+    def __init__(self, params: dict[str, Any], writer: Writer, rows: int = 0) -> None:
+        self.params, self.source, self.writer = params, params["raw"], writer
+        self.row = 2  # that comes next; the header is 1
+        self.dropped: Counter[str] = Counter()
+        self._kept = sample(rows, params["max_rows"])
+        if rows > self._kept.sum():
+            self.dropped["not in the sample"] = int(rows - self._kept.sum())
+        self._duplicates = Duplicates()
+        self._classes: Counter[Any] = Counter()
+        self._values: dict[str, Values] = {}
+        self._notes: dict[str, str] = {}
+
+    def add(self, batch: pa.RecordBatch, schema: Schema) -> None:
+        """Write those of some more rows that are to be used. They were seen by the survey."""
+        frame = schema.frame(self.source, batch, self.row, add_features, seen=True)
+        schema.add_derived(frame, self.params)
+        frame, notes = tidy(frame, schema)
+        self._notes = notes | self._notes
+        if len(self._kept):
+            frame = frame[self._kept[frame.index - 2]]
+        self.row += len(batch)
+        frame = frame[self._select(frame, schema)]
+        for name, column in frame.items():
+            ordered = schema.column(name).kind in ("integer", "date")
+            self._values.setdefault(name, Values(ordered)).add(column)
+        arranged = arrange(frame, schema, self.source)
+        self._classes.update(arranged[self.params["target"]].value_counts().to_dict())
+        self.writer.write(arranged)
+
+    def _select(self, frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+        """Return which rows are to be used, and count the reasons for the others."""
+        params, reasons = self.params, {}
+        keep = np.ones(len(frame), dtype=bool)
+        if params["duplicates"] == "drop":
+            # Identifiers, which belong in `drop`, would make every row unlike the others.
+            reasons["duplicate"] = self._duplicates.find(frame.drop(columns=params["drop"]))
+        reasons["no target"] = frame[params["target"]].isna().to_numpy()
+        if params["missing"] == "drop":
+            gaps = frame[schema.names("feature")].isna()
+            reasons["a feature missing"] = gaps.any(axis="columns").to_numpy()
+        for reason, some in reasons.items():
+            self.dropped[reason] += int((keep & some).sum())
+            keep &= ~some
+        return keep
+
+    def finish(self, schema: Schema, table: Table) -> dict[str, Any]:
+        """Put the written table in its place, and return the report.
+
+        Raises InputError when no rows are left, or the classes cannot be told apart.
+        """
+        params = self.params
+        if not self.writer.rows:
+            raise InputError(f"{self.source} has no rows left: {dict(self.dropped)}")
+        if params["task"] == "classification":
+            problem = class_problem(self._classes, params["target"], self.dropped["duplicate"])
+            if problem:
+                raise InputError(f"{self.source}: {problem}")
+        self.writer.finish(schema)
+        rows = {"raw": self.row - 2, "dropped": dict(self.dropped), "prepared": self.writer.rows}
+        columns = [self._describe(one, schema) for one in [*schema.columns, *schema.derived]]
+        report = {"source": self.source, "file": schema.file, "rows": rows}
+        return report | {"notes": table.notes(), "columns": columns}
+
+    def _describe(self, column: Column, schema: Schema) -> dict[str, Any]:
+        name, role, values = column.name, schema.roles[column.name], self._values[column.name]
+        notes = [*column.notes, *([self._notes[name]] if name in self._notes else [])]
+        if role == "feature":
+            notes += advise(column, values, self.params["time"])
+        line = {"name": name, "role": role, "type": column.kind}
+        line |= {"missing": values.missing, "distinct": values.distinct, "notes": notes}
+        return line | {"written": column.written()}
+
+
 def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = "") -> dict[str, Any]:
     """Write the table for the next stages to `path`, and return a report.
 
@@ -104,51 +190,55 @@ def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = ""
 
     Raises InputError for what cannot be used, with the column and where possible the row.
     """
-    schema, rows = decide_schema(table, params, split_by)
-    source, target = params["raw"], params["target"]
-    kept = sample(rows, params["max_rows"])
-    duplicates, classes, values = Duplicates(), Counter(), {}
-    dropped = Counter({"not in the sample": rows - int(kept.sum())} if not kept.all() else {})
-    with Writer(path, schema) as writer:
-        for _, frame in schema.frames(table, add_features, seen=True):
-            schema.add_derived(frame, params)
-            frame = tidy(frame, schema)
-            frame = frame[kept[frame.index - 2]]
-            reasons = {}
-            if params["duplicates"] == "drop":
-                # Identifiers, which belong in `drop`, would make every row unlike the others.
-                reasons["duplicate"] = duplicates.find(frame.drop(columns=params["drop"]))
-            reasons["no target"] = frame[target].isna().to_numpy()
-            if params["missing"] == "drop":
-                gaps = frame[schema.names("feature")].isna()
-                reasons["a feature missing"] = gaps.any(axis="columns").to_numpy()
-            keep = np.ones(len(frame), dtype=bool)
-            for reason, some in reasons.items():
-                dropped[reason] += int((keep & some).sum())
-                keep &= ~some
-            frame = frame[keep]
-            for name, column in frame.items():
-                ordered = schema.column(name).kind in ("integer", "date")
-                values.setdefault(name, Values(ordered)).add(column)
-            arranged = arrange(frame, schema, source)
-            classes.update(arranged[target].value_counts().to_dict())
-            writer.write(arranged)
-        if not writer.rows:
-            raise InputError(f"{source} has no rows left: {dict(dropped)}")
-        if params["task"] == "classification":
-            problem = class_problem(classes, target, dropped["duplicate"])
-            if problem:
-                raise InputError(f"{source}: {problem}")
-    lines = []
-    for column in [*schema.columns, *schema.derived]:
-        role, found = schema.roles[column.name], values[column.name]
-        notes = column.notes + (advise(column, found, params["time"]) if role == "feature" else [])
-        line = {"name": column.name, "role": role, "type": column.kind}
-        line |= {"missing": found.missing, "distinct": found.distinct, "notes": notes}
-        lines.append(line | {"written": column.written()})
-    counts = {"raw": rows, "dropped": dict(dropped), "prepared": writer.rows}
-    notes = table.notes()
-    return {"source": source, "file": schema.file, "rows": counts, "notes": notes, "columns": lines}
+    roles = find_roles(table, params, split_by)
+    survey = open_survey(table, params)
+
+    def decide() -> Schema:
+        return decide_schema(table, survey, params, roles)
+
+    # How the rows so far are written tells nearly always how to read them. Only where later ones
+    # show that it was wrong, the table is read again, as it is to draw a sample.
+    if not params["max_rows"]:
+        with suppress(SurpriseError), Writer(path) as writer:
+            preparation = Preparation(params, writer)
+            schema = read_once(survey, decide, preparation)
+            return preparation.finish(schema, table)
+    for _ in survey:
+        pass
+    schema = decide()
+    with Writer(path) as writer:
+        preparation = Preparation(params, writer, survey.rows)
+        for batch in table.batches():
+            columns = [trim(cells) for cells in batch.columns]
+            trimmed = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+            preparation.add(trimmed, schema)
+        return preparation.finish(schema, table)
+
+
+def read_once(survey: Survey, decide: Callable[[], Schema], preparation: Preparation) -> Schema:
+    """Read the rows while they are counted; return their schema.
+
+    Raises SurpriseError when that turns out to be another than it was for the first of them.
+    """
+    schema = state = None
+
+    def again() -> Schema:
+        try:
+            later = decide()
+        except InputError:
+            # To be told once all rows are counted
+            raise SurpriseError from None
+        if schema:
+            if not agree(schema, later, survey, preparation.row):
+                raise SurpriseError
+            later.derived, later.roles = schema.derived, schema.roles
+        return later
+
+    for batch in survey:
+        if state != (state := survey.state()):
+            schema = again()
+        preparation.add(batch, schema)
+    return again()
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from support.params import InputError, load_params
-from support.schema import Schema, open_writer
+from support.reader import ahead
+from support.schema import KEY, Schema, open_writer
 
 import numpy as np
 import pandas as pd
@@ -58,8 +59,8 @@ def split(
         if role == "group":
             splitter = GroupShuffleSplit(n_splits=1, test_size=test_size, random_state=seed)
             return next(splitter.split(rows, groups=key))
-        # Numbers in the order of the classes, which are faster to sort than their names
-        classes = pd.factorize(key, sort=True)[0] if stratify else None
+        # Small numbers in the order of the classes, which are faster to sort than their names
+        classes = pd.Categorical(key).codes if stratify else None
         train, test = train_test_split(
             rows, test_size=test_size, random_state=seed, stratify=classes
         )
@@ -86,6 +87,8 @@ def split_by(column: pd.Series, test: list[Any]) -> tuple[np.ndarray, np.ndarray
 def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) -> None:
     """Write some rows of a table, given by their positions, to each path, without columns `drop`."""
     schema, rows = file.schema_arrow, file.metadata.num_rows
+    stored = {KEY: file.metadata.metadata[KEY]}
+    schema = schema.with_metadata(schema.metadata | stored)
     if unneeded := set(schema.names) & set(drop):
         schema = schema.remove(schema.get_field_index(unneeded.pop()))
     if rows * len(schema) <= VALUES:
@@ -102,8 +105,8 @@ def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) 
             writers.append((stack.enter_context(open_writer(path, schema)), chosen))
         pool = stack.enter_context(ThreadPoolExecutor())
         start = 0
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, schema.names)
+        groups = (file.read_row_group(n, schema.names) for n in range(file.num_row_groups))
+        for table in ahead(groups):
             end = start + len(table)
 
             def write_part(writer, chosen, table=table, some=slice(start, end)) -> None:

@@ -273,18 +273,68 @@ def test_duplicates_are_found_across_parts():
         assert np.concatenate(parts).tolist() == rows.duplicated().tolist()
 
 
-def test_a_table_in_many_parts_is_prepared_as_one(run, table, monkeypatch):
+@pytest.fixture
+def in_small_parts(monkeypatch):
+    """A function after which tables are read a few rows at a time."""
+
+    def small():
+        monkeypatch.setattr(reader, "BLOCK", 1000)
+        monkeypatch.setattr(reader, "BATCH", 300)
+        monkeypatch.setattr(reader, "ROWS", 7)
+
+    return small
+
+
+def test_a_table_in_many_parts_is_prepared_as_one(run, table, in_small_parts):
     more = pd.concat([table.assign(x=table["x"] + 24 * n) for n in range(20)]).assign(
         when=lambda t: pd.to_datetime(t["x"], unit="D"), some=["s", None] * 240
     )
     whole, report = run(more)
-    monkeypatch.setattr(reader, "BLOCK", 1000)
-    monkeypatch.setattr(reader, "ROWS", 7)
+    in_small_parts()
     parts, other = run(more)
     pd.testing.assert_frame_equal(whole, parts)
     assert report == other
     slow, _ = run(more.to_csv(index=False).replace("\n", "\n\n"))
     pd.testing.assert_frame_equal(whole, slow)
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "again"),
+    [
+        ("7 9", "8", False),
+        ("7.5 9.5", "8", False),
+        ("7 9", "8.5", True),  # no integers any more
+        ("7 9", "", True),  # pandas has no gaps among integers
+        ("7.5 9", "", False),
+        ("7.5 9", "NULL", False),
+        ("7.5 9", "or so", False),  # one cell unlike all others
+        ("7.5 9", "1,234.5", True),
+        ("1,234 9", "7.5", True),
+        ("1.234 9", "5,5", True),  # it was no fraction
+        ("05/06/2024 06/06/2024", "25/06/2024", True),
+        ("2024-06-05 2024-06-06", "0000-00-00", False),
+        ("red blue", "7", False),
+        ("red blue", "NULL", False),
+        ("NA 7x", "7", False),
+        ("red red", "red", False),
+        ("7 7", "8", True),  # it was no feature
+        ("- -", "7", True),
+    ],
+)
+def test_later_rows_may_show_that_the_first_were_read_wrongly(
+    run, in_small_parts, monkeypatch, first, later, again
+):
+    cells = first.split() * 150 + [later] + first.split() * 50
+    content = "".join(f'{n}.5,"{cell}",{"ab"[n % 2]}\n' for n, cell in enumerate(cells))
+    whole, report = run(f"x,some,label\n{content}")
+    in_small_parts()
+    times = []
+    batches = Table.batches
+    monkeypatch.setattr(Table, "batches", lambda table: times.append(1) or batches(table))
+    parts, other = run(f"x,some,label\n{content}")
+    pd.testing.assert_frame_equal(whole, parts)
+    assert report == other
+    assert len(times) == 1 + again
 
 
 def test_a_sample_is_seeded_and_keeps_the_order(run, table):

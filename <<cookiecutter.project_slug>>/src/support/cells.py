@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
-# What surrounds a cell without being a part of it
-BLANKS = " \t\n\r\v\f\u00a0\u2007\u202f\ufeff"
 # Words that stand for a missing value, and words that may: Namibia's code is NA, and None is an
 # answer like any other.
 NO_VALUES = frozenset(
@@ -253,13 +251,13 @@ class Profile:
         self.constant = cells[0]
         stripped: Counter[str] = Counter()
         for cell, number in Counter(cells).items():
-            text = cell.strip(BLANKS)
+            text = cell.strip()
             self.padded += number if text and text != cell else 0
             stripped[text] += number
         self.blank += stripped.pop("", 0)
 
         def row_of(text: str) -> int:
-            place = (n for n, cell in enumerate(cells) if cell.strip(BLANKS) == text)
+            place = (n for n, cell in enumerate(cells) if cell.strip() == text)
             return self.rows + 2 + next(place)
 
         self.add_counts(stripped, row_of)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 
 class Duplicates:
@@ -18,8 +19,7 @@ class Duplicates:
     def find(self, rows: pd.DataFrame) -> np.ndarray:
         """Return which rows repeat one before them, in this part or an earlier one."""
         hashes = hash_rows(rows)
-        repeated = np.ones(len(hashes), dtype=bool)
-        repeated[np.unique(hashes, return_index=True)[1]] = False
+        repeated = pd.Series(hashes).duplicated().to_numpy(copy=True)
         bits = (hashes % len(self._bits)).astype(np.intp)
         perhaps = np.flatnonzero(self._bits[bits])
         for known in self._known:
@@ -41,10 +41,11 @@ def hash_rows(rows: pd.DataFrame) -> np.ndarray:
     for name in rows:
         column = rows[name]
         if column.dtype == "str":
-            # Each different text once
-            codes, texts = pd.factorize(column)
-            known = np.append(pd.util.hash_array(texts.to_numpy(dtype=object), categorize=False), 0)
-            one = known[codes].astype(np.uint64)
+            # Each different text once, and a gap as none
+            encoded = pa.array(column, pa.large_string()).dictionary_encode()
+            texts = encoded.dictionary.to_numpy(zero_copy_only=False)
+            known = np.append(pd.util.hash_array(texts, categorize=False), np.uint64(0))
+            one = known[encoded.indices.fill_null(len(texts)).to_numpy()]
         else:
             one = pd.util.hash_array(column.to_numpy())
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + one

@@ -21,8 +21,6 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from support.cells import BLANKS
-
 # A cell may hold a long text: Python's own limit is 128 kB. This is the largest that fits a C long.
 csv.field_size_limit(2**31 - 1)
 SEPARATORS = [",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
@@ -259,7 +257,7 @@ def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
             escapechar=dialect.escape or None,
             skipinitialspace=separator == " ",
         )
-    return (row for row in rows if row and (len(row) > 1 or row[0].strip(BLANKS)))
+    return (row for row in rows if row and (len(row) > 1 or row[0].strip()))
 
 
 def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
@@ -286,8 +284,8 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
             return False, 0, 0
         width = len(header)
         even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
-        has = target in [name.strip(BLANKS) for name in header]
-        named = sum(bool(name.strip(BLANKS)) for name in header)
+        has = target in [name.strip() for name in header]
+        named = sum(bool(name.strip()) for name in header)
         return has, round(even, 1) if width > 1 or has else 0, named
 
     def candidates(skip: int) -> Iterator[Dialect]:
@@ -321,7 +319,7 @@ def names_of(header: list[str]) -> list[str]:
     names: dict[str, None] = {}
     repeated: Counter[str] = Counter()
     for position, cell in enumerate(header):
-        name = base = cell.strip(BLANKS) or f"Unnamed: {position}"
+        name = base = cell.strip() or f"Unnamed: {position}"
         while name in names:
             repeated[base] += 1
             name = f"{base}.{repeated[base]}"
@@ -420,7 +418,7 @@ class Rows:
                     self.last_short = number
                     self.first_short = self.first_short or number
                     row = row + [""] * (width - len(row))
-                elif any(cell.strip(BLANKS) for cell in row[width:]):
+                elif any(cell.strip() for cell in row[width:]):
                     raise FileError(
                         f"row {number} has {len(row)} cells, but the header has {width}: is there a "
                         "separator inside a value, or a name missing in the header?"

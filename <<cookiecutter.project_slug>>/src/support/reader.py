@@ -5,13 +5,13 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from support.cells import BLANKS, Forms, Profile
+from support.cells import Forms, Profile
 from support.files import Dialect, FileError, Rows, kind_of, names_of, parts_of, unpack
 from support.params import InputError
 from support.values import matches, trim
@@ -20,9 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
+from tqdm.utils import CallbackIOWrapper
 
-BLOCK = 2**24  # bytes that Arrow parses at a time
-ROWS = 50_000  # rows of a batch that Python parses
+BLOCK = 2**21  # bytes that Arrow parses at a time: it reads some 30 blocks ahead
+BATCH = 2**24  # bytes of a batch, about
+ROWS = 50_000  # rows that Python parses at a time
+POOL = ThreadPoolExecutor()  # for what Arrow does, which lets other threads run
 
 
 class Table:
@@ -98,7 +101,7 @@ class Table:
         with self._open(part) as (content, kind):
             if kind in ("csv", "json"):
                 rows = Rows(content, kind, self._dialect())
-                counts = Counter(cell.strip(BLANKS) for cell in rows.raw_names)
+                counts = Counter(cell.strip() for cell in rows.raw_names)
                 self.repeated |= {name for name, number in counts.items() if number > 1}
                 return rows.names
             if kind == "excel":
@@ -109,38 +112,40 @@ class Table:
             return names
 
     @contextmanager
-    def _open(self, part: Path, progress: bool = False) -> Iterator[tuple[IO[bytes], str]]:
-        with ExitStack() as stack:
-            raw = stack.enter_context(part.open("rb"))
-            if progress:
-                bar = tqdm.wrapattr(
-                    raw,
-                    "read",
-                    part.stat().st_size,
-                    desc=f"reading {part.name}",
-                    leave=False,
-                    disable=None,
-                    delay=0.2,
-                )
-                raw = stack.enter_context(bar)
-            content = unpack(raw)
+    def _open(self, part: Path, bar: tqdm | None = None) -> Iterator[tuple[IO[bytes], str]]:
+        with part.open("rb") as raw:
+            content = unpack(CallbackIOWrapper(bar.update, raw, "read") if bar is not None else raw)
             yield content, kind_of(content)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows, some at a time, in their order."""
         self.short = self.first_short = 0
-        for part in self._parts:
-            with self._errors():
-                for batch in ahead(one for one in self._batches(part) if len(one)):
+        with (
+            self._errors(),
+            tqdm(
+                desc=f"reading {self.path.name}",
+                total=sum(part.stat().st_size for part in self._parts),
+                unit="B",
+                unit_scale=True,
+                leave=False,
+                disable=None,
+                delay=0.2,
+                miniters=0,
+            ) as bar,
+        ):
+            for part in self._parts:
+                for batch in ahead(grouped(self._batches(part, bar))):
                     if self.tells_file:
                         file = pa.repeat(str(part.relative_to(self.path)), len(batch))
                         batch = batch.append_column("file", file)
+                    # The file is read ahead of them: without this, the bar might never show.
+                    bar.update(0)
                     yield batch
 
-    def _batches(self, part: Path) -> Iterator[pa.RecordBatch]:
+    def _batches(self, part: Path, bar: tqdm) -> Iterator[pa.RecordBatch]:
         done = 0
         separator = self.params["separator"]
-        with self._open(part, progress=True) as (content, kind):
+        with self._open(part, bar) as (content, kind):
             if kind in ("parquet", "feather"):
                 *_, batches = _stored(content, kind)
                 yield from batches
@@ -224,13 +229,27 @@ class Table:
             yield pa.RecordBatch.from_arrays(arrays, names=self._stored_names)
 
 
-def ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield what `batches` yields, the next of which is read in the meantime."""
+def grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches of about BATCH bytes; none are empty."""
+    group, size = [], 0
+    for batch in batches:
+        if len(batch):
+            group.append(batch)
+            size += batch.nbytes
+        if size >= BATCH:
+            yield pa.concat_batches(group)
+            group, size = [], 0
+    if group:
+        yield pa.concat_batches(group)
+
+
+def ahead(parts: Iterator[Any]) -> Iterator[Any]:
+    """Yield what `parts` yields, the next of which is read in the meantime."""
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = pool.submit(next, batches, None)
-            yield batch
+        following = pool.submit(next, parts, None)
+        while (part := following.result()) is not None:
+            following = pool.submit(next, parts, None)
+            yield part
 
 
 def _stored(
@@ -313,15 +332,42 @@ class Stored:
             self.exact = max(abs(end) for end in ends.values()) <= 2**53
 
 
-def survey(table: Table, forms: Forms) -> dict[str, Profile | Stored]:
-    """Return how the cells of each column are written, or its type if its cells are no strings.
+class Survey:
+    """An iterator over the rows of a table that counts how the cells of each column are written.
 
-    Raises InputError when the table has no rows.
+    It yields batches whose cells have no blanks around them. `profiles` say how the cells so far
+    are written, or what type they have in the file if they are no strings; `rows` is their number.
     """
-    found: dict[str, Profile | Stored] = {}
 
-    def add(name: str, column: pa.Array) -> None:
-        profile = found[name]
+    def __init__(self, table: Table, forms: Forms) -> None:
+        self.profiles: dict[str, Profile | Stored] = {}
+        self.rows = 0
+        self._forms, self._batches = forms, table.batches()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        batch = next(self._batches)
+        names = batch.schema.names
+        for name, column in zip(names, batch.columns, strict=True):
+            text = pa.types.is_string(column.type)
+            self.profiles.setdefault(name, Profile(self._forms) if text else Stored(column.type))
+        columns = list(POOL.map(self._count, names, batch.columns))
+        self.rows += len(batch)
+        return pa.RecordBatch.from_arrays(columns, names=names)
+
+    def state(self) -> list[tuple[Any, ...]]:
+        """Return what was seen, but not how often: while it is the same, so are most decisions."""
+        return [
+            (one.varies, one.blank > 0, one.exact)
+            if isinstance(one, Stored)
+            else (one.varies, one.blank > 0, len(one.forms), len(one.words), len(one.others))
+            for one in self.profiles.values()
+        ]
+
+    def _count(self, name: str, column: pa.Array) -> pa.Array:
+        profile = self.profiles[name]
         if not profile.varies:
             values = pc.unique(column[:1000]).to_pylist()
             if len(values) == 1:
@@ -329,24 +375,16 @@ def survey(table: Table, forms: Forms) -> dict[str, Profile | Stored]:
             profile.varies = len({*values, profile.constant} - {None}) > 1
             profile.constant = values[0]
         if isinstance(profile, Profile):
-            count(profile, column)
-        else:
-            profile.add(column)
-
-    # Arrow lets other threads run, and each column has a profile of its own.
-    with ThreadPoolExecutor() as pool:
-        for batch in table.batches():
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                text = pa.types.is_string(column.type)
-                found.setdefault(name, Profile(forms) if text else Stored(column.type))
-            list(pool.map(add, batch.schema.names, batch.columns))
-    if not found:
-        raise InputError(f"{table.path} has no rows below its header")
-    return found
+            return count(profile, column)
+        profile.add(column)
+        return column
 
 
-def count(profile: Profile, cells: pa.Array) -> None:
-    """Count some more cells of a column, as Profile.add does, but by Arrow."""
+def count(profile: Profile, cells: pa.Array) -> pa.Array:
+    """Count some more cells of a column, as Profile.add does, but by Arrow.
+
+    Returns them without the blanks around them.
+    """
     if cells.null_count:
         cells = cells.fill_null("")
     rest = trim(cells)
@@ -390,3 +428,4 @@ def count(profile: Profile, cells: pa.Array) -> None:
             rest = rest.filter(pc.invert(fits))
     if len(rest):
         add(rest)
+    return stripped

@@ -2,16 +2,16 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from support.cells import DATES, Forms, Profile
 from support.columns import Column, decide, misfit
 from support.params import InputError, first_line, nearest
-from support.reader import Stored, Table, survey
+from support.reader import POOL, Stored, Survey, Table
 from support.values import MisfitError, read_values
 
 import pandas as pd
@@ -49,7 +49,7 @@ class Schema:
     @classmethod
     def of(cls, path: Path) -> "Schema":
         """Return the schema of a table that stage prepare or split wrote."""
-        return cls.from_dict(json.loads(pq.read_schema(path).metadata[KEY]))
+        return cls.from_dict(json.loads(pq.read_metadata(path).metadata[KEY]))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Schema":
@@ -79,45 +79,38 @@ class Schema:
             self.roles.setdefault(name, "feature" if params["features"] == "all" else "unused")
         check_columns(self.names("feature"), frame.columns, params["raw"])
 
-    def frames(
+    def frame(
         self,
-        table: Table,
+        source: str | Path,
+        batch: pa.RecordBatch,
+        row: int,
         add_features: Callable[[pd.DataFrame], pd.DataFrame],
         seen: bool = False,
-    ) -> Iterator[tuple[pa.RecordBatch, pd.DataFrame]]:
-        """Yield some rows at a time, as they are in the file and as they are to be used.
+    ) -> pd.DataFrame:
+        """Return some rows of the file as they are to be used; the first of them is `row`.
 
-        The index of the latter counts from 2, below the header. The values have the types of their
-        kinds; `add_features` adds derived columns. The target is there if the file has it, but
+        The index has the number of each row. The values have the types of their kinds;
+        `add_features` adds derived columns. The target is there if the file has it, but
         `add_features` does not see it: new rows have none. Of rows that were not `seen` when the
         schema was decided, a column that the model does not need is left out when its cells do not
         fit.
 
         Raises InputError for a cell that does not fit its column.
         """
-        row = 2
-        with ThreadPoolExecutor() as pool:
-            for batch in table.batches():
-                there = [one for one in self.columns if one.name in batch.schema.names]
-                # Arrow lets other threads run. Of several cells that do not fit, the first column's
-                # is named.
-                values = pool.map(
-                    lambda one, b=batch, r=row: self._read(table, b, one, r, seen), there
-                )
-                columns = {
-                    column.name: one
-                    for column, one in zip(there, values, strict=True)
-                    if one is not None
-                }
-                frame = pa.table(columns).to_pandas()
-                frame.index = pd.RangeIndex(row, row + len(frame))
-                hidden = frame[[name for name in self.names("target") if name in frame]]
-                derived = _derive(frame.drop(columns=hidden.columns), add_features)
-                yield batch, derived.assign(**hidden)
-                row += len(batch)
+        there = [one for one in self.columns if one.name in batch.schema.names]
+        # Of several cells that do not fit, the first column's is named.
+        values = POOL.map(lambda one: self._read(source, batch, one, row, seen), there)
+        columns = {
+            one.name: some for one, some in zip(there, values, strict=True) if some is not None
+        }
+        frame = pa.table(columns).to_pandas(split_blocks=True)
+        frame.index = pd.RangeIndex(row, row + len(frame))
+        hidden = frame[[name for name in self.names("target") if name in frame]]
+        derived = _derive(frame.drop(columns=hidden.columns), add_features)
+        return derived.assign(**hidden)
 
     def _read(
-        self, table: Table, batch: pa.RecordBatch, column: Column, row: int, seen: bool
+        self, source: str | Path, batch: pa.RecordBatch, column: Column, row: int, seen: bool
     ) -> pa.Array | None:
         """Return the values of a column; None, unless `seen`, where they neither fit nor matter."""
         try:
@@ -128,7 +121,7 @@ class Schema:
             kind = {"integer": "number", "boolean": "true or false"}.get(column.kind, column.kind)
             how = f" that is written {column.dates}" if column.dates else ""
             raise InputError(
-                f"{table.path}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
+                f"{source}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
                 f"is no {kind}{how}"
             ) from None
         # Models take 1 and 0, and pandas no gap among booleans.
@@ -154,25 +147,35 @@ def _derive(
     return derived
 
 
-def decide_schema(table: Table, params: dict[str, Any], split_by: str = "") -> tuple[Schema, int]:
-    """Return the schema of a table, from all of its cells, and the number of its rows.
+def open_survey(table: Table, params: dict[str, Any]) -> Survey:
+    """Return the survey by which the schema of a table is decided.
 
-    `params` is the section `prepare` of params.yaml, and `split_by` the column that says which rows
-    are the test, if one does.
+    Raises InputError for a pattern of dates that is not understood.
+    """
+    dates = params["dates"]
+    if dates not in ("auto", *DATES) and "%" not in dates:
+        hint = nearest(dates, ["auto", *DATES])
+        raise InputError(f"params.yaml: prepare.dates is {dates!r}{hint}, or a pattern")
+    try:
+        return Survey(table, Forms(params["na_values"], dates if "%" in dates else ""))
+    except ValueError as error:
+        raise InputError(f"params.yaml: {error}") from None
 
-    Raises InputError when they do not go together.
+
+def decide_schema(
+    table: Table, survey: Survey, params: dict[str, Any], roles: dict[str, str]
+) -> Schema:
+    """Return the schema of a table, from the cells that `survey` has seen.
+
+    `params` is the section `prepare` of params.yaml, and `roles` are those that it gives.
+
+    Raises InputError when the table and they do not go together.
     """
     source, target, time = params["raw"], params["target"], params["time"]
-    roles = find_roles(table.names, params, split_by)
-    if table.tells_file and params["features"] == "all" and roles["file"] == "feature":
-        roles["file"] = "unused"
-    check_columns([*params["text"], *params["columns"]], table.names, source)
-    if target in table.repeated:
-        raise InputError(f"{source} has more than one column {target!r}, the target")
-
-    # Groups and parts are told apart by what is written.
-    as_text = [*params["text"], *(name for name in (params["group"], split_by) if name)]
-    columns, profiles = decide_columns(table, {**params, "text": as_text})
+    profiles, roles = survey.profiles, dict(roles)
+    if not profiles:
+        raise InputError(f"{table.path} has no rows below its header")
+    columns = decide_columns(table, profiles, params, roles)
     schema = Schema({key: params[key] for key in FILE}, list(columns.values()), roles)
     for name, column in columns.items():
         profile = profiles[name]
@@ -201,23 +204,24 @@ def decide_schema(table: Table, params: dict[str, Any], split_by: str = "") -> t
     if time and columns[time].kind not in ("date", "number", "integer"):
         wrong = misfit(time, profiles[time])
         raise InputError(f"{source}, {wrong}, but prepare.time takes dates or numbers")
-    return schema, next(iter(profiles.values())).rows
+    return schema
 
 
 def decide_columns(
-    table: Table, params: dict[str, Any]
-) -> tuple[dict[str, Column], dict[str, Profile | Stored]]:
-    """Return the column of each name, and what it was decided by.
+    table: Table,
+    profiles: dict[str, Profile | Stored],
+    params: dict[str, Any],
+    roles: dict[str, str],
+) -> dict[str, Column]:
+    """Return the column of each name, decided by how its cells are written.
 
     Raises InputError for a parameter that says what there is not.
     """
-    dates = params["dates"]
-    if dates not in ("auto", *DATES) and "%" not in dates:
-        hint = nearest(dates, ["auto", *DATES])
-        raise InputError(f"params.yaml: prepare.dates is {dates!r}{hint}, or a pattern")
+    # Groups and parts are told apart by what is written.
+    apart = [name for name, role in roles.items() if role in ("group", "split")]
+    params = params | {"text": [*params["text"], *apart]}
+    texts = {name: one for name, one in profiles.items() if isinstance(one, Profile)}
     try:
-        profiles = survey(table, Forms(params["na_values"], dates if "%" in dates else ""))
-        texts = {name: one for name, one in profiles.items() if isinstance(one, Profile)}
         decided = decide(texts, params, strict=(params["target"], params["time"]))
     except ValueError as error:
         raise InputError(f"params.yaml: {error}") from None
@@ -226,16 +230,38 @@ def decide_columns(
         if isinstance(one, Stored):
             text = not one.exact or name in params["text"]
             columns[name] = Column(name, "text" if text else STORED[one.type])
-    return {name: columns[name] for name in table.names}, profiles
+    return {name: columns[name] for name in table.names}
 
 
-def find_roles(names: list[str], params: dict[str, Any], split_by: str = "") -> dict[str, str]:
+def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:
+    """Return whether the rows before `row` have the same values by either schema.
+
+    The later one was decided from more rows, which may hold further words for gaps.
+    """
+    if any(earlier.roles[name] != role for name, role in later.roles.items()):
+        return False
+    if (earlier.labels, earlier.whole) != (later.labels, later.whole):
+        return False
+    for one, other in zip(earlier.columns, later.columns, strict=True):
+        if replace(one, gaps=[], notes=[]) != replace(other, gaps=[], notes=[]):
+            return False
+        new = set(other.gaps) - set(one.gaps)
+        if len(one.gaps) + len(new) != len(other.gaps) or any(
+            survey.profiles[one.name].rows_of[word] < row for word in new
+        ):
+            return False
+    return True
+
+
+def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict[str, str]:
     """Return the role of each column: target, group, time, split, feature, or unused.
 
-    A list of features may name derived columns, which are not in the file.
+    A list of features may name derived columns, which are not in the file. `split_by` is the column
+    that says which rows are the test, if one does.
 
     Raises InputError when `params` names another column that is not there, or one twice.
     """
+    names = table.names
     source, features = params["raw"], params["features"]
     if features != "all" and not (isinstance(features, list) and features):
         raise InputError("params.yaml: prepare.features must be `all` or a list of columns")
@@ -259,6 +285,11 @@ def find_roles(names: list[str], params: dict[str, Any], split_by: str = "") -> 
             raise InputError(f"params.yaml: {column!r} has two roles under `prepare`")
         seen.add(column)
         roles[column] = role
+    if table.tells_file and features == "all" and roles["file"] == "feature":
+        roles["file"] = "unused"
+    check_columns([*params["text"], *params["columns"]], names, source)
+    if params["target"] in table.repeated:
+        raise InputError(f"{source} has more than one column {params['target']!r}, the target")
     return roles
 
 
@@ -276,14 +307,14 @@ def check_columns(wanted: Iterable[str], names: Iterable[str], source: str | Pat
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a Parquet file. Numbers hardly repeat: a dictionary of them would only take time."""
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    return pq.ParquetWriter(path, schema, use_dictionary=texts)
+    return pq.ParquetWriter(path, schema, use_dictionary=texts, compression="lz4")
 
 
 class Writer:
-    """Writes frames to a Parquet file, with the schema; the file is there once all are written."""
+    """Writes frames to a Parquet file, which is there once it is finished."""
 
-    def __init__(self, path: Path, schema: Schema) -> None:
-        self.path, self.schema, self.rows = path, schema, 0
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, 0
         self._part = path.with_name(f"{path.name}.part")
         self._writer: pq.ParquetWriter | None = None
         # While one part is written, the next is prepared.
@@ -295,10 +326,9 @@ class Writer:
         self.rows += len(frame)
         keep = frame.index.name is not None
         if not self._writer:
-            first = pa.Schema.from_pandas(frame, preserve_index=keep)
-            stored = {**first.metadata, KEY: json.dumps(asdict(self.schema)).encode()}
             self.path.parent.mkdir(exist_ok=True)
-            self._writer = open_writer(self._part, first.with_metadata(stored))
+            first = pa.Schema.from_pandas(frame, preserve_index=keep)
+            self._writer = open_writer(self._part, first)
         table = pa.Table.from_pandas(frame, self._writer.schema, preserve_index=keep)
         self._wait()
         self._writing = self._pool.submit(self._writer.write_table, table)
@@ -307,17 +337,18 @@ class Writer:
         if self._writing:
             self._writing.result()
 
+    def finish(self, schema: Schema) -> None:
+        """Put the file with its schema in its place."""
+        self._wait()
+        self._writer.add_key_value_metadata({KEY: json.dumps(asdict(schema)).encode()})
+        self._writer.close()
+        os.replace(self._part, self.path)
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        try:
-            self._wait()
-        finally:
-            self._pool.shutdown()
-            if self._writer:
-                self._writer.close()
-                if error:
-                    self._part.unlink()
-                else:
-                    os.replace(self._part, self.path)
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        if self._writer:
+            self._writer.close()
+        self._part.unlink(missing_ok=True)

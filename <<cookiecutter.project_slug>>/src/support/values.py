@@ -3,7 +3,7 @@
 import datetime
 from contextlib import suppress
 
-from support.cells import BLANKS, DATES, DECORATED, FORMS, GROUPED, NUMBERS, SPACE, SPACES
+from support.cells import DATES, DECORATED, FORMS, GROUPED, NUMBERS, SPACE, SPACES
 from support.columns import Column
 
 import pyarrow as pa
@@ -40,8 +40,9 @@ class MisfitError(ValueError):
 
 
 def trim(cells: pa.Array) -> pa.Array:
-    """Return strings without the blanks around them."""
-    return pc.utf8_trim(cells, BLANKS)
+    """Return strings without the blanks around them, and other values as they are."""
+    # It takes the same for blanks as Python's strip.
+    return pc.utf8_trim_whitespace(cells) if pa.types.is_string(cells.type) else cells
 
 
 def matches(cells: pa.Array, *patterns: str) -> pa.Array:
@@ -53,13 +54,15 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
     """Return the values of some cells in the type of the column's kind, see TYPES; gaps are null.
 
     `cells` are strings, or of a type that reader.plain returns. If they were `seen` when the column
-    was decided, plain numbers and dates need no second look at how they are written.
+    was decided, they have no blanks around them any more, and plain numbers and dates need no
+    second look at how they are written.
 
     Raises MisfitError for the first cell that does not fit the column.
     """
     if not pa.types.is_string(cells.type):
         return _read_stored(cells, column)
-    cells = trim(cells)
+    if not seen:
+        cells = trim(cells)
     gaps = pc.equal(pc.binary_length(cells), 0)
     if column.gaps:
         gaps = pc.or_(gaps, pc.is_in(cells, pa.array(column.gaps, pa.string())))
