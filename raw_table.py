@@ -54,7 +54,7 @@ SUFFIXES = {"csv": ".csv", "json": ".jsonl", "parquet": ".parquet", "feather": "
 # The package that the project needs to read a format
 READERS = {"excel": "python-calamine"}
 # Of a longer table, the bake looks at the first so many bytes. Stage prepare looks at all.
-LIMIT = 32 << 20
+LIMIT = 8 << 20
 NETWORK_TIMEOUT = 30  # seconds
 ROWS = 20_000
 

@@ -34,6 +34,23 @@ TABLE = json.loads(
 TOKEN = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
 PROJECT = Path.cwd()
 SETTINGS = "dvc-config"
+# Larger tables take a while to copy and to hash: that is shown on a terminal, the first by rich, which
+# comes with cookiecutter, the second by DVC itself.
+LARGE = 50 * 2**20  # bytes
+COPY = """
+import os, shutil, sys
+source, raw = sys.argv[1:]
+if os.path.isdir(source):
+    shutil.copytree(source, raw)
+elif os.path.getsize(source) > LARGE and sys.stderr.isatty():
+    from rich.console import Console
+    from rich.progress import Progress
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        with progress.open(source, "rb", description="Copying") as file, open(raw, "wb") as copy:
+            shutil.copyfileobj(file, copy, 2**20)
+else:
+    shutil.copyfile(source, raw)
+""".replace("LARGE", str(LARGE))
 ENVIRONMENT = {
     **os.environ,
     # Until core.analytics is set, `dvc init` would report its use.
@@ -44,12 +61,15 @@ ENVIRONMENT = {
 }
 
 
-def run(command: list[str], timeout: float | None = None) -> subprocess.CompletedProcess:
-    """Run a command quietly; one that cannot be run has status 127."""
+def run(
+    command: list[str], timeout: float | None = None, shown: bool = False
+) -> subprocess.CompletedProcess:
+    """Run a command quietly, or with its stderr `shown`; one that cannot be run has status 127."""
     try:
         return subprocess.run(
             command,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=None if shown else subprocess.PIPE,
             check=False,
             text=True,
             errors="replace",
@@ -133,6 +153,13 @@ def steps(nested: bool) -> Iterator[list[str]]:
         yield ["git", "commit", "--quiet", "--message", f"Start {ANSWERS['project_name']}"]
 
 
+def takes_long(source: str) -> bool:
+    """Return whether the table is far away, many files, or large."""
+    if not source or "://" in source:
+        return bool(source)
+    return os.path.isdir(source) or os.path.getsize(source) > LARGE
+
+
 def section(name: str, options: dict[str, str]) -> str:
     """Return a section of a DVC config file, which configobj reads."""
     lines = [f"[{name}]"]
@@ -172,7 +199,7 @@ def log_in() -> None:
 
 def reason(done: subprocess.CompletedProcess) -> str:
     """Return ": " and the line in which a command says why it failed, if it does."""
-    lines = (done.stderr or done.stdout).strip().splitlines()
+    lines = (done.stderr or done.stdout or "").strip().splitlines()
     errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
     return "".join(f": {line}" for line in (errors or lines[-1:])[:1])
 
@@ -186,16 +213,16 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")
     for note in TABLE["notes"]:
         say(f"{TABLE['raw']}: {note}")
-    say("Setting up git and DVC ...")
     leave_other_repositories()
     outer = enclosing_repository()
     write_settings()
-    copy = "shutil.copytree(a, b) if os.path.isdir(a) else shutil.copyfile(a, b)"
+    say("Setting up git and DVC ...")
+    shown = takes_long(TABLE["source"]) and sys.stderr.isatty()
     programs = {
         "dvc": find_dvc(),
         "python": [sys.executable],
         # Not every system has these commands.
-        "cp": [sys.executable, "-c", f"import os, shutil, sys; a, b = sys.argv[1:]; {copy}"],
+        "cp": [sys.executable, "-c", COPY],
         "mv": [sys.executable, "-c", "import os, sys; os.replace(*sys.argv[1:])"],
     }
     commands = steps(nested=outer is not None)
@@ -205,7 +232,8 @@ def main() -> None:
         if not program:
             problem = "DVC was not found"
         else:
-            done = run([*program, *command[1:]])
+            moves = command[0] == "cp" or command[:2] in (["dvc", "add"], ["dvc", "import-url"])
+            done = run([*program, *command[1:]], shown=shown and moves)
             if done.returncode == 0:
                 if command[:2] == ["git", "config"]:
                     say(f"git had no {command[2]}: this repository now uses {command[3]!r}")

@@ -167,7 +167,7 @@ def in_terminal(project: Project, command: str) -> str:
 TIMES = 30_000
 
 
-def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project):
+def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project, template, tmp_path):
     project.set("models.random_forest.n_estimators", 20)
     project.set("train.search.candidates", 12)
     shown = in_terminal(project, "python src/train.py")
@@ -197,6 +197,11 @@ def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project):
         f"data/raw/iris.csv: {count} rows, dropped: {repeated} duplicate; {len(rows)} left"
     )
     assert f"warning: {repeated} rows repeat others" in logged
+
+    options = f"--no-input --output-dir '{tmp_path}' project_slug=more data={path} target=Species"
+    shown = in_terminal(project, f"cookiecutter '{template}' {options}")
+    assert re.search(r"Copying.*100%", shown, re.DOTALL)
+    assert "is a git repository with one commit" in shown
 
 
 MILLION = """
