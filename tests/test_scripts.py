@@ -29,6 +29,13 @@ def test_without_dvc_the_check_says_so_in_one_line(baked):
     assert len(said.splitlines()) == 1
 
 
+def test_too_little_memory_is_told_in_one_line(baked):
+    code = "import sys; sys.path.append('src'); import support; bytearray(1 << 60)"
+    said = baked.run([sys.executable, "-c", code], status=1)
+    assert "this machine's memory is not enough: prepare.max_rows" in said
+    assert len(said.splitlines()) == 1
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_a_name_that_the_terminal_cannot_show_does_not_end_a_stage(baked, tmp_path, encoding):
     project = baked.copy(tmp_path / "project")

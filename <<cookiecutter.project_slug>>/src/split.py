@@ -37,23 +37,15 @@ def split(
     - `target`: rows at random; with `stratify`, the classes in the same proportions. They are in
       the splitter's order, on which a forest's bootstrap depends.
 
-    Raises InputError when `test_size` is not a fraction or leaves a class or a part empty.
+    Raises InputError when `test_size` leaves a class or a part empty.
     """
-    if not 0 < test_size < 1:
-        raise InputError(
-            f"params.yaml: split.test_size is {test_size!r}; "
-            "give a fraction between 0 and 1, for example 0.3"
-        )
     rows = np.arange(len(key))
     if role == "time":
         order = np.argsort(key.to_numpy(), kind="stable")
         times = key.to_numpy()[order]
         first = np.searchsorted(times, times[len(key) - max(round(len(key) * test_size), 1)])
         if not first:
-            raise InputError(
-                f"params.yaml: split of {len(key)} rows by time: none is older than the newest "
-                f"{test_size:.0%}; lower split.test_size or name another prepare.time"
-            )
+            raise none_older(len(key), test_size)
         return order[:first], order[first:]
     try:
         if role == "group":
@@ -69,10 +61,45 @@ def split(
         raise InputError(f"params.yaml: split of {len(key)} rows: {error}") from None
 
 
-def split_by(column: pd.Series, test: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of the rows whose `column` has none of the values `test`, and the rest.
+def none_older(rows: int, test_size: float) -> InputError:
+    return InputError(
+        f"params.yaml: split of {rows} rows by time: none is older than the newest "
+        f"{test_size:.0%}; lower split.test_size or name another prepare.time"
+    )
 
-    Raises InputError when there are none of the one or the other.
+
+def draw(key: pd.Series, role: str, test_size: float, stratify: bool, seed: int) -> np.ndarray:
+    """Return whether each row of a large table is of the test, by the rules of `split`.
+
+    It takes some bytes a row, where scikit-learn's splitters take a hundred.
+
+    Raises InputError when no row is older than the newest ones.
+    """
+    rng = np.random.default_rng(seed)
+    test = np.zeros(len(key), dtype=bool)
+    if role == "time":
+        times = key.to_numpy()
+        first = len(times) - max(round(len(times) * test_size), 1)
+        test = times >= np.partition(times, first)[first]
+        if test.all():
+            raise none_older(len(key), test_size)
+    elif role == "group":
+        codes = pd.Categorical(key).codes
+        groups = rng.permutation(codes.max() + 1)
+        test = np.isin(codes, groups[: max(round(len(groups) * test_size), 1)])
+    else:
+        codes = pd.Categorical(key).codes if stratify else np.zeros(len(key), np.int8)
+        for code in np.unique(codes):
+            rows = np.flatnonzero(codes == code).astype(np.uint32)
+            rng.shuffle(rows)
+            test[rows[: round(len(rows) * test_size)]] = True
+    return test
+
+
+def split_by(column: pd.Series, test: list[Any]) -> np.ndarray:
+    """Return whether each row is of the test: those whose `column` has one of the values `test`.
+
+    Raises InputError when all or none are.
     """
     named = column.isin([str(value) for value in test]).to_numpy()
     if named.all() or not named.any():
@@ -81,31 +108,32 @@ def split_by(column: pd.Series, test: list[Any]) -> tuple[np.ndarray, np.ndarray
             f"params.yaml: split.test is {test}, but {column.name}, the split.column, has "
             f"{values}: name some of these"
         )
-    return np.flatnonzero(~named), np.flatnonzero(named)
+    return named
+
+
+def read_key(path: Path, name: str, large: bool) -> pd.Series:
+    """Return a column; of a large one each different text is in memory once."""
+    with pq.ParquetFile(path, read_dictionary=[name] if large else None) as file:
+        return pd.Series(file.read([name]).column(name).to_pandas(), name=name)
 
 
 def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) -> None:
     """Write some rows of a table, given by their positions, to each path, without columns `drop`."""
-    schema, rows = file.schema_arrow, file.metadata.num_rows
-    stored = {KEY: file.metadata.metadata[KEY]}
-    schema = schema.with_metadata(schema.metadata | stored)
-    if unneeded := set(schema.names) & set(drop):
-        schema = schema.remove(schema.get_field_index(unneeded.pop()))
-    if rows * len(schema) <= VALUES:
-        table = file.read(schema.names)
-        for path, positions in parts.items():
-            with open_writer(path, schema) as writer:
-                writer.write_table(table.take(pa.array(positions)))
-        return
+    schema = stored_schema(file, drop)
+    table = file.read(schema.names)
+    for path, positions in parts.items():
+        with open_writer(path, schema) as writer:
+            writer.write_table(table.take(pa.array(positions)))
+
+
+def write_large(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) -> None:
+    """Write those rows that are true to each path, some at a time, without columns `drop`."""
+    schema = stored_schema(file, drop)
     with ExitStack() as stack:
-        writers = []
-        for path, positions in parts.items():
-            chosen = np.zeros(rows, dtype=bool)
-            chosen[positions] = True
-            writers.append((stack.enter_context(open_writer(path, schema)), chosen))
+        writers = [stack.enter_context(open_writer(path, schema)) for path in parts]
         pool = stack.enter_context(ThreadPoolExecutor())
-        start = 0
         groups = (file.read_row_group(n, schema.names) for n in range(file.num_row_groups))
+        start = 0
         for table in ahead(groups):
             end = start + len(table)
 
@@ -113,28 +141,45 @@ def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) 
                 writer.write_table(table.filter(pa.array(chosen[some])))
 
             # Both parts at once
-            list(pool.map(write_part, *zip(*writers, strict=True)))
+            list(pool.map(write_part, writers, parts.values()))
             start = end
+
+
+def stored_schema(file: pq.ParquetFile, drop: list[str]) -> pa.Schema:
+    """Return the columns to write, with what stage prepare tells of them."""
+    schema = file.schema_arrow
+    for name in set(schema.names) & set(drop):
+        schema = schema.remove(schema.get_field_index(name))
+    return schema.with_metadata(schema.metadata | {KEY: file.metadata.metadata[KEY]})
 
 
 def main() -> None:
     params = load_params("split", EXPECTED)
     column, test = params.pop("column"), params.pop("test")
+    if not 0 < params["test_size"] < 1:
+        raise InputError(
+            f"params.yaml: split.test_size is {params['test_size']!r}; "
+            "give a fraction between 0 and 1, for example 0.3"
+        )
     schema = Schema.of(PREPARED)
     with pq.ParquetFile(PREPARED) as file:
-
-        def read(name: str) -> pd.Series:
-            return pd.Series(file.read([name]).column(name).to_pandas(), name=name)
-
-        if column:
-            parts, by = split_by(read(column), test), f"by {column}"
+        rows, names = file.metadata.num_rows, file.schema_arrow.names
+        large = rows * len(names) > VALUES
+        role = next((one for one in ("group", "time") if schema.names(one)), "target")
+        # It is the last column, behind the target.
+        key = read_key(PREPARED, column or names[-1], large)
+        if column or large:
+            is_test = split_by(key, test) if column else draw(key, role, **params)
+            parts = [~is_test, is_test]
+            if not large:
+                parts = [np.flatnonzero(part) for part in parts]
         else:
-            role = next((one for one in ("group", "time") if schema.names(one)), "target")
-            # It is the last column, behind the target.
-            parts = split(read(file.schema_arrow.names[-1]), role, **params)
-            by = "at random" if role == "target" else f"by {role}"
-        write(file, dict(zip((TRAIN, TEST), parts, strict=True)), drop=[column])
-    print(f"{len(parts[0])} training rows, {len(parts[1])} test rows, {by}")
+            parts = split(key, role, **params)
+        save = write_large if large else write
+        save(file, dict(zip((TRAIN, TEST), parts, strict=True)), drop=[column])
+    numbers = [part.sum() if part.dtype == bool else len(part) for part in parts]
+    by = f"by {column or role}" if column or role != "target" else "at random"
+    print(f"{numbers[0]} training rows, {numbers[1]} test rows, {by}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Stage split: which rows are the test."""
 
-import split as stage
 from prepare import prepare
-from split import split_by, write
+from split import draw, read_key, split, split_by, write, write_large
 from support.params import InputError
 from support.reader import Table
+from support.schema import Schema
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -29,10 +30,13 @@ def prepared(tmp_path, table):
 
 
 def test_a_column_says_which_rows_are_the_test(prepared, table, tmp_path):
-    with pq.ParquetFile(prepared(group="y")) as file:
-        column = file.read(["file"]).column(0).to_pandas()
-        parts = split_by(column.rename("file"), ["test.csv"])
-        write(file, {tmp_path / "a": parts[0], tmp_path / "b": parts[1]}, drop=["file"])
+    path = prepared(group="y")
+    with pq.ParquetFile(path) as file:
+        is_test = split_by(read_key(path, "file", large=False), ["test.csv"])
+        same = split_by(read_key(path, "file", large=True), ["test.csv"])
+        assert is_test.tolist() == same.tolist()
+        parts = [np.flatnonzero(~is_test), np.flatnonzero(is_test)]
+        write(file, dict(zip([tmp_path / "a", tmp_path / "b"], parts, strict=True)), drop=["file"])
     for name, expected in {"a": table[:16], "b": table[16:]}.items():
         part = pd.read_parquet(tmp_path / name)
         assert part.index.name == "group" and part.columns.tolist() == ["x", "label"]
@@ -45,19 +49,40 @@ def test_the_name_of_a_file_is_no_feature(prepared):
 
 def test_values_that_leave_a_part_empty_are_named():
     column = pd.Series(["1", "0", "1"], name="part")
-    assert [part.tolist() for part in split_by(column, [1])] == [[1], [0, 2]]
+    assert split_by(column, [1]).tolist() == [True, False, True]
     for test in ([2], [0, 1], []):
         with pytest.raises(InputError, match="split.test is .*, the split.column, has '1', '0'"):
             split_by(column, test)
 
 
-def test_a_table_larger_than_memory_is_split_into_the_same_rows(prepared, tmp_path, monkeypatch):
-    parts = {tmp_path / "a": [3, 1, 20], tmp_path / "b": [0, 2]}
+def test_a_table_larger_than_memory_is_written_as_another(prepared, tmp_path):
+    rows = np.array([0, 2, 3, 20])
     with pq.ParquetFile(prepared()) as file:
-        write(file, parts, drop=["file"])
-        whole = [pd.read_parquet(path) for path in parts]
-        monkeypatch.setattr(stage, "VALUES", 10)
-        write(file, parts, drop=["file"])
-    for path, expected in zip(parts, whole, strict=True):
-        found = pd.read_parquet(path).sort_values("x", ignore_index=True)
-        pd.testing.assert_frame_equal(found, expected.sort_values("x", ignore_index=True))
+        chosen = np.isin(np.arange(file.metadata.num_rows), rows)
+        write(file, {tmp_path / "a": rows}, drop=["file"])
+        write_large(file, {tmp_path / "b": chosen, tmp_path / "c": ~chosen}, drop=["file"])
+    whole, part, rest = (pd.read_parquet(tmp_path / name) for name in "abc")
+    pd.testing.assert_frame_equal(whole, part)
+    assert len(rest) == 20 and not rest["x"].isin(part["x"]).any()
+    assert Schema.of(tmp_path / "c") == Schema.of(tmp_path / "prepared.parquet")
+
+
+def test_a_table_larger_than_memory_is_split_by_the_same_rules():
+    settings = {"test_size": 0.3, "stratify": True, "seed": 0}
+    rng = np.random.default_rng(0)
+    label = pd.Series(rng.choice(list("abc"), 1000, p=[0.7, 0.2, 0.1]))
+    group = pd.Series(rng.integers(0, 50, 1000))
+    _, by_sklearn = split(label, "target", **settings)
+    test = draw(label, "target", **settings)
+    assert draw(label, "target", **settings).tolist() == test.tolist()
+    assert draw(label, "target", **settings | {"seed": 1}).tolist() != test.tolist()
+    counts = label[test].value_counts() - label[by_sklearn].value_counts()
+    assert counts.abs().max() <= 1
+    assert draw(label, "target", **settings | {"stratify": False}).sum() == len(by_sklearn)
+
+    test = draw(group, "group", **settings)
+    assert group[test].nunique() == 15 and not set(group[test]) & set(group[~test])
+    _, by_time = split(group, "time", **settings)
+    assert np.flatnonzero(draw(group, "time", **settings)).tolist() == sorted(by_time)
+    with pytest.raises(InputError, match="none is older"):
+        draw(group * 0, "time", **settings)

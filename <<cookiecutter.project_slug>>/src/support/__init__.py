@@ -9,7 +9,12 @@ from types import TracebackType
 
 
 def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print where a missing package is imported and what to do, and other errors as ever."""
+    """Print what to do about a missing package or too little memory, and other errors as ever."""
+    if issubclass(kind, MemoryError):
+        script = os.path.relpath(sys.argv[0])
+        advice = "prepare.max_rows in params.yaml keeps a sample of the rows"
+        print(f"{script}: this machine's memory is not enough: {advice}", file=sys.stderr)
+        return None
     if not issubclass(kind, ModuleNotFoundError):
         return sys.__excepthook__(kind, error, trace)
     import traceback
