@@ -96,6 +96,18 @@ def fetch(url: str) -> bytes | None:
         raise ValueError(str(error) or type(error).__name__) from None
 
 
+def refuses_dvc(url: str) -> bool:
+    """Return whether the server that gives this table to browsers refuses it to DVC's client."""
+    if not url.startswith("http"):
+        return False
+    request = urllib.request.Request(url, headers={"User-Agent": "Python/3 aiohttp/3"})
+    try:
+        urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT).close()
+    except OSError:
+        return True
+    return False
+
+
 def nearest(name: str, columns: list[str]) -> str:
     """Return a suggestion of the column nearest to `name`, else the list of columns."""
     folded = {column.casefold(): column for column in columns}
@@ -316,6 +328,7 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
 
     `source` is the absolute path or the URL (empty for a bundled table), `raw` where the project
     keeps it, `plugin` the package that DVC needs to fetch it, and `reader` the one that reads it.
+    `copied` tells that DVC does not import it from its source: it is a file or DVC may not read it.
     `encoding`, `separator`, `quote`, `escape`, `skip` and `drop` are parameters of the section
     `prepare`, and `notes` is for people: what this Python cannot read is left to stage prepare.
 
@@ -325,6 +338,7 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     table = {
         **vars(Dialect()),
         "plugin": "",
+        "copied": True,
         "kind": "csv",
         "suffix": ".csv",
         "drop": [],
@@ -334,7 +348,7 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     name, _, _ = BUNDLED[task]
     path = next((TEMPLATE / FOLDER).glob(f"*{name}*"))
     if is_url(data):
-        table["plugin"] = check_address(data)
+        table["plugin"], table["copied"] = check_address(data), False
     elif source:
         source = os.path.abspath(os.path.expanduser(data))
         path = Path(source)
@@ -346,6 +360,7 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
                 table["notes"] = ["this Python cannot fetch it, so stage prepare will check it"]
             else:
                 table |= read(io.BytesIO(content), answers, whole=len(content) <= LIMIT)
+                table["copied"] = refuses_dvc(data)
         else:
             first, *others = parts_of(path)
             with first.open("rb") as file:

@@ -51,6 +51,15 @@ elif os.path.getsize(source) > LARGE and sys.stderr.isatty():
 else:
     shutil.copyfile(source, raw)
 """.replace("LARGE", str(LARGE))
+CURL = ["--fail", "--location", "--compressed", "--user-agent", "Mozilla/5.0", "--output"]
+DOWNLOAD = """
+import gzip, shutil, sys, urllib.request
+agent, _, raw, url = sys.argv[-4:]
+request = urllib.request.Request(url, headers={"User-Agent": agent})
+with urllib.request.urlopen(request, timeout=30) as answer, open(raw, "wb") as copy:
+    packed = answer.headers.get("Content-Encoding") == "gzip"
+    shutil.copyfileobj(gzip.open(answer) if packed else answer, copy)
+"""
 ENVIRONMENT = {
     **os.environ,
     # Until core.analytics is set, `dvc init` would report its use.
@@ -129,8 +138,8 @@ def enclosing_repository() -> str | None:
 def steps(nested: bool) -> Iterator[list[str]]:
     """Yield the commands to run, in order; each may depend on those before it."""
     source, raw = TABLE["source"], TABLE["raw"]
-    if source and "://" not in source:
-        yield ["cp", source, raw]
+    if source and TABLE["copied"]:
+        yield ["curl", *CURL, raw, source] if "://" in source else ["cp", source, raw]
     if not nested:
         yield ["git", "init", "--quiet"]
         yield ["git", "symbolic-ref", "HEAD", "refs/heads/main"]
@@ -141,10 +150,7 @@ def steps(nested: bool) -> Iterator[list[str]]:
     # Only `dvc init` may make the folder.
     yield ["mv", SETTINGS, ".dvc/config"]
     yield ["mv", "plots", ".dvc/plots"]
-    if "://" in source:
-        yield ["dvc", "import-url", source, raw]
-    else:
-        yield ["dvc", "add", raw]
+    yield ["dvc", "add", raw] if TABLE["copied"] else ["dvc", "import-url", source, raw]
     if not nested:
         address = ANSWERS["git_remote"] or REMOTE["git"]
         if address:
@@ -223,6 +229,7 @@ def main() -> None:
         "python": [sys.executable],
         # Not every system has these commands.
         "cp": [sys.executable, "-c", COPY],
+        "curl": [sys.executable, "-c", DOWNLOAD],
         "mv": [sys.executable, "-c", "import os, sys; os.replace(*sys.argv[1:])"],
     }
     commands = steps(nested=outer is not None)
@@ -232,7 +239,10 @@ def main() -> None:
         if not program:
             problem = "DVC was not found"
         else:
-            moves = command[0] == "cp" or command[:2] in (["dvc", "add"], ["dvc", "import-url"])
+            moves = command[0] in ("cp", "curl") or command[:2] in (
+                ["dvc", "add"],
+                ["dvc", "import-url"],
+            )
             done = run([*program, *command[1:]], shown=shown and moves)
             if done.returncode == 0:
                 if command[:2] == ["git", "config"]:

@@ -253,7 +253,7 @@ def test_a_column_that_only_numbers_the_rows_is_dropped(tmp_path):
 
 
 def test_a_file_with_types_is_checked_where_that_is_possible(tmp_path, web):
-    folder, url = web
+    folder, url = web()
     frame = pd.DataFrame({"x": range(20), "label": ["a", "b"] * 10}).sample(16, random_state=0)
     frame.to_parquet(folder / "t.parquet")
     table = inspect(str(folder / "t.parquet"), "classification", "label")
@@ -379,13 +379,20 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def web(tmp_path):
-    """A folder and the URL at which it is served."""
-    (folder := tmp_path / "web").mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    """A function that serves a folder, and returns it and its URL."""
+    servers = []
+
+    def web(handler: type[SimpleHTTPRequestHandler] = Handler) -> tuple[Path, str]:
+        (folder := tmp_path / "web").mkdir()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=folder))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return folder, f"http://127.0.0.1:{server.server_port}"
+
+    yield web
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def penguins(rows: int | None = None) -> bytes:
@@ -394,7 +401,7 @@ def penguins(rows: int | None = None) -> bytes:
 
 
 def test_a_table_on_the_web_is_imported_and_updated(bake, tmp_path, web):
-    folder, url = web
+    folder, url = web()
     (folder / "penguins.csv").write_bytes(penguins(200))
     project = bake(
         tmp_path, data=f"{url}/penguins.csv?version=1", target="species", project_slug="project"
@@ -418,8 +425,37 @@ def test_a_table_on_the_web_is_imported_and_updated(bake, tmp_path, web):
     assert project.outcome() == before
 
 
+class Choosy(Handler):
+    """Takes browsers alone, has no HEAD, and packs what it sends, asked or not."""
+
+    def do_HEAD(self) -> None:
+        self.send_error(405)
+
+    def do_GET(self) -> None:
+        if not self.headers["User-Agent"].startswith("Mozilla/"):
+            self.send_error(403)
+            return
+        content = gzip.compress(Path(self.translate_path(self.path)).read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(content)))
+        SimpleHTTPRequestHandler.end_headers(self)
+        self.wfile.write(content)
+
+
+def test_a_table_whose_server_refuses_dvc_is_downloaded(bake, tmp_path, web):
+    folder, url = web(Choosy)
+    (folder / "penguins.csv").write_bytes(penguins())
+    project = bake(tmp_path, data=f"{url}/penguins.csv", target="species", project_slug="project")
+    assert "is a git repository with one commit" in project.output
+    assert (project.path / "data/raw/penguins.csv").read_bytes() == penguins()
+    assert "deps" not in (project.path / "data/raw/penguins.csv.dvc").read_text()
+    assert "dvc update" not in (project.path / "README.md").read_text()
+    project.run("python src/prepare.py")
+
+
 def test_a_table_on_the_web_is_checked_first(bake, tmp_path, web):
-    folder, url = web
+    folder, url = web()
     (folder / "login.csv").write_text("<!DOCTYPE html><title>Sign in</title>")
     for name, message in [("no.csv", "404"), ("login.csv", "it is a web page, not a table")]:
         output = bake(tmp_path, status=1, data=f"{url}/{name}", target="x").output
