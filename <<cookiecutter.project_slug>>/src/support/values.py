@@ -138,33 +138,31 @@ def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
     if column.dates not in DATES:
         return _read_pattern(cells, column.dates)
     _check(cells, matches(cells, *(FORMS[form] for form in sorted(DATES[column.dates]))))
-    try:
+    with suppress(pa.ArrowInvalid):
         return cells.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        pass  # not all as ISO 8601 has it, so part by part
-    parts = dict(
-        zip(
-            ["date", "hour", "minute", "second", "fraction", "half", "zone"],
-            pc.extract_regex(cells, _PARTS).flatten(),
-            strict=True,
-        )
-    )
-    date = parts["date"]
-    if pc.any(matches(date, ".*[A-Za-z].*")).as_py():
+    # Not all are as ISO 8601 has it, so part by part
+    date, *time = pc.extract_regex(cells, _PARTS).flatten()
+    day = _as_iso(date, column.dates).cast(pa.timestamp("us")).cast(pa.int64())
+    return pc.add(day, _microseconds(*time)).cast(pa.timestamp("us"))
+
+
+def _as_iso(dates: pa.Array, order: str) -> pa.Array:
+    """Return days that are written in any known way as ISO 8601 has them."""
+    days = dates
+    if pc.any(matches(dates, ".*[A-Za-z].*")).as_py():
         for number, month in enumerate(_MONTHS, start=1):
-            date = pc.replace_substring_regex(date, f"(?i){month}[a-z]*", str(number))
+            days = pc.replace_substring_regex(days, f"(?i){month}[a-z]*", str(number))
         # Jan 31, 2024 is now 1 31, 2024
-        date = pc.if_else(
-            matches(parts["date"], "[A-Za-z].*"),
-            pc.replace_substring_regex(date, r"^(\d+)[ -](\d+)", r"\2-\1"),
-            date,
+        days = pc.if_else(
+            matches(dates, "[A-Za-z].*"),
+            pc.replace_substring_regex(days, r"^(\d+)[ -](\d+)", r"\2-\1"),
+            days,
         )
-        date = pc.replace_substring_regex(date, "[ ,-]+", "-")
-        order = r"\3-\2-\1"
-    else:
-        order = r"\3-\1-\2" if column.dates == "month first" else r"\3-\2-\1"
-    date = pc.replace_substring_regex(date, r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)$", order)
+        days = pc.replace_substring_regex(days, "[ ,-]+", "-")
+        order = "day first"
+    parts = r"\3-\1-\2" if order == "month first" else r"\3-\2-\1"
     for pattern, iso in {
+        r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)$": parts,
         r"^([0-5]\d|6[0-8])-": r"20\1-",  # as POSIX reads years of two digits
         r"^(\d\d)-": r"19\1-",
         r"^(\d{4})/(\d{1,2})/": r"\1-\2-",
@@ -172,30 +170,38 @@ def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
         r"^(\d{4}-\d\d)-(\d)$": r"\1-0\2",
         r"^(\d{4}-\d\d)$": r"\1-01",
     }.items():
-        date = pc.replace_substring_regex(date, pattern, iso)
+        days = pc.replace_substring_regex(days, pattern, iso)
+    return days
+
+
+def _microseconds(
+    hour: pa.Array,
+    minute: pa.Array,
+    second: pa.Array,
+    fraction: pa.Array,
+    half: pa.Array,
+    zone: pa.Array,
+) -> pa.Array:
+    """Return the time since midnight in UTC; parts that are not written are empty strings."""
 
     def whole(text: pa.Array) -> pa.Array:
         return pc.if_else(pc.equal(pc.binary_length(text), 0), "0", text).cast(pa.int64())
 
-    hour = whole(parts["hour"])
-    half = pc.utf8_lower(parts["half"])
-    hour = pc.if_else(
-        pc.equal(half, ""),
-        hour,
-        pc.subtract(hour, pc.multiply(pc.equal(hour, 12).cast(pa.int64()), 12)),
-    )
-    hour = pc.add(hour, pc.multiply(pc.equal(half, "p").cast(pa.int64()), 12))
-    zone = pc.replace_substring_regex(parts["zone"], "Z|UTC|GMT|:", "")
+    half = pc.utf8_lower(half)
+    hours = whole(hour)
+    # 12 am is 0, 12 pm is 12.
+    hours = pc.if_else(pc.equal(half, ""), hours, pc.if_else(pc.equal(hours, 12), 0, hours))
+    hours = pc.add(hours, pc.if_else(pc.equal(half, "p"), 12, 0))
+    zone = pc.replace_substring_regex(zone, "Z|UTC|GMT|:", "")
     ahead = pc.add(
         pc.multiply(whole(pc.utf8_slice_codeunits(zone, 1, 3)), 60),
         whole(pc.utf8_slice_codeunits(zone, 3, 5)),
     )
     ahead = pc.if_else(pc.starts_with(zone, "-"), pc.negate(ahead), ahead)
-    minutes = pc.subtract(pc.add(pc.multiply(hour, 60), whole(parts["minute"])), ahead)
-    seconds = pc.add(pc.multiply(minutes, 60), whole(parts["second"]))
-    micro = whole(pc.utf8_slice_codeunits(pc.utf8_rpad(parts["fraction"], 6, "0"), 0, 6))
-    start = date.cast(pa.timestamp("us")).cast(pa.int64())
-    return pc.add(start, pc.add(pc.multiply(seconds, 1_000_000), micro)).cast(pa.timestamp("us"))
+    minutes = pc.subtract(pc.add(pc.multiply(hours, 60), whole(minute)), ahead)
+    seconds = pc.add(pc.multiply(minutes, 60), whole(second))
+    micro = whole(pc.utf8_slice_codeunits(pc.utf8_rpad(fraction, 6, "0"), 0, 6))
+    return pc.add(pc.multiply(seconds, 1_000_000), micro)
 
 
 def _read_pattern(cells: pa.Array, dates: str) -> pa.Array:
