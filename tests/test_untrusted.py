@@ -3,20 +3,28 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
+import pickle
 import random
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pytest
+import skops.io
 from cookiecutter.exceptions import FailedHookException
+from scipy.sparse import coo_array
+from sklearn.preprocessing import FunctionTransformer
 from support.files import Dialect
+from support.model_file import load
 from support.params import InputError
 from support.reader import Table
 from support.schema import decide_schema
@@ -237,3 +245,109 @@ def test_a_file_that_unpacks_to_gigabytes_takes_little_memory(tmp_path):
         assert said or read == "read_as_bake", line
     assert len(output.splitlines()) == 2 * len(BOMBS)
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted([*BOMBS, "bombs"])
+
+
+@pytest.fixture(scope="module")
+def model(reproduced) -> bytes:
+    return (reproduced.path / "models/model.skops").read_bytes()
+
+
+def refused(path: Path, content: bytes) -> str:
+    """Return why `load` refuses a model, or "" if it is well."""
+    path.write_bytes(content)
+    try:
+        load(path, [])
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def forge(node: dict | list, rng: random.Random) -> None:
+    """Change something in a tree of JSON."""
+    keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+    key = rng.choice(keys) if keys else None
+    if keys and isinstance(node[key], dict | list) and node[key] and rng.random() < 0.9:
+        forge(node[key], rng)
+    elif keys:
+        values = [None, True, -1, 10**30, "x", "../x", "a\nb", "os", "system", [], {}, "builtins"]
+        node[key] = rng.choice([*values, "ObjectNode", "FunctionNode", "TypeNode", "MethodNode"])
+
+
+def test_a_damaged_or_forged_model_is_loaded_or_refused_in_one_line(tmp_path, model):
+    rng, members = random.Random(0), unzipped(model)
+    said = []
+    for _ in range(60):
+        said.append(refused(tmp_path / "m.skops", damage(model, rng)))
+        schema = json.loads(members["schema.json"])
+        for _ in range(rng.choice([1, 3])):
+            forge(schema, rng)
+        forged = io.BytesIO()
+        with zipfile.ZipFile(forged, "w") as archive:
+            for name, content in {**members, "schema.json": json.dumps(schema)}.items():
+                archive.writestr(name, content)
+        said.append(refused(tmp_path / "m.skops", forged.getvalue()))
+    assert max(len(line.splitlines()) for line in said) == 1
+    assert sum(map(bool, said)) > len(said) / 2
+    assert [path.name for path in tmp_path.iterdir()] == ["m.skops"]
+
+
+class Trap:
+    """What would write a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.write_text, (self.path, "executed")
+
+
+def test_a_model_that_would_run_code_or_fill_the_memory_is_refused(tmp_path, model):
+    trap = tmp_path / "executed"
+    call = partial(subprocess.run, ["touch", str(trap)])
+    zeros = np.zeros(5_000_000, dtype="int64")
+    for content, reason in {
+        pickle.dumps(Trap(trap)): "File is not a zip file",
+        skops.io.dumps(FunctionTransformer(call)): "types that are not trusted: subprocess.run",
+        skops.io.dumps(Trap(trap)): "test_untrusted.Trap. If you know them",
+        skops.io.dumps({"a": 1}): "it holds a dict",
+        skops.io.dumps(coo_array((zeros, (zeros, zeros)))): "takes too much memory",
+        zipped(unzipped(model)): "its parts are packed",
+        zip_bomb("schema.json", b"["): "its parts are packed",
+        b"": "File is not a zip file",
+    }.items():
+        said = refused(tmp_path / "m.skops", content)
+        assert reason in said and len(said.splitlines()) == 1
+    assert not trap.exists()
+
+
+def test_what_comes_with_a_cloned_project_is_refused_in_one_line(project, tmp_path):
+    path, model = project.path, project.path / "models/model.skops"
+    rows = path / "data/raw/iris.csv"
+    good, trap = model.read_bytes(), tmp_path / "executed"
+    schema = json.loads(unzipped(good)["schema.json"])
+    # The schema of the table, which the model carries, is another one.
+    schema["content"]["content"].pop("schema")
+    forged = io.BytesIO()
+    with zipfile.ZipFile(forged, "w") as archive:
+        for name, content in {**unzipped(good), "schema.json": json.dumps(schema)}.items():
+            archive.writestr(name, content)
+    forged = forged.getvalue()
+    model.unlink()
+    for content, scripts in {
+        pickle.dumps(Trap(trap)): ["predict.py", "evaluate.py"],
+        good[: len(good) // 2]: ["predict.py"],
+        forged: ["predict.py"],
+    }.items():
+        model.write_bytes(content)
+        for script in scripts:
+            said = project.run(["python", f"src/{script}", rows], status=1)
+            assert said.startswith("models/model.skops ") and len(said.splitlines()) == 1
+    model.write_bytes(good)
+    (tmp_path / "new.csv").write_bytes(rows.read_bytes()[:-3] + b"\xff\xfe\n")
+    for name in ("test", "prepared"):
+        (path / f"data/{name}.parquet").unlink()
+        (path / f"data/{name}.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+    for command in ("predict.py ../new.csv -o out.csv", "evaluate.py", "split.py"):
+        said = project.run(f"python src/{command}", status=1)
+        assert len(said.splitlines()) == 1, said
+    assert not trap.exists() and not list(path.glob("out.csv*"))
