@@ -312,12 +312,11 @@ class Writer:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
-            self._wait()
-        finally:
-            self._pool.shutdown()
+            with self._pool:
+                self._wait()
             if self._writer:
                 self._writer.close()
-                if error:
-                    self._part.unlink()
-                else:
+                if not error:
                     os.replace(self._part, self.path)
+        finally:
+            self._part.unlink(missing_ok=True)
