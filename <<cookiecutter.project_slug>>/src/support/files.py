@@ -70,7 +70,8 @@ class FileError(ValueError):
 def reason_of(error: Exception) -> str:
     """Return on one line why a file could not be read."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return " ".join(str(reason).split()) or type(error).__name__
+    text = "".join(letter if letter.isprintable() else " " for letter in str(reason))
+    return " ".join(text.split()) or type(error).__name__
 
 
 @dataclass
@@ -339,6 +340,8 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
     `cut` says that the last line of the sample may be cut off.
     """
     lines = list(io.StringIO(sample, newline=""))  # splitlines has more ends of lines
+    if not lines:
+        raise FileError("it is empty")
     if cut and len(lines) > 1:
         lines.pop()
     dialect = Dialect()
@@ -486,6 +489,8 @@ class Rows:
             raise FileError(
                 f"it is no JSON, or not an object in each line: entry {number + 1}: {error.msg}"
             ) from None
+        except UnicodeDecodeError as error:
+            raise FileError(self._find_bad_byte("utf-8") or str(error)) from None
         except RecursionError:
             raise FileError("its JSON is nested too deeply") from None
         finally:

@@ -92,8 +92,8 @@ def check_types(estimator: Pipeline) -> None:
     if missing := types - {*TRUSTED, *known}:
         raise InputError(
             f"params.yaml: {type(innermost(estimator)).__name__} is saved with types that are not "
-            "trusted. If you know its package, write under evaluate:\n"
-            f"  trusted_types: [{', '.join(sorted(missing | set(known)))}]"
+            "trusted. If you know its package, write under evaluate:",
+            f"  trusted_types: [{', '.join(sorted(missing | set(known)))}]",
         )
 
 
@@ -133,7 +133,7 @@ def load(path: Path, trusted_types: list[str]) -> Pipeline:
     except UntrustedTypesFoundException:
         types = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted))
         raise InputError(
-            f"{path} contains types that are not trusted: {ascii(', '.join(types))[1:-1]}. If you know "
+            f"{path} contains types that are not trusted: {', '.join(types)}. If you know "
             "them and where the file comes from, add them to evaluate.trusted_types in params.yaml"
         ) from None
     except (ImportError, AttributeError) as error:
