@@ -11,7 +11,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 # Byte-compiled, whatever the environment says: each command of the tests imports these packages.
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --compile
 
-.PHONY: demo test soak sweep bench packages docs constraints
+.PHONY: demo test soak sweep fuzz bench packages docs constraints
 
 # Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
 demo: $(READY)
@@ -33,6 +33,11 @@ test: $(READY) packages
 # with these markers run here alone.
 soak sweep: $(READY) packages
 	$(PYTEST) -m $@ --durations=0
+
+# Searches for inputs that end in an error which is not ours: make fuzz SECONDS=3600
+SECONDS ?= 600
+fuzz: $(READY)
+	$(VENV)/bin/python tests/fuzz.py $(SECONDS)
 
 # Compares with what people write by hand; takes a quarter of an hour, and belongs on an idle machine.
 bench: $(READY)

@@ -5,7 +5,9 @@ traceback below the hook's message; for the exception raised here it prints the 
 exits with status 1.
 """
 
+import os
 import re
+import shutil
 import unicodedata
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -24,6 +26,8 @@ CHOICES = {"task": ["classification", "regression"], "mlflow": ["no", "yes"]}
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 SLUG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+# Bytes that a project takes, with its repository, beside the table
+ROOM = 4 * 2**20
 # What git strips from the ends of a name: https://git-scm.com/docs/git-commit-tree
 NO_NAME = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
 # They make text look as if it were in another order, or are no characters at all.
@@ -56,7 +60,20 @@ def check_answers(answers: Mapping[str, str]) -> str:
     check_place(read_remote(text(answers, "remote"))["url"])
     check_git_remote(text(answers, "git_remote"))
     read_table(answers)
+    # cookiecutter names it after the questions, before it writes anything; cruft does not.
+    if answers.get("_output_dir"):
+        check_room(answers["_output_dir"])
     return "yes"
+
+
+def check_room(folder: str) -> None:
+    """Raise FailedHookException when a project cannot be written into a folder, which may be new."""
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if not os.access(folder, os.W_OK):
+        raise FailedHookException(f"{folder} is no folder that you may write to.")
+    if shutil.disk_usage(folder).free < ROOM:
+        raise FailedHookException(f"the disk of {folder} is full: a project takes 4 MB.")
 
 
 def check_text(name: str, value: Any) -> None:

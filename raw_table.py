@@ -13,7 +13,6 @@ import zlib
 from collections import Counter
 from difflib import get_close_matches
 from functools import cache
-from http.client import HTTPException
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -38,6 +37,7 @@ from support.files import (
     find_encoding,
     kind_of,
     parts_of,
+    reason_of,
     suffix_of,
     unpack,
 )
@@ -267,6 +267,8 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
         return found | {"notes": ["it is one large JSON array, so stage prepare will check it"]}
     if cut:
         start = start[: start.rfind(b"\n") + 1]
+        if not start:
+            raise FileError(f"its first {LIMIT >> 20} MB have no end of line: is it a table?")
     found |= read_text(start, kind, answers, whole and not cut)
     if cut:
         found["notes"].append(f"the bake looked at the first {LIMIT >> 20} MB of it")
@@ -370,9 +372,8 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
         if table["kind"] not in TEXTS:
             place = data if is_url(data) else str(path)
             table |= check_stored(place, table["kind"], answers)
-    except (OSError, EOFError, HTTPException, zlib.error, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise FailedHookException(f"data: {data}: {' '.join(str(reason).split())}") from None
+    except Exception as error:  # noqa: BLE001, each format's reader and each server has its own
+        raise FailedHookException(f"data: {data}: {reason_of(error)}") from None
     if source:
         # Safe on every file system, in YAML and in commands
         safe = re.sub(r"[^A-Za-z0-9._-]+", "-", stem(data)).strip("-.") or "table"

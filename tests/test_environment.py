@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -403,3 +404,73 @@ def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content):
     project.run("dvc push")
     assert "removed .dvc/tmp/rwlock" in project.run("python src/share.py check", status=None)
     assert project.repro() == ["train", "evaluate"]
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A function that makes a disk with the options of mount, where that is permitted."""
+    mounted = []
+
+    def disk(options: str) -> Path:
+        (path := tmp_path / "disk").mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", path]
+        if subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode:
+            pytest.skip("this user may not mount a disk")
+        mounted.append(path)
+        return path
+
+    yield disk
+    for path in mounted:
+        subprocess.run(["umount", path], check=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [("size=400k", "is full: a project takes"), ("ro", "may write to")]
+)
+def test_a_disk_without_room_is_told_before_anything_is_written(bake, disk, options, said):
+    folder = disk(options)
+    output = bake(folder, status=1).output
+    assert str(folder) in output and said in output and len(output.splitlines()) == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_leaves_what_was_there(project, reproduced):
+    """A limit on the length of files stands for it: writing fails in the middle of each."""
+    new = project.path / "data/raw/iris.csv"
+    # CPython would cut off the modules that it compiles.
+    project.env = {**project.env, "PYTHONDONTWRITEBYTECODE": "1"}
+    prepared = (project.path / "data/prepared.parquet").read_bytes()
+    # The last stage first, which needs what the others write
+    for script, kilobytes in {
+        f"predict.py {new} -o predictions.csv": 2,
+        "evaluate.py": 2,
+        "train.py": 100,
+        "split.py": 2,
+        "prepare.py": 2,
+    }.items():
+        command = f"ulimit -f {kilobytes}; exec python src/{script}"
+        said = project.run(["bash", "-c", command], status=1).splitlines()
+        assert "File too large" in said[-1], said
+        assert not [line for line in said if "Traceback" in line or "Exception" in line]
+    assert not list(project.path.glob("data/*.part")) + list(project.path.glob("pred*"))
+    assert (project.path / "data/prepared.parquet").read_bytes() == prepared
+    project.edit("params.yaml", "n_estimators: 100", "n_estimators: 101")
+    failed = project.run(["bash", "-c", "ulimit -f 600; exec dvc repro"], status=None)
+    assert "failed to reproduce 'train'" in failed
+    project.edit("params.yaml", "n_estimators: 101", "n_estimators: 100")
+    project.run("dvc repro")
+    assert project.outcome() == reproduced.outcome()
+
+
+def test_in_a_read_only_folder_each_command_says_so_in_one_line(disk, reproduced):
+    folder = disk("size=60m")
+    project = reproduced.copy(folder / "project")
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    for command in (
+        "src/prepare.py",
+        "src/share.py hooks",
+        "src/predict.py data/raw/iris.csv -o predictions.csv",
+    ):
+        said = project.run(f"python {command}", status=1)
+        assert "Read-only file system" in said and len(said.splitlines()) == 1, said
+    assert len(project.run("python src/predict.py data/raw/iris.csv").splitlines()) == 151

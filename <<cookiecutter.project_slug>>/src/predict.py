@@ -78,9 +78,12 @@ def main() -> None:
     arguments = parser.parse_args()
 
     estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
-    if not hasattr(estimator, "schema"):
-        raise InputError(f"{MODEL} does not say how its table was written: run `dvc repro`")
-    schema = Schema.from_dict(estimator.schema)
+    try:
+        schema = Schema.from_dict(estimator.schema)
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(
+            f"{MODEL} does not say how its table was written: run `dvc repro`"
+        ) from None
     table = Table(arguments.table, schema.file)
     rows = predict_rows(estimator, table, schema, arguments.keep_features)
     try:

@@ -7,26 +7,39 @@ import os
 import sys
 from types import TracebackType
 
+SOURCE = os.path.dirname(os.path.dirname(__file__))
+
 
 def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print what to do about a missing package or too little memory, and other errors as ever."""
-    if issubclass(kind, MemoryError):
-        script = os.path.relpath(sys.argv[0])
-        advice = "prepare.max_rows in params.yaml keeps a sample of the rows"
-        print(f"{script}: this machine's memory is not enough: {advice}", file=sys.stderr)
-        return None
-    if not issubclass(kind, ModuleNotFoundError):
+    """Print in one line where a package is missing, or a file cannot be read or written.
+
+    Other errors are printed as ever.
+    """
+    files = issubclass(kind, OSError | MemoryError) or kind.__module__ == "pyarrow.lib"
+    if not files and not issubclass(kind, ModuleNotFoundError):
         return sys.__excepthook__(kind, error, trace)
     import traceback
 
-    place = [frame for frame in traceback.extract_tb(trace) if "importlib" not in frame.filename]
-    file = os.path.relpath(place[-1].filename)
-    activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
-    print(
-        f"{file}, line {place[-1].lineno}: {error} in {sys.executable}: activate the project's "
-        f"environment, `{activate}`, or run `pip install -r requirements.txt`",
-        file=sys.stderr,
-    )
+    frames = [frame for frame in traceback.extract_tb(trace) if "importlib" not in frame.filename]
+    if files:
+        frames = [frame for frame in frames if frame.filename.startswith(SOURCE)] or frames
+        reason = " ".join(str(error).split()) or kind.__name__
+        if issubclass(kind, MemoryError):
+            reason = (
+                "this machine's memory is not enough: prepare.max_rows keeps a sample of the rows"
+            )
+        elif kind.__module__ == "pyarrow.lib" or not getattr(error, "errno", True):
+            reason += ": if the file is damaged, `dvc checkout` or `dvc pull` brings it back"
+        elif kind is FileNotFoundError:
+            reason += ": `dvc repro` makes it, `dvc pull` fetches it"
+    else:
+        activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
+        reason = (
+            f"{error} in {sys.executable}: activate the project's environment, `{activate}`, or run "
+            "`pip install -r requirements.txt`"
+        )
+    file = os.path.relpath(frames[-1].filename)
+    print(f"{file}, line {frames[-1].lineno}: {reason}", file=sys.stderr)
 
 
 sys.excepthook = explain

@@ -159,7 +159,7 @@ def undecorate(cell: str) -> tuple[str, str] | None:
 def pattern_of(dates: str) -> str:
     """Return the regular expression of a pattern of dates, such as '%d/%m/%Y'.
 
-    Raises ValueError for a directive that is not known.
+    Raises ValueError for a directive that is not known, or there twice.
     """
     digits = {
         "Y": "[0-9]{4}",
@@ -173,6 +173,8 @@ def pattern_of(dates: str) -> str:
     unknown = [one for one in parts[1::2] if one not in digits]
     if unknown:
         raise ValueError(f"%{unknown[0]} is not understood")
+    if twice := [one for one in parts[1::2] if parts[1::2].count(one) > 1]:
+        raise ValueError(f"{dates!r} has %{twice[0]} twice")
     parts[::2] = map(re.escape, parts[::2])
     parts[1::2] = [digits[one] for one in parts[1::2]]
     return "".join(parts)

@@ -8,7 +8,17 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from support.cells import COMMA, DATES, GROUPED, NO_VALUES, NUMBERS, POINT, SPACES, Profile
+from support.cells import (
+    COMMA,
+    DATES,
+    GROUPED,
+    NO_VALUES,
+    NUMBERS,
+    POINT,
+    SPACES,
+    Profile,
+    pattern_of,
+)
 
 KINDS = ("text", "number", "boolean", "date")
 # Text such as 1115-02 is a month only if its year is one of these.
@@ -97,6 +107,8 @@ def decide(
                 f"prepare.columns: {name} is {kind!r}; give {', '.join(KINDS)}, or a pattern of "
                 "dates such as '%d.%m.%Y'"
             )
+        if "%" in kind:
+            pattern_of(kind)
         columns.append(_Decision(name, profile, evidence, params, kind, name in strict).column)
     return columns
 

@@ -17,22 +17,30 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial, reduce
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
-# A cell may hold a long text: Python's own limit is 128 kB. This is the largest that fits a C long.
-csv.field_size_limit(2**31 - 1)
+# What a table holds at most: a packed file of some kilobytes may hold gigabytes without an end of
+# line. In bytes of a line or cell (Python's own limit is 128 kB), and of a workbook
+LONGEST = 2**25
+WORKBOOK, UNPACKED = 2**28, 2**30
+COLUMNS = 200_000
+CELLS = 20_000_000  # of a spreadsheet
+csv.field_size_limit(LONGEST)
 SEPARATORS = [",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
 # Where the header is looked for, and rows are compared
 HEADER_LINES = 50
 SAMPLE = 64 * 1024
 
+# What is between the entries of a JSON array
+BETWEEN = re.compile(r"\s*,?\s*")
+
 # What a file is by its first bytes, where that is not text
 MAGIC = {
     b"PAR1": "parquet",
     b"ARROW1": "feather",
-    b"FEA1": "feather",
+    b"FEA1": "a Feather file of version 1",
     b"\xd0\xcf\x11\xe0": "excel",
     b"%PDF": "a PDF document",
     b"SQLite format 3": "an SQLite database",
@@ -55,6 +63,13 @@ PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f
 
 class FileError(ValueError):
     """A file that holds no table that could be read. The message says what it is and what to do."""
+
+
+def reason_of(error: Exception) -> str:
+    """Return on one line why a file could not be read."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    text = "".join(letter if letter.isprintable() else " " for letter in str(reason))
+    return " ".join(text.split()) or type(error).__name__
 
 
 @dataclass
@@ -122,6 +137,45 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
             raise FileError("the archive is protected by a password: unpack it")
         return archive.open(names[0])
     return raw
+
+
+def check_workbook(content: bytes) -> None:
+    """Raise FileError for an Excel file that would take too much memory.
+
+    Its reader makes room for all cells up to the last one, and where there is not enough, it ends
+    the process.
+    """
+    if len(content) > WORKBOOK:
+        raise FileError(f"it has more than {WORKBOOK // 2**20} MB: export it as CSV or Parquet")
+    if not content.startswith(b"PK"):
+        return  # the older format, whose sheets are small
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    if sum(member.file_size for member in archive.infolist()) > UNPACKED:
+        raise FileError(
+            f"it has more than {UNPACKED // 2**30} GB unpacked: export it as CSV or Parquet"
+        )
+    for name in archive.namelist():
+        rows, columns, last = 0, 0, b""
+        with archive.open(name) as member:
+            while block := member.read(2**20):  # which also compares the size that is declared
+                if not name.startswith("xl/worksheets/"):
+                    continue
+                cells = re.findall(rb"""\br\s*=\s*["']([A-Z]+)([0-9]+)""", last + block)
+                rows = max([rows, *(int(row) for _, row in cells)])
+                columns = max([columns, *(_number(letters) for letters, _ in cells)])
+                last = block[-50:]
+        if rows * columns > CELLS:
+            raise FileError(
+                f"{name} has a cell in row {rows} and one in column {columns}: delete what is far "
+                "from the table, or export it as CSV or Parquet"
+            )
+        if name.startswith("xl/worksheets/") and name.endswith(".bin"):
+            raise FileError("it is a binary workbook: save it as .xlsx, CSV or Parquet")
+
+
+def _number(letters: bytes) -> int:
+    """Return the number of a spreadsheet's column: 1 for A, 27 for AA."""
+    return reduce(lambda number, letter: 26 * number + letter - 64, letters, 0)
 
 
 def _unpack_zstd(raw: IO[bytes]) -> IO[bytes]:
@@ -241,6 +295,24 @@ def bad_byte(content: bytes, position: int, encoding: str) -> str:
     )
 
 
+class Lines(io.BufferedIOBase):
+    """The bytes of a text. Raises FileError for a line of more than LONGEST."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content, self._length = content, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1) -> bytes:
+        block = self._content.read(size)
+        # Not exact, but quick: within a block that has an end of line, nothing is counted.
+        self._length = 0 if b"\n" in block or b"\r" in block else self._length + len(block)
+        if self._length > LONGEST:
+            raise FileError(f"it has a line of more than {LONGEST // 2**20} MB: is it a table?")
+        return block
+
+
 def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     """Return the rows of some lines, which keep their ends; empty lines are left out."""
     separator = dialect.separator
@@ -266,6 +338,8 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
     `cut` says that the last line of the sample may be cut off.
     """
     lines = list(io.StringIO(sample, newline=""))  # splitlines has more ends of lines
+    if not lines:
+        raise FileError("it is empty")
     if cut and len(lines) > 1:
         lines.pop()
     dialect = Dialect()
@@ -344,6 +418,8 @@ class Rows:
             header = next(rows)
         except StopIteration:
             raise FileError("it is empty") from None
+        if len(header) > COLUMNS:
+            raise FileError(f"it has more than {COLUMNS} columns: is the separator right?")
         self.raw_names = header
         self.names = names_of(header)
         self._rows = self._checked(rows)
@@ -355,7 +431,7 @@ class Rows:
         encoding = self._dialect.encoding
         # A mark at the start is no part of the first name.
         codec = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-        text = io.TextIOWrapper(self._content, codec, newline="")
+        text = io.TextIOWrapper(Lines(self._content), codec, newline="")
         try:
             for _ in range(self._dialect.skip):
                 next(text, "")
@@ -370,7 +446,8 @@ class Rows:
 
     def _find_bad_byte(self, encoding: str) -> str:
         self._content.seek(0)
-        for number, line in enumerate(self._content, start=1):
+        lines = iter(partial(self._content.readline, LONGEST), b"")
+        for number, line in enumerate(lines, start=1):
             try:
                 line.decode(encoding)
             except UnicodeDecodeError as error:
@@ -381,30 +458,39 @@ class Rows:
         names: dict[str, None] = {}
         for one in self._objects():
             names.update(dict.fromkeys(one))
+            if len(names) > COLUMNS:
+                break
         yield list(names)
         self._content.seek(0)
         for one in self._objects():
             yield [_as_cell(one.get(name)) for name in names]
 
     def _objects(self) -> Iterator[dict[str, Any]]:
-        text = io.TextIOWrapper(self._content, "utf-8-sig")
+        is_array = self._content.read(2048).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+        self._content.seek(0)
+        content = self._content if is_array else Lines(self._content)
+        text = io.TextIOWrapper(content, "utf-8-sig")
         # Numbers stay as they are written.
-        literal = {"parse_float": str, "parse_int": str, "parse_constant": str}
+        decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+        number = 0
         try:
-            first = text.readline()
-            lines: Iterable[Any] = chain([first], text)
-            if first.lstrip().startswith("["):
-                lines = json.loads("".join(lines), **literal)
-            for number, line in enumerate(lines, start=1):
-                if isinstance(line, str):
-                    if not line.strip():
-                        continue
-                    line = json.loads(line, **literal)
-                if not isinstance(line, dict):
+            entries = (
+                array_of(text, decoder)
+                if is_array
+                else (decoder.decode(line) for line in text if line.strip())
+            )
+            for number, entry in enumerate(entries, start=1):
+                if not isinstance(entry, dict):
                     raise FileError(f"entry {number} is no object with a value for each column")
-                yield line
+                yield entry
         except json.JSONDecodeError as error:
-            raise FileError(f"it is no JSON, or not an object in each line: {error}") from None
+            raise FileError(
+                f"it is no JSON, or not an object in each line: entry {number + 1}: {error.msg}"
+            ) from None
+        except UnicodeDecodeError as error:
+            raise FileError(self._find_bad_byte("utf-8") or str(error)) from None
+        except RecursionError:
+            raise FileError("its JSON is nested too deeply") from None
         finally:
             text.detach()
 
@@ -428,6 +514,28 @@ class Rows:
             yield row
         if number == self.last_short and any("\n" in cell for cell in row):
             raise FileError(f"row {number} opens a quote that is never closed")
+
+
+def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:
+    """Yield the entries of a JSON array, of which only some are in memory at a time.
+
+    Raises JSONDecodeError where it is none, and for an entry of more than LONGEST.
+    """
+    part, place = text.read(SAMPLE).lstrip()[1:], 0
+    while True:
+        place = BETWEEN.match(part, place).end()
+        if part.startswith("]", place):
+            return
+        try:
+            entry, place = decoder.raw_decode(part, place)
+        except json.JSONDecodeError:
+            # It may go on in what is not read yet.
+            more = text.read(max(SAMPLE, len(part) - place))
+            if not more or len(part) - place > LONGEST:
+                raise
+            part, place = part[place:] + more, 0
+        else:
+            yield entry
 
 
 def _as_cell(value: Any) -> str:

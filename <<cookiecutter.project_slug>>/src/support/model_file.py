@@ -8,7 +8,7 @@ from typing import Any
 
 from support.encoders import Calendar, TextEncoder
 from support.models import innermost
-from support.params import InputError, load_params
+from support.params import InputError, first_line, load_params
 
 import skops.io
 from sklearn.base import BaseEstimator
@@ -92,9 +92,25 @@ def check_types(estimator: Pipeline) -> None:
     if missing := types - {*TRUSTED, *known}:
         raise InputError(
             f"params.yaml: {type(innermost(estimator)).__name__} is saved with types that are not "
-            "trusted. If you know its package, write under evaluate:\n"
-            f"  trusted_types: [{', '.join(sorted(missing | set(known)))}]"
+            "trusted. If you know its package, write under evaluate:",
+            f"  trusted_types: [{', '.join(sorted(missing | set(known)))}]",
         )
+
+
+def check_size(path: Path) -> None:
+    """Raise ValueError for a file that takes far more memory than it is long: `save` packs nothing.
+
+    But SciPy packs sparse matrices, each into an archive of its own.
+    """
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > size:
+            raise ValueError("its parts are packed")
+        for name in archive.namelist():
+            if name.endswith(".npz"):
+                with zipfile.ZipFile(archive.open(name)) as matrix:
+                    if sum(part.file_size for part in matrix.infolist()) > 100 * size:
+                        raise ValueError(f"{name} takes too much memory")
 
 
 def load(path: Path, trusted_types: list[str]) -> Pipeline:
@@ -107,16 +123,24 @@ def load(path: Path, trusted_types: list[str]) -> Pipeline:
     """
     trusted = [*TRUSTED, *trusted_types]
     try:
-        return skops.io.load(path, trusted=trusted)
+        check_size(path)
+        estimator = skops.io.load(path, trusted=trusted)
+        if not isinstance(estimator, Pipeline):
+            raise TypeError(f"it holds a {type(estimator).__name__}")
+        return estimator
     except FileNotFoundError:
         raise InputError(f"{path} not found: run `dvc repro`, or `dvc pull` to fetch it") from None
     except UntrustedTypesFoundException:
-        types = set(skops.io.get_untrusted_types(file=path)) - set(trusted)
+        types = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted))
         raise InputError(
-            f"{path} contains types that are not trusted: {', '.join(sorted(types))}. If you know "
+            f"{path} contains types that are not trusted: {', '.join(types)}. If you know "
             "them and where the file comes from, add them to evaluate.trusted_types in params.yaml"
         ) from None
     except (ImportError, AttributeError) as error:
-        raise InputError(f"{path}: {error}; `pip install -r requirements.txt` may help") from None
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise InputError(f"{path} is not a model that src/train.py saved: {error}") from None
+        raise InputError(
+            f"{path}: {first_line(error)}; `pip install -r requirements.txt` may help"
+        ) from None
+    except Exception as error:  # noqa: BLE001, what is damaged or forged makes skops raise anything
+        raise InputError(
+            f"{path} is not a model that src/train.py saved: {first_line(error)}"
+        ) from None

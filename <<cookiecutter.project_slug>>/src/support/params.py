@@ -23,8 +23,16 @@ TYPES = {
 class InputError(SystemExit):
     """A mistake in the data or in params.yaml, for the person who runs the stage.
 
-    Uncaught, Python prints the message without a traceback and exits with status 1.
+    Uncaught, Python prints the message without a traceback and exits with status 1. A name or a cell
+    in it may hold line breaks, or what a terminal takes for commands: they become blanks.
     """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(map(printable, lines)))
+
+
+def printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -43,6 +51,8 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise InputError(f"{PARAMS}, line {line}: {error.problem}") from None
+    except Exception as error:  # noqa: BLE001, a value that is none, or no text at all
+        raise InputError(f"{PARAMS} cannot be read: {first_line(error)}") from None
 
     values = params.get(section) if isinstance(params, dict) else None
     if not isinstance(values, dict):

@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from support.cells import Forms, Profile
-from support.files import Dialect, FileError, Rows, kind_of, names_of, parts_of, unpack
+from support.files import (
+    WORKBOOK,
+    Dialect,
+    FileError,
+    Rows,
+    check_workbook,
+    kind_of,
+    names_of,
+    parts_of,
+    reason_of,
+    unpack,
+)
 from support.params import InputError
 from support.values import matches, trim
 
@@ -26,6 +37,8 @@ BLOCK = 2**21  # bytes that Arrow parses at a time: it reads some 30 blocks ahea
 BATCH = 2**24  # bytes of a batch, about
 ROWS = 50_000  # rows that Python parses at a time
 POOL = ThreadPoolExecutor()  # for what Arrow does, which lets other threads run
+# From the year 1 to before the year 10000, in microseconds since 1970
+TIMES = (-62_135_596_800_000_000, 253_402_300_800_000_000)
 
 
 class Table:
@@ -70,15 +83,8 @@ class Table:
             raise InputError(
                 f"{self.path} not found: check its path, or fetch it with `dvc pull`"
             ) from None
-        except (OSError, EOFError, LookupError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            reason = " ".join(str(reason).split()) or type(error).__name__
-            raise InputError(f"{self.path} cannot be read: {reason}") from None
-        except Exception as error:
-            # What a damaged archive makes a decompressor raise
-            if type(error).__module__ in ("zlib", "_lzma", "zipfile", "lzma"):
-                raise InputError(f"{self.path} cannot be read: {error}") from None
-            raise
+        except Exception as error:  # noqa: BLE001, each format's reader raises its own
+            raise InputError(f"{self.path} cannot be read: {reason_of(error)}") from None
 
     def notes(self) -> list[str]:
         """Return what to know of the header, and of the rows that `batches` has yielded."""
@@ -209,8 +215,10 @@ class Table:
             from python_calamine import CalamineWorkbook
         except ImportError:
             raise FileError("it is an Excel file: `pip install python-calamine`") from None
+        stored = content.read(WORKBOOK + 1)
+        check_workbook(stored)
         try:
-            book = CalamineWorkbook.from_filelike(io.BytesIO(content.read()))
+            book = CalamineWorkbook.from_filelike(io.BytesIO(stored))
         except Exception as error:  # noqa: BLE001, calamine raises its own
             raise FileError(f"it is no Excel file that can be read: {error}") from None
         name = self.params["sheet"] or book.sheet_names[0]
@@ -262,16 +270,20 @@ def _stored(
         file = pq.ParquetFile(content)
         schema, batches = file.schema_arrow, file.iter_batches(ROWS * 2)
     else:
-        from pyarrow.feather import read_table
-
-        table = read_table(content)
-        schema, batches = table.schema, iter(table.to_batches(ROWS * 2))
+        file = pa.ipc.open_file(content)
+        schema = file.schema
+        batches = (file.get_batch(number) for number in range(file.num_record_batches))
     names = names_of(schema.names)
-    rows = (
-        pa.RecordBatch.from_arrays([plain(column) for column in batch.columns], names=names)
-        for batch in batches
-    )
-    return names, schema.types, rows
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            # Else a damaged or forged file could end the process, or show what is in its memory.
+            batch.validate(full=True)
+            for start in range(0, len(batch), ROWS * 2):
+                columns = [plain(column) for column in batch.slice(start, ROWS * 2).columns]
+                yield pa.RecordBatch.from_arrays(columns, names=names)
+
+    return names, schema.types, rows()
 
 
 def usable(kind: pa.DataType) -> bool:
@@ -298,7 +310,11 @@ def plain(column: pa.Array) -> pa.Array:
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_uint64(kind):
         return column.cast(pa.float64(), safe=False)
     if pa.types.is_temporal(kind) and not pa.types.is_time(kind) and not pa.types.is_duration(kind):
-        return column.cast(pa.timestamp("us"), safe=False)
+        times = column.cast(pa.timestamp("us"), safe=False)
+        ends = pc.min_max(times.cast(pa.int64())).as_py()
+        if not TIMES[0] <= (ends["min"] or 0) <= (ends["max"] or 0) < TIMES[1]:
+            raise FileError("it has a time that is not in the years 1 to 9999")
+        return times
     return pa.nulls(len(column))
 
 

@@ -348,7 +348,9 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
-        if self._writer:
-            self._writer.close()
-        self._part.unlink(missing_ok=True)
+        try:
+            self._pool.shutdown()
+            if self._writer:
+                self._writer.close()
+        finally:
+            self._part.unlink(missing_ok=True)
