@@ -21,14 +21,17 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "<<cookiecutter.project_slug>>/src"
 sys.path[:0] = [str(ROOT), str(SOURCE)]
 
-with atheris.instrument_imports(include=["addresses", "check_answers", "raw_table", "support"]):
+OURS = ["addresses", "check_answers", "prepare", "raw_table", "support"]
+
+with atheris.instrument_imports(include=OURS):
+    from prepare import prepare
     from support.cells import NUMBERS, Forms
     from support.columns import Column
     from support.files import Dialect, FileError, reason_of
     from support.params import InputError, load_params
     from support.reader import Table
     from support.report import escape, shorten, table_of
-    from support.schema import Schema, check_columns, decide_schema
+    from support.schema import Schema, check_columns
     from support.values import MisfitError, matches, read_values
 
     import raw_table
@@ -43,6 +46,7 @@ from ruamel.yaml import YAML
 ANSWERS = {"task": "classification", "target": "class"}
 PARAMS = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
 PARAMS |= {"features": "all", "group": "", "time": "", "drop": [], "sheet": "", **ANSWERS}
+PARAMS |= {"missing": "impute", "duplicates": "drop", "max_rows": 0}
 # Mistakes of ours, which the code that reads a file must not take for what is wrong with the file
 MISTAKES = (AttributeError, IndexError, KeyError, TypeError, AssertionError, NameError)
 
@@ -81,8 +85,7 @@ def fuzz_table(content: bytes) -> None:
         params["encoding"] = "utf-8" if content else str(error)
     with refused(InputError):
         table = Table(path, params)
-        schema, rows = decide_schema(table, params)
-        assert rows == sum(len(f) for _, f in schema.frames(table, lambda f: f, seen=True))
+        prepare(table, params, Path("prepared.parquet"))
 
 
 COLUMNS = [Column("size", "number"), Column("price", "number", ",", "."), Column("word")]
@@ -100,8 +103,8 @@ def fuzz_predict(content: bytes) -> None:
         schema = Schema(vars(Dialect()) | {"sheet": ""}, COLUMNS, roles)
         table = Table(path, schema.file)
         check_columns(roles, table.names, path)
-        for batch, frame in schema.frames(table, lambda frame: frame):
-            assert len(batch) == len(frame)
+        for batch in table.batches():
+            assert len(schema.frame(path, batch, 2, lambda frame: frame)) == len(batch)
 
 
 def fuzz_cells(content: bytes) -> None:

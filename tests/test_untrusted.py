@@ -18,16 +18,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
 import skops.io
 from cookiecutter.exceptions import FailedHookException
+from prepare import prepare
 from scipy.sparse import coo_array
 from sklearn.preprocessing import FunctionTransformer
 from support.files import Dialect
 from support.model_file import load
 from support.params import InputError
 from support.reader import Table
-from support.schema import decide_schema
 
 from raw_table import inspect
 
@@ -43,6 +44,7 @@ FRAME = pd.DataFrame(
 CSV = FRAME.to_csv(index=False).encode()
 AUTO = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
 AUTO |= {"features": "all", "group": "", "time": "", "drop": [], "sheet": ""}
+AUTO |= {"missing": "impute", "duplicates": "drop", "max_rows": 0}
 AUTO |= {"task": "classification", "target": "class"} | vars(Dialect())
 VARIANTS = 40
 
@@ -125,13 +127,14 @@ def read_as_bake(path: Path) -> str:
 def read_as_stages(path: Path) -> str:
     """Return why `prepare` and `predict.py` refuse a table, or ""."""
     params = AUTO | {"raw": str(path)}
+    prepared = path.with_name("prepared.parquet")
     try:
-        table = Table(path, params)
-        schema, rows = decide_schema(table, params)
-        frames = [frame for _, frame in schema.frames(table, lambda frame: frame, seen=True)]
+        report = prepare(Table(path, params), params, prepared)
     except InputError as error:
+        assert not list(path.parent.glob("prepared*"))
         return str(error)
-    assert sum(map(len, frames)) == rows
+    assert pq.read_metadata(prepared).num_rows == report["rows"]["prepared"]
+    prepared.unlink()
     return ""
 
 

@@ -221,6 +221,16 @@ def test_every_kind_has_its_type(run):
     assert table["d"][1] == pd.Timestamp("2020-01-02 06:00")
 
 
+@pytest.mark.parametrize(
+    "odd", ["inf", "-Infinity", "12 or so", "", "12345678901234567890", "1e300"]
+)
+def test_integers_with_one_that_is_none_are_numbers(run, table, odd):
+    cells = [*map(str, range(23)), odd]
+    prepared, _ = run(table.assign(x=cells), columns={"x": "number"})
+    assert prepared["x"][:23].tolist() == list(range(23))
+    assert prepared["x"].dtype == "float64"
+
+
 def test_integers_in_a_file_with_types_that_no_float_holds_are_text(run, tmp_path):
     large = [2**53 + 1, 2**53 + 2, None, 5]
     frame = pd.DataFrame({"id": pd.array(large, "Int64"), "x": [1, 2, 3, 4], "label": list("abab")})

@@ -210,17 +210,12 @@ class _Decision:
         mark, doubt = self.decimal_mark(plain)
         thousands = ("," if mark == "." else ".") * bool(plain & GROUPED[mark])
         thousands += " " * bool(plain & SPACES)
+        # What no integer can hold, by the decimal mark
         fractions = {
-            ".": {"point", "point3", "commas_point", "spaces_point", "exponent", "bare_exponent"},
-            ",": {
-                "comma",
-                "comma3",
-                "points_comma",
-                "spaces_comma",
-                "exponent_comma",
-                "bare_exponent",
-            },
+            ".": {"point", "point3", "commas_point", "spaces_point", "exponent"},
+            ",": {"comma", "comma3", "points_comma", "spaces_comma", "exponent_comma"},
         }
+        beyond = fractions[mark] | {"bare_exponent", "infinite", "long"}
         accepted = self.accept(
             "number",
             NUMBERS[mark] | codes if self.wanted else NUMBERS[mark],
@@ -231,7 +226,7 @@ class _Decision:
         )
         if not accepted:
             return False
-        if not plain & fractions[mark]:
+        if not plain & beyond:
             self.column.kind = "integer"
         if doubt:
             self.note(doubt)

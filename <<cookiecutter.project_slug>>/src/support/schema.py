@@ -181,7 +181,7 @@ def decide_schema(
         profile = profiles[name]
         gaps = profile.blank
         if isinstance(profile, Profile):
-            gaps += sum(profile.words[word] for word in column.gaps)
+            gaps += sum(profile.words[word] + profile.others[word] for word in column.gaps)
         if column.kind == "integer" and not gaps:
             schema.whole.append(name)
         constant = column.kind == "empty" or (not profile.varies and not gaps)
