@@ -2,9 +2,13 @@
 
 import getpass
 import os
+import socket
+import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,8 +18,10 @@ from support.params import InputError, first_line
 WRONG_TOKEN = "the token may have expired, or may not use this repository"
 NO_REMOTE = "answers with a page where it has no object: a login page, or no DVC remote"
 
-# Seconds to wait for the remote's first answer. A server may accept a connection and keep silent.
+# Seconds to wait for an answer. A server may accept a connection and keep silent.
 PATIENCE = 20
+# The same for files, which a server may take and then check for a while
+SILENCE = 60
 
 
 def login_options(config: dict[str, Any], token: str, user: str | None) -> dict[str, str]:
@@ -52,8 +58,33 @@ def log_in(repo: Any, name: str, user: str | None) -> None:
     print(f"token stored in {path.relative_to(repo.root_dir)}, which git ignores")
 
 
-def within(seconds: float, function: Callable, *arguments: Any) -> Any:
-    """Return function(*arguments). Raises TimeoutError if that takes longer than `seconds`."""
+def traffic() -> int:
+    """Return how many bytes this process has sent and received, of those that did arrive.
+
+    The two fields of Linux's `struct tcp_info` (linux/tcp.h) are tcpi_bytes_acked and
+    tcpi_bytes_received. Other systems do not tell; there the number grows with time.
+    """
+    if not os.path.isdir("/proc/self/fd"):
+        return time.monotonic_ns()
+    total = 0
+    for name in os.listdir("/proc/self/fd"):
+        # Files and closed connections raise it.
+        with (
+            suppress(OSError),
+            socket.fromfd(int(name), socket.AF_INET, socket.SOCK_STREAM) as connection,
+        ):
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+            total += sum(struct.unpack_from("=QQ", info, 120))
+    return total
+
+
+def within(seconds: float, url: str, function: Callable, *arguments: Any) -> Any:
+    """Return function(*arguments), which talks to `url`.
+
+    DVC's own limits hold while it waits for an answer, not while it sends.
+
+    Raises InputError if for `seconds` nothing is heard of the other side.
+    """
     outcome: list[Any] = []
 
     def call() -> None:
@@ -65,9 +96,13 @@ def within(seconds: float, function: Callable, *arguments: Any) -> Any:
     # A daemon, so that the program can end while the call still waits
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
-    thread.join(seconds)
+    heard, before = time.monotonic(), 0
+    while thread.is_alive() and time.monotonic() - heard < seconds:
+        thread.join(0.5)
+        if (now := traffic()) != before:
+            heard, before = time.monotonic(), now
     if not outcome:
-        raise TimeoutError(f"no answer within {seconds:.0f} seconds")
+        raise InputError(f"{url} gives no answer within {seconds} seconds: try again later")
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
@@ -132,9 +167,7 @@ def reach(repo: Any, name: str) -> Any:
     config = repo.config["remote"][name]
     try:
         odb = repo.cloud.get_remote_odb(name)
-        problem = within(PATIENCE, probe, odb, config)
-    except TimeoutError as error:
-        problem = f"gives {error}"
+        problem = within(PATIENCE, address(config), probe, odb, config)
     except Exception as error:  # noqa: BLE001, each kind of storage raises its own
         problem = f"cannot be used: {first_line(error)}"
     if problem:
