@@ -3,6 +3,7 @@
 import getpass
 import os
 import socket
+import stat
 import struct
 import sys
 import threading
@@ -68,12 +69,12 @@ def traffic() -> int:
         return time.monotonic_ns()
     total = 0
     for name in os.listdir("/proc/self/fd"):
-        # Files and closed connections raise it.
-        with (
-            suppress(OSError),
-            socket.fromfd(int(name), socket.AF_INET, socket.SOCK_STREAM) as connection,
-        ):
-            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+        # Other sockets raise it, and what another thread has closed.
+        with suppress(OSError):
+            if not stat.S_ISSOCK(os.stat(int(name)).st_mode):
+                continue
+            with socket.fromfd(int(name), socket.AF_INET, socket.SOCK_STREAM) as connection:
+                info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
             total += sum(struct.unpack_from("=QQ", info, 120))
     return total
 
