@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from helpers import BIN, Project, objects, run
+from helpers import BIN, Project, objects, run, wait_for_queue
 
 # What the user is shown, and what the project's README says to do then
 REMEDIES = {
@@ -86,7 +86,7 @@ def cases(bake, tmp_path_factory, env, template) -> dict[str, Case]:
 
     def copy_of(project: Project) -> Callable[[Path], Project]:
         def start(folder: Path) -> Project:
-            run("git init --quiet --bare code.git", folder, env)
+            run("git init --quiet --bare --initial-branch=main code.git", folder, env)
             return project.copy(folder / project.path.name)
 
         return start
@@ -176,3 +176,69 @@ SOAK = {"bake": 30, "repro": 40, "exp run": 20, "dvc push": 40, "git push": 40, 
 @pytest.mark.parametrize(("kind", "times"), SOAK.items())
 def test_after_many_crashes_the_same_command_ends_well(crash, kind, times):
     crash(kind, times)
+
+
+def folder(parent: Path, name: str) -> Path:
+    (path := parent / name).mkdir()
+    return path
+
+
+def at_once(command: str, *projects: Project) -> list[tuple[int, str]]:
+    """Run a command in several projects at the same time; return each status and output."""
+    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    processes = [
+        subprocess.Popen(shlex.split(command), cwd=one.path, env=one.env, text=True, **options)
+        for one in projects
+    ]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    return [
+        (process.returncode, output) for process, output in zip(processes, outputs, strict=True)
+    ]
+
+
+def test_of_two_runs_at_once_both_end_well_or_one_says_why(cases, tmp_path):
+    project = cases["repro"].start(tmp_path)
+    outcomes = at_once("dvc repro", project, project)
+    assert 0 in dict(outcomes), outcomes
+    for status, output in outcomes:
+        assert status == 0 or re.search("Unable to acquire lock|is busy", output), output
+        print(status, output)
+    project.repro()
+    assert project.repro() == []
+    alone = cases["repro"].start(folder(tmp_path, "alone"))
+    alone.repro()
+    assert project.outcome() == alone.outcome()
+
+
+def test_two_workers_of_the_queue_leave_what_single_runs_leave(cases, tmp_path):
+    project = cases["exp run"].start(tmp_path)
+    names = {"svc": "train.model=svc", "small": "models.random_forest.n_estimators=3"}
+    for name, setting in names.items():
+        project.run(f"dvc exp run --queue --name {name} --set-param {setting}")
+    project.run("dvc queue start --jobs 2")
+    wait_for_queue(project)
+    for name, setting in names.items():
+        project.run(f"dvc exp apply {name}")
+        alone = cases["exp run"].start(folder(tmp_path, name))
+        alone.experiment(setting)
+        assert project.outcome() == alone.outcome()
+
+
+def test_two_clones_push_at_once(cases, tmp_path, env):
+    first = cases["git push"].start(tmp_path)
+    first.run("git push --quiet origin main")
+    run("git clone --quiet code.git second", tmp_path, env)
+    second = Project(tmp_path / "second", env)
+    second.run("python src/share.py hooks")
+    for number, project in enumerate((first, second)):
+        project.run(f"git checkout --quiet -b branch-{number}")
+        # Two files of the same content and one of its own
+        for name, content in (("same", b"same" * 1_000_000), (f"own-{number}", b"%d" % number)):
+            (project.path / "data/raw" / name).write_bytes(content)
+            project.run(f"dvc add --quiet data/raw/{name}")
+        project.run("git add .")
+        project.run("git commit --quiet -m Files")
+    for status, output in at_once("git push origin HEAD", first, second):
+        assert status == 0 and "files are there" in output, output
+    for project in (first, second):
+        project.run("python src/share.py check")
