@@ -221,6 +221,7 @@ def test_two_workers_of_the_queue_leave_what_single_runs_leave(cases, tmp_path):
         project.run(f"dvc exp apply {name}")
         alone = cases["exp run"].start(folder(tmp_path, name))
         alone.experiment(setting)
+        assert project.outcome().keys() == alone.outcome().keys(), name
         assert project.outcome() == alone.outcome()
 
 

@@ -63,12 +63,10 @@ def traffic() -> int:
     """Return how many bytes this process has sent and received, of those that did arrive.
 
     The two fields of Linux's `struct tcp_info` (linux/tcp.h) are tcpi_bytes_acked and
-    tcpi_bytes_received. Other systems do not tell; there the number grows with time.
+    tcpi_bytes_received. Where the system does not tell, it is 0.
     """
-    if not os.path.isdir("/proc/self/fd"):
-        return time.monotonic_ns()
     total = 0
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
         # Other sockets raise it, and what another thread has closed.
         with suppress(OSError):
             if not stat.S_ISSOCK(os.stat(int(name)).st_mode):
@@ -79,12 +77,14 @@ def traffic() -> int:
     return total
 
 
-def within(seconds: float, url: str, function: Callable, *arguments: Any) -> Any:
-    """Return function(*arguments), which talks to `url`.
+def within(url: str, function: Callable, *arguments: Any, sending: bool = False) -> Any:
+    """Return function(*arguments), which asks `url`, or is `sending` files there.
 
     DVC's own limits hold while it waits for an answer, not while it sends.
 
-    Raises InputError if for `seconds` nothing is heard of the other side.
+    Raises InputError if for PATIENCE seconds nothing is heard of the other side, for SILENCE when
+    sending. Where the system does not count bytes, a question has PATIENCE seconds in all, and
+    files have no limit.
     """
     outcome: list[Any] = []
 
@@ -97,13 +97,16 @@ def within(seconds: float, url: str, function: Callable, *arguments: Any) -> Any
     # A daemon, so that the program can end while the call still waits
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
-    heard, before = time.monotonic(), 0
-    while thread.is_alive() and time.monotonic() - heard < seconds:
+    limit = SILENCE if sending else PATIENCE
+    since, before = time.monotonic(), 0
+    while thread.is_alive():
         thread.join(0.5)
         if (now := traffic()) != before:
-            heard, before = time.monotonic(), now
+            since, before = time.monotonic(), now
+        if time.monotonic() - since > limit and (before or not sending):
+            break
     if not outcome:
-        raise InputError(f"{url} gives no answer within {seconds} seconds: try again later")
+        raise InputError(f"{url} gives no answer within {limit} seconds: try again later")
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
@@ -168,7 +171,7 @@ def reach(repo: Any, name: str) -> Any:
     config = repo.config["remote"][name]
     try:
         odb = repo.cloud.get_remote_odb(name)
-        problem = within(PATIENCE, address(config), probe, odb, config)
+        problem = within(address(config), probe, odb, config)
     except Exception as error:  # noqa: BLE001, each kind of storage raises its own
         problem = f"cannot be used: {first_line(error)}"
     if problem:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.params import InputError, first_line
-from support.remote import PATIENCE, SILENCE, address, reach, within
+from support.remote import address, reach, within
 
 from dvc.fs.callbacks import TqdmCallback
 from dvc_data.hashfile.tree import Tree
@@ -64,7 +64,7 @@ def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, str]]:
         odb = repo.cloud.get_remote_odb(name, hash_name=out.hash_name)
         url = address(repo.config["remote"][name])
         with suppress(FileNotFoundError):
-            tree = within(PATIENCE, url, Tree.load, odb, out.hash_info)
+            tree = within(url, Tree.load, odb, out.hash_info)
     for key, _, hash_info in tree or ():
         yield hash_info.value, "/".join((str(out), *key))
 
@@ -151,7 +151,7 @@ def find_bad(cache: Any, odb: Any, needed: dict[str, str], url: str) -> dict[str
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
         ask = partial(odb.fs.info, batch, batch_size=8, return_exceptions=True)
-        found += within(PATIENCE, url, ask)
+        found += within(url, ask)
     bad = {}
     for (oid, file), info in zip(needed.items(), found, strict=True):
         local = Path(cache.oid_to_path(oid))
@@ -186,11 +186,15 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
         odb.add(paths, cache.fs, oids, callback=bar, **options)
 
     # A directory's list of files goes last: for DVC it says that they are all there.
+    files = [oid for oid in bad if not oid.endswith(".dir")]
     lists = [oid for oid in bad if oid.endswith(".dir")]
     with TqdmCallback(desc="Pushing", unit="file") as bar:
-        for oids in ([oid for oid in bad if oid not in lists], lists):
+        for oids in (files, lists):
             try:
-                within(SILENCE, url, send, oids)
+                if odb.fs.protocol == "local":
+                    send(oids)
+                else:
+                    within(url, send, oids, sending=True)
             except Exception as error:  # noqa: BLE001, each kind of storage raises its own
                 refused[oids[0]] = error
             for oid, error in refused.items():
