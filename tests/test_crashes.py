@@ -24,7 +24,7 @@ REMEDIES = {
     r"RWLock-file .* JSON structure is corrupted": ["python src/share.py check"],
     r"is busy, it is being blocked by": ["rm .dvc/tmp/rwlock"],
 }
-PREDICT = "python src/predict.py new.csv -o predictions.csv"
+PREDICT = "python src/predict.py data/raw/iris.csv -o predictions.csv"
 
 
 def kill(command: str, project: Project, seconds: float) -> bool:
@@ -82,7 +82,6 @@ def cases(bake, tmp_path_factory, env, template) -> dict[str, Case]:
     done.repro()
     done.run("git add .")
     done.run("git commit --quiet -m 'Random forest'")
-    shutil.copy(done.path / "data/raw/iris.csv", done.path / "new.csv")
 
     def copy_of(project: Project) -> Callable[[Path], Project]:
         def start(folder: Path) -> Project:
@@ -221,7 +220,6 @@ def test_two_workers_of_the_queue_leave_what_single_runs_leave(cases, tmp_path):
         project.run(f"dvc exp apply {name}")
         alone = cases["exp run"].start(folder(tmp_path, name))
         alone.experiment(setting)
-        assert project.outcome().keys() == alone.outcome().keys(), name
         assert project.outcome() == alone.outcome()
 
 
