@@ -15,6 +15,8 @@ GROUPS = [
     {"test_servers.py", "test_sharing.py", "test_withheld.py"},
     {"test_publish.py"},
     {"test_pages.py", "test_pipeline.py", "test_results.py"},
+    {"test_crashes.py"},
+    {"test_upgrade.py"},
 ]
 
 

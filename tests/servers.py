@@ -4,12 +4,14 @@ One nginx is the public face, as dagshub.com is. Behind it are git's own HTTP ba
 WebDAV module and moto's S3.
 """
 
+import math
 import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -346,3 +348,62 @@ class Host:
             yield
         finally:
             self.fail(None)
+
+
+class Proxy:
+    """A relay to another port of 127.0.0.1, on a free port of its own, that can go silent.
+
+    `silence(upload=N)` lets N more bytes pass to the server, `silence(download=N)` to the client.
+    From then on nothing passes in either direction, while connections stay open and new ones are
+    accepted: as behind a network that drops out, or where a server's disk hangs. `forward()` ends
+    that for new connections.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        [self.port] = free_ports(1)
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._sockets: list[socket.socket] = []
+        self.forward()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def forward(self) -> None:
+        self._left: dict[str, float] = {"upload": math.inf, "download": math.inf}
+        self._speech = threading.Event()
+        self._speech.set()
+
+    def silence(self, **left: int) -> None:
+        self._left |= left
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                self._sockets.append(client)
+                if not self._speech.is_set():
+                    continue
+                server = socket.create_connection(("127.0.0.1", self.target))
+                self._sockets.append(server)
+                for ends in ((client, server, "upload"), (server, client, "download")):
+                    threading.Thread(target=self._relay, args=ends, daemon=True).start()
+
+    def _relay(self, source: socket.socket, sink: socket.socket, direction: str) -> None:
+        speech, left = self._speech, self._left
+        with suppress(OSError):  # an end was closed
+            while speech.is_set():
+                data = source.recv(1 << 16)
+                if len(data) > left[direction]:
+                    speech.clear()
+                if not speech.is_set():
+                    return
+                left[direction] -= len(data)
+                if not data:
+                    break
+                sink.sendall(data)
+            if speech.is_set():
+                sink.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._listener.close()
+        for end in self._sockets:
+            end.close()

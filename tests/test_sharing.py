@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers import Project, hyperparameters, objects, run
-from servers import MODES, STATUSES, TOKEN, UPLOADS, Host
+from servers import MODES, STATUSES, TOKEN, UPLOADS, Host, Proxy
 
 KINDS = {"http": "", "s3": ".s3"}
+BIG = "data/raw/big.bin"
 MODELS = {
     "forest": "RandomForestClassifier",
     "logistic": "LogisticRegression",
@@ -289,17 +290,22 @@ def test_a_wrong_path_on_the_right_host_is_named(share, host):
     assert len(said.splitlines()) == 1
 
 
+def add_big(project: Project, megabytes: int) -> None:
+    """Commit a large file, which DVC tracks."""
+    with (project.path / BIG).open("wb") as file:
+        for _ in range(megabytes):
+            file.write(os.urandom(1 << 20))
+    project.run(["dvc", "add", "--quiet", BIG])
+    project.run("git add .")
+    project.run("git commit --quiet -m Big")
+
+
 @each_kind
 def test_a_push_that_the_server_dies_in_is_repeated(share, host, kind):
     """256 MB, of which some have arrived when nginx is killed."""
     project = share(kind)
     project.run("git push --quiet origin main")
-    with (project.path / "data/raw/big.bin").open("wb") as file:
-        for _ in range(256):
-            file.write(os.urandom(1 << 20))
-    project.run("dvc add --quiet data/raw/big.bin")
-    project.run("git add .")
-    project.run("git commit --quiet -m Big")
+    add_big(project, 256)
     before, tip = state(project), published(project)
     log = (project.path.parent / "push.log").open("w+")
     push = subprocess.Popen(
@@ -323,8 +329,46 @@ def test_a_push_that_the_server_dies_in_is_repeated(share, host, kind):
     project.run("git push --quiet origin main")
     clone = teammate(project)
     assert_complete(project, clone)
-    big = "data/raw/big.bin"
-    assert (clone.path / big).read_bytes() == (project.path / big).read_bytes()
+    assert (clone.path / BIG).read_bytes() == (project.path / BIG).read_bytes()
+
+
+@pytest.fixture
+def proxy(host):
+    proxy = Proxy(host.port)
+    yield proxy
+    proxy.close()
+
+
+@each_kind
+def test_a_remote_that_goes_silent_in_the_middle_is_given_up_and_the_rest_follows(
+    share, host, proxy, kind
+):
+    """After 4 of 16 MB, up and down; with limits of three seconds."""
+    project = share(kind)
+    project.edit(".dvc/config", str(host.port), str(proxy.port))
+    project.edit(".dvc/config", "read_timeout = 30", "read_timeout = 3")
+    project.edit("src/support/remote.py", "SILENCE = 60", "SILENCE = 3")
+    project.run("git commit --quiet --all -m Proxy")
+    project.run("git push --quiet origin main")
+    add_big(project, 16)
+    before, tip = state(project), published(project)
+    for command in ("git push origin main", "python src/share.py check --repair"):
+        proxy.silence(upload=4 << 20)
+        line, *others = project.run(command, status=1, timeout=60).splitlines()
+        assert line == f"{address(project)} gives no answer within 3 seconds: try again later"
+        assert command.startswith("python") == (not others)
+        assert state(project) == before and published(project) == tip
+        proxy.forward()
+    project.run("git push --quiet origin main")
+
+    clone = teammate(project)
+    proxy.silence(download=4 << 20)
+    output = clone.run("dvc pull", status=1, timeout=60)
+    assert "failed to pull data from the cloud" in output and "Traceback" not in output
+    assert not (clone.path / BIG).exists()
+    proxy.forward()
+    assert_complete(project, clone)
+    assert (clone.path / BIG).read_bytes() == (project.path / BIG).read_bytes()
 
 
 def stored(project: Project, file: str) -> str:

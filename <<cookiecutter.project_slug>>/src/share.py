@@ -2,7 +2,6 @@
 
 python src/share.py check    could a teammate get all that the last commit needs?
 python src/share.py login    store a token for the remote, outside git
-python src/share.py reach    does the remote answer as one?
 python src/share.py hooks    let git push data and models first
 """
 
@@ -23,11 +22,14 @@ def parse() -> argparse.Namespace:
     check = commands.add_parser("check", help="could a teammate get all of this commit?")
     check.add_argument("--repair", action="store_true", help="upload what is bad there")
     check.add_argument(
-        "--pushed", action="store_true", help="for the pre-push hook: repair all commits it names"
+        "--pushed",
+        action="store_true",
+        help="for the pre-push hook: upload what its commits need",
     )
     login = commands.add_parser("login", help="store a token, outside git")
     login.add_argument("--user", help="user name (default: the owner in the URL)")
-    commands.add_parser("reach", help="does the remote answer as one?")
+    # Git hooks of the template's first version call it before they check.
+    commands.add_parser("reach")
     hooks = commands.add_parser("hooks", help="let git push data and models first")
     hooks.add_argument("--remove", action="store_true", help="take the hooks away again")
     return parser.parse_args()
@@ -60,9 +62,6 @@ def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
         if name not in repo.config["remote"]:
             raise SystemExit("no default remote: run `dvc remote default NAME`")
         remote.log_in(repo, name, arguments.user)
-    elif arguments.command == "reach":
-        for name in sharing.remotes(repo):
-            remote.reach(repo, name)
     else:
         commits = sharing.pushed_commits(sys.stdin) if arguments.pushed else ["HEAD"]
         print(sharing.check(repo, commits, arguments.repair or arguments.pushed))
@@ -72,6 +71,8 @@ def main() -> None:
     arguments = parse()
     if arguments.command == "hooks":
         return hooks.remove() if arguments.remove else hooks.install()
+    if arguments.command == "reach":
+        return None
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 

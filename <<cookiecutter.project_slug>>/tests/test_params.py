@@ -46,6 +46,16 @@ def test_load_params_names_what_is_wrong(tmp_path, monkeypatch, text, message):
         load_params("s", {**expected, "e": {"f": bool, "g": bool}})
 
 
+def test_lines_that_older_parameters_lack_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(params, "PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr(params, "ADDED", {"s.b": "[]", "s.c": "'x'", "t": "{a: 1}"})
+    params.PARAMS.write_text("s: {a: 1}", "utf-8")
+    with pytest.raises(InputError, match=r"add these lines below `s:`.*`b: \[\]`, `c: 'x'`$"):
+        load_params("s", {"a": int, "b": list, "c": str})
+    with pytest.raises(InputError, match=r"add the line `t: {a: 1}`$"):
+        load_params("t", {"a": int})
+
+
 def test_nearest_ignores_case_and_lists_choices_when_none_is_near():
     assert nearest("PETAL", ["sepal", "petal"]) == "; did you mean 'petal'?"
     assert nearest("zzz", ["sepal", "petal"]) == "; there is sepal, petal"

@@ -23,11 +23,9 @@ post-checkout)
     echo "post-checkout: \`dvc pull\` fetches the data of this commit" >&2
     ;;
 pre-push)
-    # `dvc push` stands between two checks, because it waits for minutes where nobody answers,
-    # takes a login page for success, and uploads what the workspace needs, not what the commits
-    # need.
-    python src/share.py reach </dev/null && dvc git-hook pre-push "$@" </dev/null \
-        && python src/share.py check --pushed && exit
+    # Not `dvc push`, which waits for minutes where nobody answers, takes a login page for success,
+    # and uploads what the workspace needs, not what the commits need.
+    python src/share.py check --pushed && exit
     echo "git pushed nothing: the data has to be on the DVC remote first. Mend it and push again." >&2
     exit 1
     ;;

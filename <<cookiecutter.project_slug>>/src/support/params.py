@@ -18,6 +18,20 @@ TYPES = {
     list: "a list",
     dict: "a mapping",
 }
+# Keys that the template's first version had not, with their defaults as params.yaml spells them
+ADDED = {
+    "prepare.quote": "'\"'",
+    "prepare.escape": "''",
+    "prepare.skip": "0",
+    "prepare.sheet": "''",
+    "prepare.columns": "{}",
+    "prepare.max_rows": "0",
+    "split.column": "''",
+    "split.test": "[test]",
+    "train.compare": "[]",
+    "train.scale_target": "true",
+    "findings": "{mute: []}",
+}
 
 
 class InputError(SystemExit):
@@ -55,6 +69,8 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
         raise InputError(f"{PARAMS} cannot be read: {first_line(error)}") from None
 
     values = params.get(section) if isinstance(params, dict) else None
+    if values is None and section in ADDED:
+        raise InputError(f"{PARAMS}: add the line `{section}: {ADDED[section]}`")
     if not isinstance(values, dict):
         raise InputError(f"{PARAMS}: section `{section}` is missing or is not a mapping")
     if expected is not None:
@@ -74,9 +90,14 @@ def check(name: str, value: Any, expected: Any) -> None:
         for key in value:
             if key not in expected:
                 raise InputError(f"{PARAMS}: unknown key {name}.{key}{nearest(key, expected)}")
-        for key in expected:
-            if key not in value:
+        missing = [key for key in expected if key not in value]
+        for key in missing:
+            if f"{name}.{key}" not in ADDED:
                 raise InputError(f"{PARAMS}: {name}.{key} is missing")
+        if missing:
+            lines = ", ".join(f"`{key}: {ADDED[f'{name}.{key}']}`" for key in missing)
+            raise InputError(f"{PARAMS}: add these lines below `{name}:`, or others: {lines}")
+        for key in expected:
             check(f"{name}.{key}", value[key], expected[key])
     elif isinstance(expected, list):
         if value not in expected:

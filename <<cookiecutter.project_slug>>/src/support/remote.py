@@ -2,9 +2,14 @@
 
 import getpass
 import os
+import socket
+import stat
+import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,8 +19,10 @@ from support.params import InputError, first_line
 WRONG_TOKEN = "the token may have expired, or may not use this repository"
 NO_REMOTE = "answers with a page where it has no object: a login page, or no DVC remote"
 
-# Seconds to wait for the remote's first answer. A server may accept a connection and keep silent.
+# Seconds to wait for an answer. A server may accept a connection and keep silent.
 PATIENCE = 20
+# The same for files, which a server may take and then check for a while
+SILENCE = 60
 
 
 def login_options(config: dict[str, Any], token: str, user: str | None) -> dict[str, str]:
@@ -52,8 +59,33 @@ def log_in(repo: Any, name: str, user: str | None) -> None:
     print(f"token stored in {path.relative_to(repo.root_dir)}, which git ignores")
 
 
-def within(seconds: float, function: Callable, *arguments: Any) -> Any:
-    """Return function(*arguments). Raises TimeoutError if that takes longer than `seconds`."""
+def traffic() -> int:
+    """Return how many bytes this process has sent and received, of those that did arrive.
+
+    The two fields of Linux's `struct tcp_info` (linux/tcp.h) are tcpi_bytes_acked and
+    tcpi_bytes_received. Where the system does not tell, it is 0.
+    """
+    total = 0
+    for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
+        # Other sockets raise it, and what another thread has closed.
+        with suppress(OSError):
+            if not stat.S_ISSOCK(os.stat(int(name)).st_mode):
+                continue
+            with socket.fromfd(int(name), socket.AF_INET, socket.SOCK_STREAM) as connection:
+                info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+            total += sum(struct.unpack_from("=QQ", info, 120))
+    return total
+
+
+def within(url: str, function: Callable, *arguments: Any, sending: bool = False) -> Any:
+    """Return function(*arguments), which asks `url`, or is `sending` files there.
+
+    DVC's own limits hold while it waits for an answer, not while it sends.
+
+    Raises InputError if for PATIENCE seconds nothing is heard of the other side, for SILENCE when
+    sending. Where the system does not count bytes, a question has PATIENCE seconds in all, and
+    files have no limit.
+    """
     outcome: list[Any] = []
 
     def call() -> None:
@@ -65,9 +97,16 @@ def within(seconds: float, function: Callable, *arguments: Any) -> Any:
     # A daemon, so that the program can end while the call still waits
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
-    thread.join(seconds)
+    limit = SILENCE if sending else PATIENCE
+    since, before = time.monotonic(), 0
+    while thread.is_alive():
+        thread.join(0.5)
+        if (now := traffic()) != before:
+            since, before = time.monotonic(), now
+        if time.monotonic() - since > limit and (before or not sending):
+            break
     if not outcome:
-        raise TimeoutError(f"no answer within {seconds:.0f} seconds")
+        raise InputError(f"{url} gives no answer within {limit} seconds: try again later")
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
@@ -132,9 +171,7 @@ def reach(repo: Any, name: str) -> Any:
     config = repo.config["remote"][name]
     try:
         odb = repo.cloud.get_remote_odb(name)
-        problem = within(PATIENCE, probe, odb, config)
-    except TimeoutError as error:
-        problem = f"gives {error}"
+        problem = within(address(config), probe, odb, config)
     except Exception as error:  # noqa: BLE001, each kind of storage raises its own
         problem = f"cannot be used: {first_line(error)}"
     if problem:

@@ -3,13 +3,18 @@
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from support.params import InputError, first_line
-from support.remote import PATIENCE, address, reach, within
+from support.remote import address, reach, within
 
+from dvc.fs.callbacks import TqdmCallback
 from dvc_data.hashfile.tree import Tree
+
+# How many objects to ask a remote for at a time
+BATCH = 100
 
 # A remote's name and the kind of hash by which it keeps the objects
 Store = tuple[str, str]
@@ -57,8 +62,9 @@ def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, str]]:
     tree = out.get_obj()
     if not tree and name:
         odb = repo.cloud.get_remote_odb(name, hash_name=out.hash_name)
+        url = address(repo.config["remote"][name])
         with suppress(FileNotFoundError):
-            tree = Tree.load(odb, out.hash_info)
+            tree = within(url, Tree.load, odb, out.hash_info)
     for key, _, hash_info in tree or ():
         yield hash_info.value, "/".join((str(out), *key))
 
@@ -141,12 +147,11 @@ def find_bad(cache: Any, odb: Any, needed: dict[str, str], url: str) -> dict[str
     Raises InputError when the remote does not answer in time.
     """
     paths = [odb.oid_to_path(oid) for oid in needed]
-    # Ten objects a second are few even for a far server.
-    limit = PATIENCE + len(paths) / 10
-    try:
-        found = within(limit, lambda: odb.fs.info(paths, batch_size=8, return_exceptions=True))
-    except TimeoutError as error:
-        raise InputError(f"{url} gives {error}") from None
+    found: list[Any] = []
+    for start in range(0, len(paths), BATCH):
+        batch = paths[start : start + BATCH]
+        ask = partial(odb.fs.info, batch, batch_size=8, return_exceptions=True)
+        found += within(url, ask)
     bad = {}
     for (oid, file), info in zip(needed.items(), found, strict=True):
         local = Path(cache.oid_to_path(oid))
@@ -162,20 +167,38 @@ def find_bad(cache: Any, odb: Any, needed: dict[str, str], url: str) -> dict[str
 def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
     """Upload objects from the local cache, in place of what the remote has.
 
-    Raises InputError when the cache has not one of them, or the remote takes it not.
+    Raises InputError when the cache lacks one of them, or the remote does not take it.
     """
     for oid, what in bad.items():
-        local, path = cache.oid_to_path(oid), odb.oid_to_path(oid)
-        if not Path(local).exists():
+        if not Path(cache.oid_to_path(oid)).exists():
             raise InputError(f"{what} on {url}, and this machine has no copy of it")
-        try:
+
+    refused: dict[str, Exception] = {}
+
+    def send(oids: list[str]) -> None:
+        for oid in oids:
             # Stores write-protect objects. HTTP cannot remove any, but overwrites them.
-            with suppress(FileNotFoundError, NotImplementedError):
-                odb.fs.remove(path)
-            odb.fs.makedirs(odb.fs.parent(path), exist_ok=True)
-            odb.fs.put_file(local, path)
-        except Exception as error:  # noqa: BLE001, each kind of storage raises its own
-            raise InputError(f"{what}, and {url} refuses it: {first_line(error)}") from None
+            if not bad[oid].endswith(" is missing"):
+                with suppress(FileNotFoundError, NotImplementedError):
+                    odb.fs.remove(odb.oid_to_path(oid))
+        paths = [cache.oid_to_path(oid) for oid in oids]
+        options = {"check_exists": False, "verify": False, "on_error": refused.__setitem__}
+        odb.add(paths, cache.fs, oids, callback=bar, **options)
+
+    # A directory's list of files goes last: for DVC it says that they are all there.
+    files = [oid for oid in bad if not oid.endswith(".dir")]
+    lists = [oid for oid in bad if oid.endswith(".dir")]
+    with TqdmCallback(desc="Pushing", unit="file") as bar:
+        for oids in (files, lists):
+            try:
+                if odb.fs.protocol == "local":
+                    send(oids)
+                else:
+                    within(url, send, oids, sending=True)
+            except Exception as error:  # noqa: BLE001, each kind of storage raises its own
+                refused[oids[0]] = error
+            for oid, error in refused.items():
+                raise InputError(f"{bad[oid]}, and {url} does not take it: {first_line(error)}")
 
 
 def explain(bad: dict[str, str], total: int, url: str) -> str:

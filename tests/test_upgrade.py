@@ -1,0 +1,123 @@
+"""A project of the template's first version, updated as the new project's README says."""
+
+import io
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import BIN, ROOT, STAGES, Project, blocks, objects, run
+from support.params import ADDED, InputError, load_params
+
+FIRST = "561f42d"
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> Path:
+    """The first version of the template, from this repository's history."""
+    command = ["git", "archive", FIRST]
+    archive = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
+    if archive.returncode:
+        pytest.skip(f"this clone does not reach back to {FIRST}: git fetch --unshallow")
+    path = tmp_path_factory.mktemp("first") / "cookiecutter-dvc-pipeline"
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(path, filter="data")
+    return path
+
+
+@pytest.fixture(scope="module")
+def old(first, tmp_path_factory, env) -> Project:
+    """Its project after a run with settings of the user's own; not to be changed."""
+    folder = tmp_path_factory.mktemp("old")
+    answers = ["--no-input", "--output-dir", folder, f"remote={folder / 'store'}"]
+    run([BIN / "cookiecutter", first, *answers], folder, env)
+    project = Project(folder / "iris-classifier", env)
+    project.edit("params.yaml", "n_estimators: 100", "n_estimators: 5")
+    project.edit("params.yaml", "test_size: 0.3", "test_size: 0.25")
+    project.repro()
+    project.run("git add .")
+    project.run("git commit --quiet -m 'Five trees'")
+    return project
+
+
+def params(project: Project) -> dict:
+    return yaml.safe_load((project.path / "params.yaml").read_text())
+
+
+def keys(values: dict, prefix: str = "") -> set[str]:
+    """Return the dotted names of all keys."""
+    found = set()
+    for key, value in values.items():
+        found |= {prefix + key}
+        if isinstance(value, dict):
+            found |= keys(value, f"{prefix}{key}.")
+    return found
+
+
+def test_a_project_of_the_first_version_keeps_everything_when_it_is_updated(
+    old, bake, tmp_path, env
+):
+    project = old.copy(tmp_path / old.path.name)
+    before, mine, cached = project.outcome(), params(project), objects(old.path / ".dvc/cache")
+    (folder := tmp_path / "newer").mkdir()
+    newer = bake(folder, remote=str(old.path.parent / "store"))
+    [update] = blocks(newer, "Update it")
+    update = update.replace("../newer", str(folder))
+    project.run(["sh", "-ec", update])
+
+    assert project.run("git status --porcelain") == ""
+    now = params(project)
+    assert now["models"]["random_forest"] == mine["models"]["random_forest"]
+    assert now["split"]["test_size"] == 0.25
+    assert keys(mine) <= keys(now)
+    assert project.repro() == STAGES
+    assert cached.items() <= objects(project.path / ".dvc/cache").items()
+    project.run("git add .")
+    project.run("git commit --quiet -m 'With the newer template'")
+    assert "files are there" in project.run("python src/share.py check --repair")
+
+    project.run("git checkout --quiet main~2")
+    project.run("dvc checkout --quiet")
+    assert project.outcome() == before
+
+    # The next update starts from the last one.
+    project.run("git checkout --quiet main")
+    with (newer.path / "README.md").open("a") as readme:
+        readme.write("Newer still.\n")
+    newer.run("git commit --quiet --all -m Newer")
+    _, *again = update.splitlines()
+    project.run(["sh", "-ec", "\n".join(again)])
+    assert (project.path / "README.md").read_bytes() == (newer.path / "README.md").read_bytes()
+    assert params(project) == now
+
+
+def test_the_hook_of_the_first_version_pushes_until_it_is_replaced(old, baked, tmp_path, env):
+    project = baked.copy(tmp_path / "project")
+    hook = project.path / ".git/hooks/pre-push"
+    hook.write_bytes((old.path / ".git/hooks/pre-push").read_bytes())
+    run("git init --quiet --bare code.git", tmp_path, env)
+    project.run("git remote add origin ../code.git")
+    assert "files are there" in project.run("git push origin main")
+
+
+def test_each_stage_names_the_lines_that_older_parameters_lack(old, baked, tmp_path, monkeypatch):
+    project = baked.copy(tmp_path / "project")
+    added = keys(params(project)) - keys(params(old))
+    assert {name for name in added if not name.startswith("models.")} == {*ADDED, "findings.mute"}
+    file = project.path / "params.yaml"
+    file.write_bytes((old.path / "params.yaml").read_bytes())
+    monkeypatch.chdir(project.path)
+    for stage in ("prepare", "split", "train"):
+        said = project.run(["python", f"src/{stage}.py"], status=1)
+        assert said.startswith("params.yaml: add these lines") and len(said.splitlines()) == 1
+        section, *lines = re.findall("`(.*?)`", said)
+        pasted = "\n  ".join([f"\n{section}", *lines])
+        file.write_text(file.read_text().replace(f"\n{section}\n", f"{pasted}\n"))
+    assert "Parameters 'findings' are missing" in project.run("dvc repro", status=255)
+    with pytest.raises(InputError) as error:
+        load_params("findings")
+    with file.open("a") as text:
+        text.write(f"{re.search('`(.*)`', str(error.value))[1]}\n")
+    assert project.repro() == ["evaluate"]
