@@ -324,6 +324,28 @@ def check_address(data: str) -> str:
     return SOURCES[parts.scheme]
 
 
+def look_at_url(url: str, answers: dict[str, str]) -> dict[str, Any]:
+    """Return what `read` does of the first rows of a URL, and how DVC gets it, see inspect."""
+    plugin = check_address(url)
+    content = fetch(url)
+    if content is None:
+        suffix = "".join(Path(urlsplit(url).path).suffixes[-2:]) or ".csv"
+        notes = ["this Python cannot fetch it, so stage prepare will check it"]
+        return {"plugin": plugin, "copied": False, "suffix": suffix, "notes": notes}
+    found = read(io.BytesIO(content), answers, whole=len(content) <= LIMIT)
+    return found | {"plugin": plugin, "copied": refuses_dvc(url)}
+
+
+def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
+    """Return what `read` does of a file, or of the first one in a folder."""
+    first, *others = parts_of(path)
+    with first.open("rb") as file:
+        found = read(file, answers, whole=not others)
+    if others:
+        found.setdefault("notes", []).append(f"the bake looked at {first.name} alone")
+    return found
+
+
 @cache
 def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     """Return what the project has to know of the table that the answer `data` names.
@@ -337,41 +359,21 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     Raises FailedHookException with a message for the user when it is no table with that target.
     """
     answers = {"task": task, "target": target}
-    table = {
-        **vars(Dialect()),
-        "plugin": "",
-        "copied": True,
-        "kind": "csv",
-        "suffix": ".csv",
-        "drop": [],
-        "notes": [],
-    }
-    source = "" if data == "bundled" else data
+    table = {**vars(Dialect()), "plugin": "", "copied": True, "kind": "csv", "suffix": ".csv"}
+    table |= {"drop": [], "notes": []}
     name, _, _ = BUNDLED[task]
     path = next((TEMPLATE / FOLDER).glob(f"*{name}*"))
-    if is_url(data):
-        table["plugin"], table["copied"] = check_address(data), False
-    elif source:
+    source = "" if data == "bundled" else data
+    if source and not is_url(data):
         source = os.path.abspath(os.path.expanduser(data))
         path = Path(source)
     try:
-        if is_url(data):
-            content = fetch(data)
-            if content is None:
-                table["suffix"] = "".join(Path(urlsplit(data).path).suffixes[-2:]) or ".csv"
-                table["notes"] = ["this Python cannot fetch it, so stage prepare will check it"]
-            else:
-                table |= read(io.BytesIO(content), answers, whole=len(content) <= LIMIT)
-                table["copied"] = refuses_dvc(data)
-        else:
-            first, *others = parts_of(path)
-            with first.open("rb") as file:
-                table |= read(file, answers, whole=not others)
-            if others:
-                table["notes"].append(f"the bake looked at {first.name} alone")
+        table |= look_at_url(data, answers) if is_url(data) else look_at_path(path, answers)
         if table["kind"] not in TEXTS:
             place = data if is_url(data) else str(path)
             table |= check_stored(place, table["kind"], answers)
+    except FailedHookException:
+        raise
     except Exception as error:  # noqa: BLE001, each format's reader and each server has its own
         raise FailedHookException(f"data: {data}: {reason_of(error)}") from None
     if source:
