@@ -281,6 +281,50 @@ def test_hooks_of_a_git_template_and_of_a_hook_manager_are_kept(bake, settings, 
     assert files(manager) == before
 
 
+# As husky 9 writes them: each hook in its folder sources `h`, which runs the script of its name
+# beside that folder.
+HUSKY = {
+    "h": """\
+script=$(dirname "$(dirname "$0")")/$(basename "$0")
+[ -f "$script" ] || exit 0
+sh -e "$script" "$@"
+status=$?
+[ $status = 0 ] || echo "husky - $(basename "$0") script failed (code $status)"
+exit $status
+""",
+    **dict.fromkeys([*NAMES, "commit-msg"], '#!/usr/bin/env sh\n. "${0%/*}/h"\n'),
+}
+
+
+def install_husky(project: Project) -> None:
+    for name, text in HUSKY.items():
+        mine(project.path / ".husky/_" / name, text)
+    project.run("git config core.hooksPath .husky/_")
+
+
+def test_the_lines_to_add_to_husky_outlive_its_next_installation(reproduced, tmp_path, env):
+    project = reproduced.copy(tmp_path / "project")
+    install_husky(project)
+    mine(project.path / ".husky/pre-commit", "echo mine\n")
+    before = files(project.path / ".husky")
+    said = project.run(HOOKS, status=1).splitlines()
+    assert len(said) == len(NAMES) and files(project.path / ".husky") == before
+    for line in said:
+        place, _, added = line.partition("; add to ")[2].partition(": ")
+        assert Path(place).parent == project.path / ".husky" and Path(place).name in NAMES
+        with Path(place).open("a") as script:
+            script.write(f"{added}\n")
+    shutil.rmtree(project.path / ".husky/_")
+    install_husky(project)
+    assert project.run(HOOKS) == ""
+    run("git init --quiet --bare shared.git", tmp_path, env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    assert "mine" in project.run("git commit --allow-empty -m More")
+    assert f"all {len(project.cached())} files" in project.run("git push origin main")
+    project.run("dvc remote modify origin url /dev/null/store")
+    assert "husky - pre-push script failed" in project.run("git push origin main:x", status=1)
+
+
 def test_a_link_in_the_hooks_folder_is_not_written_through(baked, tmp_path):
     project = baked.copy(tmp_path / "project")
     elsewhere = tmp_path / "elsewhere"
