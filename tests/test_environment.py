@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -419,6 +420,12 @@ def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):
     project = bake(tmp_path, env=env)
     assert "`dvc init` failed: ERROR: unexpected error - [Errno 20]" in project.output
     assert "/dev/null/cache" in project.output and "Traceback" not in project.output
+    # The printed commands work: nothing is left half made.
+    project.env = baked.env
+    lines = [line.strip() for line in project.output.splitlines() if line.startswith("  ")]
+    for line in lines[lines.index("dvc init") : -1]:
+        project.run(["sh", "-c", line])
+    assert project.run("git rev-list --count HEAD") == "1\n"
     project = baked.copy(tmp_path / "project")
     project.env = env
     said = project.run("python src/share.py check", status=1)
@@ -518,3 +525,33 @@ def test_in_a_read_only_folder_each_command_says_so_in_one_line(disk, reproduced
         said = project.run(f"python {command}", status=1)
         assert "Read-only file system" in said and len(said.splitlines()) == 1, said
     assert len(project.run("python src/predict.py data/raw/iris.csv").splitlines()) == 151
+
+
+def test_spaces_quotes_and_letters_of_any_script_in_every_path(bake, env, tmp_path):
+    folder = tmp_path / "Größe 漢字 'a' \"b\" $c & شكل"
+    for name in ("home", "temporary", "work"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(Path(env["HOME"]) / ".gitconfig", folder / "home")
+    env = {**env, "HOME": str(folder / "home"), "TMPDIR": str(folder / "temporary")}
+    env |= {"DVC_SITE_CACHE_DIR": str(folder / "site"), "LC_ALL": "C"}
+    table = folder / "wörk 表.csv"
+    table.write_text("größe,art\n" + "".join(f"{n},{'äö'[n % 2]}\n" for n in range(60)), "utf-8")
+    answers = {"data": str(table), "target": "art", "remote": str(folder / "störe 1")}
+    project = bake(folder / "work", env=env, project_slug="p", **answers)
+    assert "p is a git repository with one commit" in project.output
+    project.set("train.search.folds", 0)
+    project.repro()
+    project.run("git add .")
+    project.run("git commit --quiet -m Run")
+    run("git init --quiet --bare shared.git", folder, env)
+    project.run(["git", "remote", "add", "origin", folder / "shared.git"])
+    assert f"all {len(project.cached())} files are there" in project.run("git push origin main")
+    project.run(
+        ["git", "clone", "--quiet", "--branch", "main", folder / "shared.git", folder / "clone é"]
+    )
+    clone = Project(folder / "clone é", env)
+    clone.run("dvc pull")
+    assert clone.outcome() == project.outcome() and clone.repro() == []
+    new = [sys.executable, "src/predict.py", table, "-o", folder / "außen.csv"]
+    clone.run(new)
+    assert len((folder / "außen.csv").read_text("utf-8").splitlines()) == 61
