@@ -249,6 +249,9 @@ def main() -> None:
                     say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
                 continue
             problem = f"`{quote(command)}` failed{reason(done)}"
+            if command[:2] == ["dvc", "init"]:
+                # Half made, it would stop the next attempt.
+                shutil.rmtree(".dvc", ignore_errors=True)
         left = [command, *commands]
         break
     hooks = ["python", "src/share.py", "hooks"]

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -281,6 +282,50 @@ def test_hooks_of_a_git_template_and_of_a_hook_manager_are_kept(bake, settings, 
     assert files(manager) == before
 
 
+# As husky 9 writes them: each hook in its folder sources `h`, which runs the script of its name
+# beside that folder.
+HUSKY = {
+    "h": """\
+script=$(dirname "$(dirname "$0")")/$(basename "$0")
+[ -f "$script" ] || exit 0
+sh -e "$script" "$@"
+status=$?
+[ $status = 0 ] || echo "husky - $(basename "$0") script failed (code $status)"
+exit $status
+""",
+    **dict.fromkeys([*NAMES, "commit-msg"], '#!/usr/bin/env sh\n. "${0%/*}/h"\n'),
+}
+
+
+def install_husky(project: Project) -> None:
+    for name, text in HUSKY.items():
+        mine(project.path / ".husky/_" / name, text)
+    project.run("git config core.hooksPath .husky/_")
+
+
+def test_the_lines_to_add_to_husky_outlive_its_next_installation(reproduced, tmp_path, env):
+    project = reproduced.copy(tmp_path / "project")
+    install_husky(project)
+    mine(project.path / ".husky/pre-commit", "echo mine\n")
+    before = files(project.path / ".husky")
+    said = project.run(HOOKS, status=1).splitlines()
+    assert len(said) == len(NAMES) and files(project.path / ".husky") == before
+    for line in said:
+        place, _, added = line.partition("; add to ")[2].partition(": ")
+        assert Path(place).parent == project.path / ".husky" and Path(place).name in NAMES
+        with Path(place).open("a") as script:
+            script.write(f"{added}\n")
+    shutil.rmtree(project.path / ".husky/_")
+    install_husky(project)
+    assert project.run(HOOKS) == ""
+    run("git init --quiet --bare shared.git", tmp_path, env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    assert "mine" in project.run("git commit --allow-empty -m More")
+    assert f"all {len(project.cached())} files" in project.run("git push origin main")
+    project.run("dvc remote modify origin url /dev/null/store")
+    assert "husky - pre-push script failed" in project.run("git push origin main:x", status=1)
+
+
 def test_a_link_in_the_hooks_folder_is_not_written_through(baked, tmp_path):
     project = baked.copy(tmp_path / "project")
     elsewhere = tmp_path / "elsewhere"
@@ -375,6 +420,12 @@ def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):
     project = bake(tmp_path, env=env)
     assert "`dvc init` failed: ERROR: unexpected error - [Errno 20]" in project.output
     assert "/dev/null/cache" in project.output and "Traceback" not in project.output
+    # The printed commands work: nothing is left half made.
+    project.env = baked.env
+    lines = [line.strip() for line in project.output.splitlines() if line.startswith("  ")]
+    for line in lines[lines.index("dvc init") : -1]:
+        project.run(["sh", "-c", line])
+    assert project.run("git rev-list --count HEAD") == "1\n"
     project = baked.copy(tmp_path / "project")
     project.env = env
     said = project.run("python src/share.py check", status=1)
@@ -474,3 +525,33 @@ def test_in_a_read_only_folder_each_command_says_so_in_one_line(disk, reproduced
         said = project.run(f"python {command}", status=1)
         assert "Read-only file system" in said and len(said.splitlines()) == 1, said
     assert len(project.run("python src/predict.py data/raw/iris.csv").splitlines()) == 151
+
+
+def test_spaces_quotes_and_letters_of_any_script_in_every_path(bake, env, tmp_path):
+    folder = tmp_path / "Größe 漢字 'a' \"b\" $c & شكل"
+    for name in ("home", "temporary", "work"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(Path(env["HOME"]) / ".gitconfig", folder / "home")
+    env = {**env, "HOME": str(folder / "home"), "TMPDIR": str(folder / "temporary")}
+    env |= {"DVC_SITE_CACHE_DIR": str(folder / "site"), "LC_ALL": "C"}
+    table = folder / "wörk 表.csv"
+    table.write_text("größe,art\n" + "".join(f"{n},{'äö'[n % 2]}\n" for n in range(60)), "utf-8")
+    answers = {"data": str(table), "target": "art", "remote": str(folder / "störe 1")}
+    project = bake(folder / "work", env=env, project_slug="p", **answers)
+    assert "p is a git repository with one commit" in project.output
+    project.set("train.search.folds", 0)
+    project.repro()
+    project.run("git add .")
+    project.run("git commit --quiet -m Run")
+    run("git init --quiet --bare shared.git", folder, env)
+    project.run(["git", "remote", "add", "origin", folder / "shared.git"])
+    assert f"all {len(project.cached())} files are there" in project.run("git push origin main")
+    project.run(
+        ["git", "clone", "--quiet", "--branch", "main", folder / "shared.git", folder / "clone é"]
+    )
+    clone = Project(folder / "clone é", env)
+    clone.run("dvc pull")
+    assert clone.outcome() == project.outcome() and clone.repro() == []
+    new = [sys.executable, "src/predict.py", table, "-o", folder / "außen.csv"]
+    clone.run(new)
+    assert len((folder / "außen.csv").read_text("utf-8").splitlines()) == 61

@@ -70,6 +70,13 @@ def is_ours(path: Path) -> bool:
     return (MARK in text and call(path.name) in text) or text.startswith(FORMER)
 
 
+def what_runs(path: Path) -> Path:
+    """Return the script that a hook runs: husky makes anew what git runs, in its folder `_`."""
+    if path.parent.name == "_" and (path.parent / "h").exists():
+        return path.parents[1] / path.name
+    return path
+
+
 def install() -> None:
     """Write the hooks; others of their names stay, and the line to add to them is printed.
 
@@ -80,8 +87,14 @@ def install() -> None:
     for name in NAMES:
         path, line = folder / name, call(name)
         if path.is_symlink() or (path.exists() and not is_ours(path)):
-            if f"git_hook.sh {name}" not in path.read_text(encoding="utf-8", errors="replace"):
+            script = what_runs(path)
+            text = script.read_bytes() if script.exists() else b""
+            if f"git_hook.sh {name}".encode() in text:
+                continue
+            if script == path:
                 left.append(f"{path} stays as it is; add to it, or to what makes it: {line}")
+            else:
+                left.append(f"{path} is made by husky; add to {script}: {line}")
             continue
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\n{MARK}, taken away by `hooks --remove`\n{line}\n", "utf-8")
