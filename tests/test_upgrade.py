@@ -111,7 +111,7 @@ def test_each_stage_names_the_lines_that_older_parameters_lack(old, baked, tmp_p
     monkeypatch.chdir(project.path)
     for stage in ("prepare", "split", "train"):
         said = project.run(["python", f"src/{stage}.py"], status=1)
-        assert said.startswith("params.yaml: add these lines") and len(said.splitlines()) == 1
+        assert said.startswith("params.yaml: add below") and len(said.splitlines()) == 1
         section, *lines = re.findall("`(.*?)`", said)
         pasted = "\n  ".join([f"\n{section}", *lines])
         file.write_text(file.read_text().replace(f"\n{section}\n", f"{pasted}\n"))

@@ -50,7 +50,7 @@ def test_lines_that_older_parameters_lack_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(params, "PARAMS", tmp_path / "params.yaml")
     monkeypatch.setattr(params, "ADDED", {"s.b": "[]", "s.c": "'x'", "t": "{a: 1}"})
     params.PARAMS.write_text("s: {a: 1}", "utf-8")
-    with pytest.raises(InputError, match=r"add these lines below `s:`.*`b: \[\]`, `c: 'x'`$"):
+    with pytest.raises(InputError, match=r"add below `s:` .*`b: \[\]`, `c: 'x'`$"):
         load_params("s", {"a": int, "b": list, "c": str})
     with pytest.raises(InputError, match=r"add the line `t: {a: 1}`$"):
         load_params("t", {"a": int})

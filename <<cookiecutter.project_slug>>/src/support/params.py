@@ -90,14 +90,9 @@ def check(name: str, value: Any, expected: Any) -> None:
         for key in value:
             if key not in expected:
                 raise InputError(f"{PARAMS}: unknown key {name}.{key}{nearest(key, expected)}")
-        missing = [key for key in expected if key not in value]
-        for key in missing:
-            if f"{name}.{key}" not in ADDED:
-                raise InputError(f"{PARAMS}: {name}.{key} is missing")
-        if missing:
-            lines = ", ".join(f"`{key}: {ADDED[f'{name}.{key}']}`" for key in missing)
-            raise InputError(f"{PARAMS}: add these lines below `{name}:`, or others: {lines}")
         for key in expected:
+            if key not in value:
+                raise InputError(f"{PARAMS}: {missing(name, expected.keys() - value.keys())}")
             check(f"{name}.{key}", value[key], expected[key])
     elif isinstance(expected, list):
         if value not in expected:
@@ -108,6 +103,16 @@ def check(name: str, value: Any, expected: Any) -> None:
         if type(value) not in types and not (float in types and type(value) is int):
             kinds = " or ".join(TYPES[one] for one in types)
             raise InputError(f"{PARAMS}: {name} is {value!r}; give {kinds}")
+
+
+def missing(section: str, keys: Iterable[str]) -> str:
+    """Return which keys a section lacks, or the lines to add if a newer template brought them."""
+    added = [name.split(".")[1] for name in ADDED if name in {f"{section}.{key}" for key in keys}]
+    others = sorted(set(keys) - set(added))
+    if others:
+        return f"{section}.{others[0]} is missing"
+    lines = ", ".join(f"`{key}: {ADDED[f'{section}.{key}']}`" for key in added)
+    return f"add below `{section}:` these lines, with values of your own where needed: {lines}"
 
 
 def first_line(error: object) -> str:
