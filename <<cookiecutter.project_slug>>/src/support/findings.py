@@ -107,12 +107,13 @@ def name_some(names: Sequence[Any], most: int = 5) -> str:
 
 def check_target(evidence: Evidence) -> Iterator[Finding]:
     """The target is the same in all rows of a part."""
-    for part, table in (("training", evidence.training), ("test", evidence.test)):
-        target = table.iloc[:, -1]
-        if (target == target.iloc[0]).all():
-            seen = f"{target.name} is {target.iloc[0]} in every {part} row"
-            advice = "a score says nothing: look for rows with other values, or another target"
-            yield Finding("constant-target", seen, advice)
+    targets = {"training": evidence.training.iloc[:, -1], "test": evidence.test.iloc[:, -1]}
+    parts = [part for part, target in targets.items() if (target == target.iloc[0]).all()]
+    if parts:
+        target = targets[parts[0]]
+        seen = f"{target.name} is {target.iloc[0]} in every {' and '.join(parts)} row"
+        advice = "a score says nothing: look for rows with other values, or another target"
+        yield Finding("constant-target", seen, advice)
 
 
 def check_baseline(evidence: Evidence) -> Iterator[Finding]:
