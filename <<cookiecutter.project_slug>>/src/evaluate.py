@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from support.findings import Evidence, find
+from support.findings import Evidence, Finding, find
 from support.intervals import intervals
 from support.logs import encoding, hyperparameters, write_metrics_csv
 from support.metrics import MetricError, baseline, predict, score, tidy
@@ -64,11 +64,44 @@ def write_json(name: str, values: Any) -> None:
     write(name, json.dumps(values, indent=2) + "\n")
 
 
-def write_plots(plots: dict[str, pd.DataFrame]) -> None:
+def write_results(
+    estimator: Pipeline,
+    metrics: dict[str, Any],
+    evidence: Evidence,
+    findings: list[Finding],
+    data: dict[str, Any],
+) -> None:
+    """Write the files in results/ but those of the stages before; `data` is results/data.json."""
+    plots, known = evidence.plots, evidence.training.iloc[:, -1]
+    folds = tidy(pd.DataFrame(evidence.trials["folds"]).std(ddof=0).to_dict())
+    params = hyperparameters(estimator)
     PLOTS.mkdir(parents=True, exist_ok=True)
     for name, table in plots.items():
         path = PLOTS / f"{name}.csv"
         table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    write_metrics_csv(metrics, RESULTS / "metrics.csv")
+    write_json("metrics.json", metrics)
+    write_json("intervals.json", {"test": evidence.intervals, "cv": {"std": folds}})
+    write_json("findings.json", [finding._asdict() for finding in findings])
+    write("params.yml", yaml.safe_dump(params, sort_keys=False))
+    if "classes" in plots:
+        counts = plots["classes"]["class"].map(known.value_counts())
+        plots["classes"].insert(1, "training rows", counts.fillna(0).astype(int))
+    report = write_report(
+        metrics=metrics,
+        hyperparameters=params,
+        data=data,
+        rows={"training": len(known), "test": len(evidence.test)},
+        pictures=draw(plots, PLOTS),
+        plots=plots,
+        intervals=evidence.intervals,
+        folds=folds,
+        trials=evidence.trials,
+        encoding=encoding(estimator),
+        findings=findings,
+        ranking=pd.read_csv(RESULTS / "ranking.csv", na_values="null"),
+    )
+    write("report.md", report)
 
 
 def main() -> None:
@@ -76,17 +109,13 @@ def main() -> None:
     mute = load_params("findings", {"mute": list})["mute"]
     test, data, fitted = pd.read_parquet(TEST), read_json("data.json"), read_json("scores.json")
     training, first = read_training(test, data)
-    known, trials = training.iloc[:, -1], fitted.pop("trials")
+    trials = fitted.pop("trials")
     scoring = trials["positive"], trials["metrics"]
-    folds = tidy(pd.DataFrame(trials["folds"]).std(ddof=0).to_dict())
     try:
         scores, spread, plots = evaluate(estimator, test, *scoring)
-        floor = tidy(baseline(known, test.iloc[:, -1], *scoring))
+        floor = tidy(baseline(training.iloc[:, -1], test.iloc[:, -1], *scoring))
     except MetricError as error:
         raise InputError(f"params.yaml: {error}") from None
-    # Beside those of the test, training and cross-validation show how much is overfitting, and the
-    # baseline how much the features tell.
-    metrics = scores | fitted | {"baseline": floor}
     evidence = Evidence(
         test=test,
         training=training,
@@ -100,32 +129,10 @@ def main() -> None:
         columns=data["columns"],
     )
     findings = find(evidence, mute)
-    params = hyperparameters(estimator)
-
-    write_plots(plots)
-    write_metrics_csv(metrics, RESULTS / "metrics.csv")
-    write_json("metrics.json", metrics)
-    write_json("intervals.json", {"test": spread, "cv": {"std": folds}})
-    write_json("findings.json", [finding._asdict() for finding in findings])
-    write("params.yml", yaml.safe_dump(params, sort_keys=False))
-    if "classes" in plots:
-        counts = plots["classes"]["class"].map(known.value_counts())
-        plots["classes"].insert(1, "training rows", counts.fillna(0).astype(int))
-    report = write_report(
-        metrics=metrics,
-        hyperparameters=params,
-        data=data,
-        rows={"training": len(known), "test": len(test)},
-        pictures=draw(plots, PLOTS),
-        plots=plots,
-        intervals=spread,
-        folds=folds,
-        trials=trials,
-        encoding=encoding(estimator),
-        findings=findings,
-        ranking=pd.read_csv(RESULTS / "ranking.csv", na_values="null"),
-    )
-    write("report.md", report)
+    # Beside those of the test, training and cross-validation show how much is overfitting, and the
+    # baseline how much the features tell.
+    metrics = scores | fitted | {"baseline": floor}
+    write_results(estimator, metrics, evidence, findings, data)
     for code, seen, advice in findings:
         print(f"{code}: {seen}; {advice}")
     print("test: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))

@@ -206,12 +206,14 @@ def test_curves_are_those_of_the_class_that_is_named(table):
     machine = {"tree": {"class": "sklearn.svm.SVC"}}
     for models in (None, machine):
         estimator = fit(noisy, models) if models else fit(noisy)
-        curves = {}
+        curves, area = {}, {}
         for name in ("a", "b"):
             *_, plots = evaluate(estimator, noisy, name)
             curves[name] = plots["precision_recall"]["precision"].tolist()
+            area[name] = plots["roc"]["true_positive_rate"].mean()
             assert plots["roc_classes"]["class"].unique().tolist() == [f"{name} (12 rows)"]
         assert curves["a"] != curves["b"]
+        assert area["a"] == pytest.approx(area["b"], abs=0.05) and area["a"] > 0.6
     flipped = noisy.replace({"label": {"a": "b", "b": "a"}})
     *_, plots = evaluate(fit(flipped), flipped, "b")
     *_, others = evaluate(fit(noisy), noisy, "a")
