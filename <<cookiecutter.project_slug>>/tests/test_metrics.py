@@ -134,7 +134,7 @@ def test_the_positive_class_holds_in_training_and_cross_validation(table):
     [
         ("c", "ab", "train.positive is 'c'; there is a, b"),
         ("B", "ab", "train.positive is 'B'; did you mean 'b'?"),
-        ("a", "abc", "train.positive is 'a', but the target has no two classes"),
+        ("a", "abc", "train.positive is 'a', but the target has 3 classes, not two"),
     ],
 )
 def test_a_positive_class_that_is_none_is_told(table, positive, labels, message):

@@ -201,8 +201,8 @@ def check_metrics(table: pd.DataFrame, params: dict[str, Any]) -> None:
         classes = [str(one) for one in sorted(target.unique())] if is_classification(table) else []
         if len(classes) != 2:
             raise InputError(
-                f"params.yaml: train.positive is {positive!r}, but the target has no two classes; "
-                "set it to ''"
+                f"params.yaml: train.positive is {positive!r}, but the target has "
+                f"{len(classes) or 'no'} classes, not two; set it to ''"
             )
         if str(positive) not in classes:
             raise InputError(
