@@ -80,6 +80,34 @@ def test_any_estimator_by_dotted_path(bake, tmp_path, task, kind, types):
     assert project.outcome() == before
 
 
+OWN = """
+def cost_error(actual, predicted):
+    return 10 * (actual != predicted).sum()
+"""
+
+
+def test_a_metric_of_ones_own_stands_beside_the_others(project):
+    (project.path / "src/mymetrics.py").write_text(OWN)
+    project.set("train.metrics", ["mymetrics.cost_error"])
+    project.set("train.search.metric", "cost_error")
+    project.set("models.random_forest.n_estimators", 5)
+    output = project.experiment("train.compare=[logistic_regression]")
+    assert "warning" not in output.lower() and "Traceback" not in output
+    scores = read(project, "results/metrics.json")
+    test = pd.read_parquet(project.path / "data/test.parquet")
+    assert scores["cost_error"] == pytest.approx(10 * len(test) * (1 - scores["accuracy"]), abs=1)
+    assert scores["baseline"]["cost_error"] == pytest.approx(10 * len(test) * 2 / 3)
+    ranking = pd.read_csv(project.path / "results/ranking.csv")
+    assert ranking["cost_error"][1:].is_monotonic_increasing
+    assert scores["cv"]["cost_error"] == ranking["cost_error"][1] < scores["baseline"]["cost_error"]
+    interval = read(project, "results/intervals.json")["test"]["cost_error"]
+    assert interval["low"] < scores["cost_error"] < interval["high"]
+    report = (project.path / "results/report.md").read_text(encoding="utf-8")
+    assert f"\n| cost_error | {scores['cost_error']:.4g} |" in report
+    assert "best of 2 in cross-validation, so that score is optimistic" in report
+    assert "cv.cost_error" in project.run("dvc metrics show")
+
+
 def test_several_models_are_compared_in_one_run_and_the_best_is_kept(project):
     names = ["hist_gradient_boosting", "logistic_regression"]
     output = project.experiment(f"train.compare=[{','.join(names)}]")

@@ -272,9 +272,8 @@ def test_the_report_and_its_pictures(browser, request, tmp_path, name, expected)
     pictures = pictures_of(browser)
     assert list(pictures) == [f"plots/{name}.svg" for name in expected]
     assert all(width > 300 for width in pictures.values())
-    # Scores, hyperparameters and columns, and a line for each class
-    tables = 4 if name == "iris" else 3
-    assert browser.evaluate("document.querySelectorAll('table').length") == tables
+    # Scores, classes or errors by size, hyperparameters, encoding and columns
+    assert browser.evaluate("document.querySelectorAll('table').length") == 5
     assert not re.search(r"[|*]", browser.evaluate("document.body.innerText"))
     if name == "iris":
         # Down to the first row of pictures

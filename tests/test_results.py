@@ -218,6 +218,7 @@ signal = table["x0"] + table["x1"] * table["x2"] + rng.normal(size=len(table))
 table["y"] = np.select([signal > 1, signal > 0], ["high", "middle"], "low")
 table.to_parquet(evaluate.TEST)
 table[:3000].to_parquet(evaluate.TRAIN)
+table[:3000].to_parquet(evaluate.PREPARED)
 settings = load_params("train")
 settings["search"]["folds"] = 0
 estimator, scores, _ = train.train(table[:3000], load_params("models"), settings)

@@ -12,6 +12,10 @@ from sklearn.linear_model import LogisticRegression
 class Mine(LogisticRegression):
     pass
 """
+METRIC = """\
+def cost_error(actual, predicted):
+    return 2 * (actual != predicted).sum()
+"""
 
 
 @pytest.mark.parametrize("script", ["prepare", "split", "train", "evaluate", "predict"])
@@ -48,17 +52,20 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_a_stage(baked, tmp_pa
     assert (project.path / "data/prepared.parquet").exists()
 
 
-def test_an_estimator_of_ones_own_has_to_be_declared(baked, tmp_path):
+def test_what_is_ones_own_has_to_be_declared(baked, tmp_path):
     project = baked.copy(tmp_path / "project")
-    (project.path / "src/mymodel.py").write_text(ESTIMATOR)
+    for name, text in {"mymodel": ESTIMATOR, "mymetrics": METRIC}.items():
+        (project.path / f"src/{name}.py").write_text(text)
+    project.edit("params.yaml", "  metrics: []", "  metrics: [mymetrics.cost_error]")
     params = project.path / "params.yaml"
     params.write_text(f"{params.read_text()}  mine:\n    class: mymodel.Mine\n")
     check = "python -m pytest -q -p no:cacheprovider tests/test_pipeline.py"
     output = project.run(check, status=1)
     stages = ("compare", "train", "evaluate")
+    missing = "['src/mymetrics.py', 'src/mymodel.py']"
     for stage in stages:
-        assert f"dvc.yaml: add to the deps of {stage}: ['src/mymodel.py']" in output
+        assert f"dvc.yaml: add to the deps of {stage}: {missing}" in output
     pipeline = project.path / "dvc.yaml"
     own = re.compile(rf"( +- src/)({'|'.join(stages)})\.py\n")
-    pipeline.write_text(own.sub(r"\g<0>\1mymodel.py\n", pipeline.read_text()))
+    pipeline.write_text(own.sub(r"\g<0>\1mymodel.py\n\1mymetrics.py\n", pipeline.read_text()))
     project.run(check)

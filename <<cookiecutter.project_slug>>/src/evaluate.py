@@ -1,23 +1,24 @@
-"""Stage evaluate: model and test table -> metrics, parameters and plot data."""
+"""Stage evaluate: model and test table -> metrics, findings, plot data and a report."""
 
-import csv
-import inspect
 import json
 from pathlib import Path
 from typing import Any
 
-from support.findings import find
-from support.metrics import baseline, predict, score, tidy
+from support.findings import Evidence, Finding, find
+from support.intervals import intervals
+from support.logs import encoding, hyperparameters, write_metrics_csv
+from support.metrics import MetricError, baseline, predict, score, tidy
 from support.model_file import MODEL, load
-from support.models import innermost
-from support.params import load_params
+from support.params import InputError, load_params
 from support.plots import plot_data
 from support.report import draw, write_report
 
 import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 from sklearn.pipeline import Pipeline
 
+PREPARED = Path("data/prepared.parquet")
 TRAIN = Path("data/train.parquet")
 TEST = Path("data/test.parquet")
 RESULTS = Path("results")
@@ -25,93 +26,115 @@ PLOTS = RESULTS / "plots"
 
 
 def evaluate(
-    estimator: Pipeline, table: pd.DataFrame
-) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
+    estimator: Pipeline, table: pd.DataFrame, positive: Any = "", metrics: list[str] | None = None
+) -> tuple[dict[str, float], dict[str, dict[str, float]], dict[str, pd.DataFrame]]:
     """Score `estimator` on `table`: features and, as the last column, the target.
 
-    Returns the metrics, see metrics.py, and the data of each plot, see plots.py.
+    `positive` and `metrics` are those of the section `train` in params.yaml. Returns the metrics,
+    see metrics.py, their intervals, see intervals.py, and the data of each plot, see plots.py.
     """
     features, actual = table.iloc[:, :-1], table.iloc[:, -1]
-    predictions = predict(estimator, features)
-    plots = plot_data(estimator, features, actual, predictions)
-    return tidy(score(actual, predictions)), plots
+    predictions = predict(estimator, features, positive)
+    scores = tidy(score(actual, predictions, metrics or ()))
+    spread = intervals(actual, predictions, scores, metrics or ())
+    return scores, spread, plot_data(estimator, features, actual, predictions)
 
 
-def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
-    """Return the model's class and every hyperparameter in effect, those that were set first.
+def read_json(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
-    The layout is that of DagsHub's logger: `model_class`, and `model` from get_params() with
-    everything but numbers, booleans, None and strings turned into a string. scikit-learn marks
-    parameters that are on their way out, and have no effect, by the value "deprecated".
+
+def read_training(test: pd.DataFrame, data: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return columns of the training rows, and of the first prepared rows, for the findings.
+
+    They are the times and the target, or all columns if rows that repeat others were kept.
     """
-    model = innermost(estimator)
-    plain = (bool, int, float, str, type(None))
-    values = {
-        name: value if isinstance(value, plain) else str(value)
-        for name, value in model.get_params().items()
-        if not (isinstance(value, str) and value == "deprecated")
-    }
-    arguments = inspect.signature(type(model)).parameters
-    defaults = {name: argument.default for name, argument in arguments.items()}
-    # By their text: NaN is not equal to itself.
-    values = dict(
-        sorted(values.items(), key=lambda item: str(item[1]) == str(defaults.get(item[0])))
-    )
-    return {"model_class": type(model).__name__, "model": values}
+    columns = [*test.iloc[:, :-1].select_dtypes("datetime"), test.columns[-1]]
+    first = pq.ParquetFile(PREPARED).read_row_group(0, columns).to_pandas()[columns]
+    if "duplicate" not in data["rows"]["dropped"]:
+        columns = list(test.columns)
+    return pd.read_parquet(TRAIN, columns=columns)[columns], first
 
 
-def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
-    """Write metrics as DagsHub's logger does, those of a part as `part.name`.
-
-    There are four columns, and quotes around what is no number but in the header. Timestamp is in
-    epoch milliseconds, and always 0: with the time of the run, the file would differ each time, and
-    so would the commit.
-    """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write("Name,Value,Timestamp,Step\n")
-        rows = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-        for name, value in metrics.items():
-            parts = value if isinstance(value, dict) else {"": value}
-            # A setting that a search chose may be a text.
-            parts = {key: one for key, one in parts.items() if isinstance(one, int | float)}
-            rows.writerows([f"{name}.{key}".rstrip("."), one, 0, 1] for key, one in parts.items())
+def write(name: str, text: str) -> None:
+    (RESULTS / name).write_text(text, encoding="utf-8", newline="\n")
 
 
-def main() -> None:
-    estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
-    test = pd.read_parquet(TEST)
-    scores, plots = evaluate(estimator, test)
-    known = pd.read_parquet(TRAIN, columns=[test.columns[-1]]).iloc[:, 0]
-    floor = tidy(baseline(known, test.iloc[:, -1]))
-    training = json.loads((RESULTS / "scores.json").read_text(encoding="utf-8"))
-    data = json.loads((RESULTS / "data.json").read_text(encoding="utf-8"))
-    # Beside those of the test, training and cross-validation show how much is overfitting, and the
-    # baseline how much the features tell.
-    metrics = scores | training | {"baseline": floor}
-    muted = load_params("findings", {"mute": list})["mute"]
-    findings = [one for one in find(test, scores, floor, plots) if one.code not in muted]
+def write_json(name: str, values: Any) -> None:
+    write(name, json.dumps(values, indent=2) + "\n")
+
+
+def write_results(
+    estimator: Pipeline,
+    metrics: dict[str, Any],
+    evidence: Evidence,
+    findings: list[Finding],
+    data: dict[str, Any],
+) -> None:
+    """Write the files in results/ but those of the stages before; `data` is results/data.json."""
+    plots, known = evidence.plots, evidence.training.iloc[:, -1]
+    folds = tidy(pd.DataFrame(evidence.trials["folds"]).std(ddof=0).to_dict())
     params = hyperparameters(estimator)
-    ranking = pd.read_csv(RESULTS / "ranking.csv", na_values="null")
-
     PLOTS.mkdir(parents=True, exist_ok=True)
     for name, table in plots.items():
         path = PLOTS / f"{name}.csv"
         table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
-    rows = {"training": len(known), "test": len(test)}
+    write_metrics_csv(metrics, RESULTS / "metrics.csv")
+    write_json("metrics.json", metrics)
+    write_json("intervals.json", {"test": evidence.intervals, "cv": {"std": folds}})
+    write_json("findings.json", [finding._asdict() for finding in findings])
+    write("params.yml", yaml.safe_dump(params, sort_keys=False))
     if "classes" in plots:
         counts = plots["classes"]["class"].map(known.value_counts())
         plots["classes"].insert(1, "training rows", counts.fillna(0).astype(int))
-    write_metrics_csv(metrics, RESULTS / "metrics.csv")
-    for name, text in {
-        "metrics.json": json.dumps(metrics, indent=2) + "\n",
-        "params.yml": yaml.safe_dump(params, sort_keys=False),
-        "report.md": write_report(
-            metrics, params, data, rows, draw(plots, PLOTS), findings, plots.get("classes"), ranking
-        ),
-    }.items():
-        (RESULTS / name).write_text(text, encoding="utf-8", newline="\n")
-    for finding in findings:
-        print(f"{finding.code}: {finding.text}")
+    report = write_report(
+        metrics=metrics,
+        hyperparameters=params,
+        data=data,
+        rows={"training": len(known), "test": len(evidence.test)},
+        pictures=draw(plots, PLOTS),
+        plots=plots,
+        intervals=evidence.intervals,
+        folds=folds,
+        trials=evidence.trials,
+        encoding=encoding(estimator),
+        findings=findings,
+        ranking=pd.read_csv(RESULTS / "ranking.csv", na_values="null"),
+    )
+    write("report.md", report)
+
+
+def main() -> None:
+    estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
+    mute = load_params("findings", {"mute": list})["mute"]
+    test, data, fitted = pd.read_parquet(TEST), read_json("data.json"), read_json("scores.json")
+    training, first = read_training(test, data)
+    trials = fitted.pop("trials")
+    scoring = trials["positive"], trials["metrics"]
+    try:
+        scores, spread, plots = evaluate(estimator, test, *scoring)
+        floor = tidy(baseline(training.iloc[:, -1], test.iloc[:, -1], *scoring))
+    except MetricError as error:
+        raise InputError(f"params.yaml: {error}") from None
+    evidence = Evidence(
+        test=test,
+        training=training,
+        first=first,
+        scores=scores,
+        intervals=spread,
+        baseline=floor,
+        fitted=fitted["training"],
+        plots=plots,
+        trials=trials,
+        columns=data["columns"],
+    )
+    findings = find(evidence, mute)
+    # Beside those of the test, training and cross-validation show how much is overfitting, and the
+    # baseline how much the features tell.
+    metrics = scores | fitted | {"baseline": floor}
+    write_results(estimator, metrics, evidence, findings, data)
+    for code, seen, advice in findings:
+        print(f"{code}: {seen}; {advice}")
     print("test: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
 
 

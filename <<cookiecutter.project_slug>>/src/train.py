@@ -15,6 +15,7 @@ from support.search import (
     TRAIN,
     Folds,
     check,
+    edges,
     explain,
     folds_of,
     print_candidates,
@@ -46,8 +47,8 @@ def train(
     competes with them, and with `rivals`: what stage compare wrote of other entries.
 
     Returns the fitted estimator, its scores on the `training` table and, as means over the folds,
-    in cross-validation (`cv`), with what was chosen (`search`), and a row for each candidate from
-    the best to the worst.
+    in cross-validation (`cv`), with what was chosen (`search`) and what led to it (`trials`), and a
+    row for each candidate from the best to the worst.
 
     Raises InputError for an unknown model, one of the other task, a value that its class rejects,
     or a table with a single class.
@@ -69,7 +70,8 @@ def train(
     try:
         with joblib.parallel_config(backend="threading", n_jobs=-1):
             estimator = fit(create(name, specs[name], best["setting"], params), table, params)
-        scores = score(table.iloc[:, -1], predict(estimator, table.iloc[:, :-1]))
+        predictions = predict(estimator, table.iloc[:, :-1], params["positive"])
+        scores = score(table.iloc[:, -1], predictions, params["metrics"])
     except ValueError as error:
         raise explain(error, name, table, folds) from None
     parts: dict[str, dict[str, Any]] = {"training": tidy(scores)}
@@ -77,15 +79,26 @@ def train(
         parts["cv"] = {key: best["scores"][key] for key in scores if key in best["scores"]}
     if len(candidates) > 1:
         parts["search"] = {"model": name} | best["setting"]
+    parts["trials"] = {
+        "number": len(candidates),
+        "metric": metric,
+        "positive": params["positive"],
+        "metrics": params["metrics"],
+        "folds": best["folds"],
+        "edges": edges(best["setting"], specs[name].get("search")),
+    }
     # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
     rows = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
     return estimator, parts, pd.DataFrame(rows, dtype=object)
 
 
-def ranking(table: pd.DataFrame, folds: Folds, candidates: pd.DataFrame) -> pd.DataFrame:
+def ranking(
+    table: pd.DataFrame, folds: Folds, candidates: pd.DataFrame, params: dict[str, Any]
+) -> pd.DataFrame:
     """Return the best candidate of each entry behind the baseline, which knows no feature."""
     target = table.iloc[:, -1]
-    floors = [baseline(target.iloc[rows], target.iloc[others]) for rows, others in folds]
+    scoring = params["positive"], params["metrics"]
+    floors = [baseline(target.iloc[rows], target.iloc[others], *scoring) for rows, others in folds]
     floor = {"model": "(without features)"} | tidy(pd.DataFrame(floors).mean(skipna=False))
     best = candidates.drop_duplicates("model")
     names = [name for name in best if name in floor or name.removesuffix("_std") in floor]
@@ -108,7 +121,7 @@ def main() -> None:
     estimator.schema = json.loads(pq.read_schema(TRAIN).metadata[b"schema"])
     save(estimator, MODEL)
     SCORES.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8", newline="\n")
-    ranked = ranking(table, folds_of(table, params), candidates)
+    ranked = ranking(table, folds_of(table, params), candidates, params)
     for rows, path in [(candidates, CANDIDATES), (ranked, RANKING)]:
         rows.to_csv(path, index=False, lineterminator="\n", na_rep="null")
     print(f"{candidates['model'].iloc[0]}: {innermost(estimator)}")

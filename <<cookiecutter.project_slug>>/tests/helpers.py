@@ -44,6 +44,8 @@ TRAIN = {
     "scale_target": True,
     "max_categories": 3,
     "class_weight": "none",
+    "positive": "",
+    "metrics": [],
     "seed": 0,
     "search": {"candidates": 0, "folds": 3, "metric": "accuracy"},
 }

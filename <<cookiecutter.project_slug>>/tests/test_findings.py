@@ -1,22 +1,48 @@
 """Each finding is told of a table that has it, and not of one that has not."""
 
+from pathlib import Path
+from typing import Any
+
 from evaluate import evaluate
-from support.findings import find
-from support.metrics import baseline
+from support.findings import CODES, Evidence, Finding, find
+from support.metrics import baseline, tidy
+from support.params import InputError
+from support.search import edges
+from train import train
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import TREE, fit
+from helpers import TRAIN, TREE
 
-MODELS = TREE | {"deep": {"class": "sklearn.tree.DecisionTreeClassifier"}}
+MODELS = TREE | {
+    "deep": {"class": "sklearn.tree.DecisionTreeClassifier"},
+    "forest": {"class": "sklearn.ensemble.RandomForestRegressor", "n_estimators": 10},
+}
 
 
-def codes(rows: pd.DataFrame, others: pd.DataFrame, model: str) -> dict[str, str]:
-    """Return the findings on `others` of a model fitted to `rows`, and what they say."""
-    scores, plots = evaluate(fit(rows, MODELS, model=model), others)
-    floor = baseline(rows.iloc[:, -1], others.iloc[:, -1])
-    return {finding.code: finding.text for finding in find(others, scores, floor, plots)}
+def look(rows: pd.DataFrame, others: pd.DataFrame, model: str, **more: Any) -> Evidence:
+    """Return the evidence of a model that is fitted to `rows`, on `others`."""
+    estimator, fitted, _ = train(rows, MODELS, TRAIN | {"model": model})
+    scores, intervals, plots = evaluate(estimator, others)
+    found = {
+        "training": rows.iloc[:, -1:],
+        "first": pd.concat([rows, others]).sample(frac=1, random_state=0).iloc[:, -1:],
+        "baseline": tidy(baseline(rows.iloc[:, -1], others.iloc[:, -1])),
+        "fitted": fitted["training"],
+        "trials": fitted["trials"],
+    }
+    return Evidence(test=others, scores=scores, intervals=intervals, plots=plots, **(found | more))
+
+
+def told(evidence: Evidence) -> dict[str, str]:
+    return {finding.code: finding.seen for finding in find(evidence)}
+
+
+def codes(table: pd.DataFrame, model: str, **more: Any) -> dict[str, str]:
+    """Return the findings of a model fitted to the first half of `table`, on the other."""
+    half = len(table) // 2
+    return told(look(table[:half], table[half:], model, **more))
 
 
 @pytest.fixture
@@ -25,36 +51,227 @@ def noise() -> pd.DataFrame:
     return pd.DataFrame(random.normal(size=(400, 4)), columns=["a", "b", "c", "d"])
 
 
+@pytest.fixture
+def clean(noise) -> pd.DataFrame:
+    """Two features tell the target, each half of it, but for some noise."""
+    return noise[["a", "b"]].assign(y=noise["a"] + noise["b"] + 0.5 * noise["c"])
+
+
+@pytest.fixture
+def labelled(clean) -> pd.DataFrame:
+    return clean.assign(y=np.where(clean["y"] > 0, "up", "down"))
+
+
+def test_a_clean_table_has_no_findings(clean, labelled):
+    assert codes(clean, "linear") == {}
+    assert codes(labelled, "tree") == {}
+
+
+def test_a_finding_is_muted_by_its_code(noise):
+    evidence = look(noise[:200], noise[200:], "linear")
+    found = [finding.code for finding in find(evidence)]
+    assert len(found) > 1 and set(found) <= set(CODES)
+    assert [finding.code for finding in find(evidence, found[:1])] == found[1:]
+    with pytest.raises(InputError, match="findings.mute holds 'over-fit'; did you mean 'overfit'"):
+        find(evidence, ["over-fit"])
+
+
 @pytest.mark.parametrize("rounded", [False, True])
 def test_features_that_add_up_to_the_target_are_named(noise, rounded):
     table = noise.assign(total=3.0 * noise["a"] + noise["c"])
     if rounded:
         table["total"] = table["total"].round(1)
-    found = codes(table[:200], table[200:], "linear")
-    assert found.keys() == {"leak-sum"} and found["leak-sum"].startswith("a, c add up")
+    assert codes(table, "linear")["leak-sum"].startswith("a, c add up")
     table["total"] += np.random.default_rng(1).normal(0, 0.5, 400)
-    assert codes(table[:200], table[200:], "linear") == {}
+    assert "leak-sum" not in codes(table, "linear")
 
 
-def test_a_feature_that_alone_tells_the_target_is_named(noise):
-    table = noise.assign(copy=np.where(noise["a"] > 0, 5.5, 7), label=noise["a"] > 0)
-    table = table.drop(columns="a").astype({"label": str})
-    found = codes(table[:200], table[200:], "tree")
-    assert found.keys() == {"leak-feature"} and found["leak-feature"].startswith("copy alone")
+def test_a_feature_that_alone_tells_the_target_is_named(noise, labelled):
+    """Whatever the model makes of it."""
+    table = labelled.assign(copy=np.where(labelled["y"] == "up", 5.5, 7), y=labelled["y"])
+    table = table[["a", "b", "copy", "y"]]
+    for model in ("tree", "machine"):
+        assert codes(table, model)["leak-feature"].startswith("copy alone")
     mixed = table.assign(copy=np.where(np.arange(400) % 10 == 0, 9, table["copy"]))
-    assert codes(mixed[:200], mixed[200:], "tree") == {}
+    assert "leak-feature" not in codes(mixed, "tree")
+    rare = noise.assign(y=np.where(np.arange(400) % 80 == 0, "rare", "usual"))
+    assert "leak-feature" not in codes(rare, "tree"), "the largest class is no leak"
 
 
-def test_a_model_that_is_no_better_than_the_baseline_is_told_so(noise):
+def test_an_identifier_that_tells_the_target_is_named(noise):
+    order = noise.sort_values("a", ignore_index=True)
+    order["y"] = np.where(order["a"] + 0.2 * order["b"] > 0, "up", "down")
+    table = order.assign(case=np.arange(1.0, 401))[["case", "c", "y"]]
+    table = table.sample(frac=1, random_state=0)
+    line = {"name": "case", "role": "feature", "notes": ["looks like an identifier: drop it"]}
+    assert codes(table, "tree", columns=[line])["leak-identifier"].startswith("case looks")
+    assert "leak-identifier" not in codes(table, "tree", columns=[line | {"notes": []}])
+    mixed = table.assign(case=table["case"].sample(frac=1, random_state=1).to_numpy())
+    assert "leak-identifier" not in codes(mixed, "tree", columns=[line])
+
+
+def test_a_model_that_is_no_better_than_the_baseline_is_told_so(noise, clean):
     target = np.random.default_rng(2).normal(size=400)
-    found = codes(noise[:200].assign(y=target[:200]), noise[200:].assign(y=target[200:]), "linear")
-    assert found.keys() == {"no-better-than-baseline"}
+    found = codes(noise.assign(y=target), "linear")
+    assert found.keys() == {"no-better-than-baseline", "underfit"}
+    assert "without any feature" in found["no-better-than-baseline"]
+    slight = noise.assign(y=np.where(noise["a"] + 20 * target > 0, "up", "down"))
+    evidence = look(slight[:380], slight[380:], "tree")
+    better = evidence.baseline | {"balanced_accuracy": evidence.scores["balanced_accuracy"] - 0.01}
+    evidence.baseline = better
+    assert "no-better-than-baseline" in told(evidence), "by 0.01 on 20 rows is chance"
+
+
+def test_a_model_that_remembers_is_told_from_one_that_learns(noise, labelled):
+    mixed = np.random.default_rng(3).random(400) < 0.3
+    table = labelled.assign(c=noise["c"], d=noise["d"])[["a", "b", "c", "d", "y"]]
+    table.loc[mixed, "y"] = table.loc[mixed, "y"].map({"up": "down", "down": "up"})
+    assert "overfit" in codes(table, "deep")
+    assert not {"overfit", "underfit"} & codes(labelled, "tree").keys()
+
+
+def test_a_target_that_never_changes_is_told(clean):
+    constant = clean.assign(y=5.0)
+    evidence = look(constant[:200], constant[200:], "linear")
+    assert "r2" not in evidence.scores, "not 1.000"
+    assert told(evidence) == {"constant-target": "y is 5.0 in every training and test row"}
+    assert "constant-target" not in codes(clean, "linear")
 
 
 def test_a_class_that_is_never_predicted_is_named(noise):
     label = np.where(noise["a"] > 0, "up", "down")
-    label[::40] = "rare"
-    table = noise.assign(label=label)
-    found = codes(table[:200], table[200:], "tree")
-    assert found.keys() == {"class-never-predicted"}
-    assert "rare (5 test rows)" in found["class-never-predicted"]
+    label[::20] = "rare"
+    found = codes(noise.assign(label=label), "tree")
+    assert "rare (10 test rows)" in found["class-never-predicted"]
+
+
+def test_a_class_of_few_rows_is_named(labelled):
+    table = labelled.assign(a=labelled["a"].where(labelled.index % 50 > 0, 9))
+    table["y"] = table["y"].where(table["a"] < 9, "rare")
+    assert codes(table, "deep")["rare-class"] == "hardly in the test: rare (4 test rows)"
+
+
+def test_a_class_that_most_rows_are_of_is_told(labelled, noise):
+    table = labelled.assign(y=np.where(labelled["a"] > 1, "up", "down"))
+    share = (table["y"][200:] == "down").mean()
+    assert codes(table, "tree")["imbalanced"].startswith(f"{share:.0%} of the rows are down")
+
+
+def hours(labelled: pd.DataFrame) -> pd.DataFrame:
+    times = pd.date_range("2024-01-01", periods=400, freq="h", unit="us")
+    return labelled.assign(hour=times)[["a", "b", "hour", "y"]]
+
+
+@pytest.mark.parametrize(
+    ("in_order", "by_time", "code"),
+    [(True, False, "time-order"), (False, False, "time-overlap"), (True, True, None)],
+)
+def test_times_that_are_split_at_random_are_told(labelled, in_order, by_time, code):
+    table = hours(labelled)
+    rows, others = (table[:200], table[200:]) if by_time else (table[::2], table[1::2])
+    first = table if in_order else table.sample(frac=1, random_state=0)
+    found = told(
+        look(rows, others, "tree", training=rows[["hour", "y"]], first=first[["hour", "y"]])
+    )
+    assert {one for one in found if one.startswith("time-")} == ({code} if code else set())
+    assert code is None or "hour" in found[code]
+
+
+def test_a_split_by_group_or_column_has_times_of_its_own(labelled):
+    table = hours(labelled)
+    more = {"training": table[["hour", "y"]], "first": table[["hour", "y"]]}
+    group = pd.Index(np.arange(400) % 7, name="group")
+    grouped = table.set_index(group)
+    assert "time-order" not in told(look(grouped[::2], grouped[1::2], "tree", **more))
+    line = {"name": "part", "role": "split", "notes": []}
+    assert "time-order" not in told(look(table[::2], table[1::2], "tree", columns=[line], **more))
+
+
+@pytest.mark.parametrize("target", ["number", "label"])
+def test_rows_that_resemble_their_neighbours_are_told(noise, target):
+    wave = np.sin(np.arange(400) / 15) + 0.2 * noise["b"]
+    values = wave if target == "number" else np.where(wave > 0, "up", "down")
+    table = noise[["a", "b"]].assign(y=values)
+    model = "linear" if target == "number" else "tree"
+    parts = table[::2], table[1::2]
+    assert "row-order" in told(look(*parts, model, first=table[["y"]]))
+    ordered = table.sort_values("y")[["y"]]
+    assert "row-order" not in told(look(*parts, model, first=ordered)), "sorted by the target"
+    mixed = table.sample(frac=1, random_state=0)[["y"]]
+    assert "row-order" not in told(look(*parts, model, first=mixed))
+
+
+def test_rows_that_are_in_both_parts_are_told(labelled):
+    rows, others = labelled[:200], labelled[150:]
+    assert told(look(rows, others, "tree", training=rows))["same-rows"].startswith(
+        "20% of the test"
+    )
+    assert "same-rows" not in told(look(rows, labelled[200:], "tree", training=rows))
+
+
+def test_a_fold_unlike_the_others_is_told(clean):
+    evidence = look(clean[:200], clean[200:], "linear")
+    assert "fold-unlike" not in told(evidence)
+    evidence.trials["folds"][1]["r2"] = 0.1
+    assert told(evidence)["fold-unlike"].startswith("r2 of fold 2 is 0.1, of the others 0.")
+    evidence.training = evidence.training[:6]
+    assert "fold-unlike" not in told(evidence), "two rows differ by chance"
+
+
+def test_a_feature_that_is_useless_is_named(clean, noise):
+    table = clean.assign(c=noise["d"])[["a", "b", "c", "y"]]
+    evidence = look(table[:200], table[200:], "linear")
+    importance = evidence.plots["importance"].set_index("feature")["importance"]
+    assert importance["c"] < 0.05 < importance["b"]
+    evidence.plots["importance"].loc[importance.to_numpy() == importance["c"], "importance"] = -0.01
+    assert told(evidence)["useless-feature"].startswith("c: shuffled")
+
+
+def test_features_that_are_nearly_the_same_are_named(clean):
+    table = clean.assign(mile=1.609 * clean["a"] + 0.001, other=np.exp(clean["b"]))
+    table["colour"] = np.where(table["a"] > 0, "red", "blue")
+    table["farbe"] = np.where(table["a"] > 0, "rot", "blau")
+    table = table[["a", "b", "mile", "other", "colour", "farbe", "y"]].astype(
+        {"colour": "str", "farbe": "str"}
+    )
+    found = codes(table, "linear")["near-identical"]
+    assert found == "nearly the same: colour and farbe, a and mile, b and other"
+    near = clean.assign(c=clean["a"] + 0.5 * clean["b"])[["a", "b", "c", "y"]]
+    assert "near-identical" not in codes(near, "linear")
+
+
+@pytest.mark.parametrize(
+    ("value", "values", "edge"),
+    [
+        (990.0, {"low": 0.001, "high": 1000, "log": True}, True),
+        (30.0, {"low": 0.001, "high": 1000, "log": True}, False),
+        (30.0, {"low": 0.0, "high": 1000.0}, False),
+        (63, {"low": 5, "high": 63}, True),
+        (1, {"low": 1, "high": 20}, False),
+        (20, {"low": 1, "high": 20}, True),
+        (1.0, [0.3, 0.6, 1.0], False),
+        (0.3, [0.3, 0.6, 1.0], True),
+        (3, [3, 9], False),
+        ("rbf", ["rbf", "linear", "poly"], False),
+        (7, {"low": 7, "high": 7}, False),
+    ],
+)
+def test_the_edge_of_a_search_is_where_something_lies_beyond(value, values, edge):
+    assert bool(edges({"x": value}, {"x": values})) == edge
+
+
+def test_a_best_setting_at_the_edge_is_told(labelled):
+    spec = {"class": "sklearn.tree.DecisionTreeClassifier", "max_depth": 1}
+    spec["search"] = {"max_depth": {"low": 2, "high": 3}}
+    search = {"candidates": 2, "folds": 3, "metric": "accuracy"}
+    _, fitted, _ = train(labelled, {"tree": spec}, TRAIN | {"search": search})
+    depth = fitted["search"]["max_depth"]
+    assert fitted["trials"]["edges"] == [f"max_depth={depth} of 2 to 3"]
+    evidence = look(labelled[:200], labelled[200:], "tree", trials=fitted["trials"])
+    assert told(evidence)["search-edge"].endswith(f"max_depth={depth} of 2 to 3")
+
+
+def test_every_code_is_documented():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [code for code in CODES if f"`{code}`" not in readme] == []
+    assert Finding._fields == ("code", "seen", "advice")

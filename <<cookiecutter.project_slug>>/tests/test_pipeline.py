@@ -38,12 +38,16 @@ def modules_used(script: Path) -> set[Path]:
     return found
 
 
-def modules_of_models() -> set[Path]:
-    """Return the modules of src/ that hold estimators which params.yaml names by dotted path."""
+def modules_by_path() -> set[Path]:
+    """Return the modules of src/ that hold what params.yaml names by dotted path.
+
+    These are estimators, under `models`, and the metrics of train.metrics.
+    """
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     found: set[Path] = set()
-    for model in params["models"].values():
-        module = SOURCE / f"{model['class'].rpartition('.')[0].replace('.', '/')}.py"
+    paths = [*(model["class"] for model in params["models"].values()), *params["train"]["metrics"]]
+    for path in paths:
+        module = SOURCE / f"{path.rpartition('.')[0].replace('.', '/')}.py"
         if module.exists():
             found |= modules_used(module)
     return found
@@ -60,7 +64,7 @@ def test_deps_are_the_modules_that_the_stage_imports(name):
     declared = {dep for dep in STAGES[name]["deps"] if dep.startswith("src/")}
     modules = modules_used(script_of(name))
     if SOURCE / "support/models.py" in modules:
-        modules |= modules_of_models()
+        modules |= modules_by_path()
     used = {module.relative_to(ROOT).as_posix() for module in modules}
     assert not used - declared, f"dvc.yaml: add to the deps of {name}: {sorted(used - declared)}"
     assert not declared - used, f"dvc.yaml: {name} does not use {sorted(declared - used)}"

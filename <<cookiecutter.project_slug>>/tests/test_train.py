@@ -299,13 +299,13 @@ def test_every_model_of_params_yaml_learns(table):
     for name in (specs := load_params("models")):
         classify = is_classifier(models.create(name, specs[name], {}, TRAIN))
         data = table if classify else numbers
-        metrics, _ = evaluate(fit(data, specs, model=name), data)
+        metrics, *_ = evaluate(fit(data, specs, model=name), data)
         assert metrics["accuracy" if classify else "r2"] > 0.5, name
 
 
 def test_regression_is_scored_and_predicted_in_the_unit_of_the_target(table):
     numbers = table.assign(label=1000.0 + 10 * table["x"])
-    metrics, plots = evaluate(fit(numbers, model="linear"), numbers)
+    metrics, _, plots = evaluate(fit(numbers, model="linear"), numbers)
     errors = plots["predictions"]["residual"].abs()
     assert plots["predictions"]["actual"].tolist() == numbers["label"].tolist()
     assert 0 < metrics["mae"] == pytest.approx(errors.mean(), rel=1e-5)

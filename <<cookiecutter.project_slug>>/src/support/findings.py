@@ -1,115 +1,413 @@
-"""What a model and its scores should make one look at, before somebody believes them."""
+"""What a model and its scores should make one look at, before somebody believes them.
 
-from typing import NamedTuple
+Each check below yields findings; its docstring says when. The model for some of them are the checks
+of skore, https://docs.skore.probabl.ai, user guide, automated checks.
+"""
 
-from support.metrics import score_numbers
-from support.plots import draw_rows
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from support.duplicates import hash_rows
+from support.metrics import balanced_accuracy, score_numbers
+from support.params import InputError, nearest
+from support.plots import FEATURES, draw_rows
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import cross_val_predict
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-# Rows that are looked at, and the features that may have leaked: the most important ones
-ROWS = 2000
-CANDIDATES = 3
-# R² or accuracy from which a feature, or a sum of features, is the target in other words
+# Rows that are looked at, and what is too few to tell anything
+ROWS, FEW = 1000, 50
+# R² or balanced accuracy from which a feature, or a sum of features, is the target in other words
 DETERMINED = 0.995
 # A part of a sum that moves the target by less than this share of its spread is left out.
 SHARE = 0.01
+# What an identifier, or the row before, must tell of the target beyond the baseline
+TELLING = 0.5
+# A gain over the baseline, in R² or balanced accuracy, that is next to nothing
+SLIGHT = 0.05
+# The share of the largest class from which accuracy says little, and a class of few test rows
+LARGEST, RARE = 0.8, 10
+# Permutation importance that is nothing, on so many rows, and the correlation of ranks of twins
+USELESS, USELESS_ROWS = 1e-3, 200
+TWINS, TWIN_COLUMNS = 0.99, 300
+# The share of test rows that may be in training as well
+REPEATED = 0.01
+# How far a fold must be from the others: in R² or balanced accuracy, and in deviations
+FOLD, DEVIATIONS = 0.1, 3.5
 
 
 class Finding(NamedTuple):
-    """`code` mutes it, by findings.mute in params.yaml; `text` says what to do, on one line."""
+    """`code` mutes it, by findings.mute in params.yaml; the others are what was seen, what to do."""
 
     code: str
-    text: str
+    seen: str
+    advice: str
 
 
-def find(
-    table: pd.DataFrame,
-    scores: dict[str, float],
-    baseline: dict[str, float],
-    plots: dict[str, pd.DataFrame],
-) -> list[Finding]:
-    """Return the findings on the test `table`, its `scores`, those of the `baseline`, and `plots`,
-    the tables of plots.plot_data.
+@dataclass
+class Evidence:
+    """What the checks look at.
+
+    `test` holds the features and, as its last column, the target, under the index of the split;
+    `training` the target of the training rows, as its last column too, and its times or all
+    features; `first` the same of the first rows of the prepared table, in the order of the file.
+    `scores` are those on the test, with their `intervals`; `baseline` and `fitted` those without
+    features and on the training rows. `trials` is what stage train tells of cross-validation,
+    `plots` the tables of plots.plot_data, and `columns` the lines of results/data.json.
     """
-    features, target = table.iloc[:, :-1], table.iloc[:, -1]
-    regression = "classes" not in plots
-    metric = "r2" if regression else "balanced_accuracy"
-    findings = compare_to_baseline(scores, baseline, metric)
-    if not regression:
-        findings += find_unpredicted(plots["classes"])
-    if scores.get(metric, 0) > 0.95 and len(features) >= 50:
-        rows = draw_rows(len(features), ROWS)
-        some, known = features.iloc[rows], target.iloc[rows]
-        if regression:
-            findings += find_sum(some, known)
-        important = plots["importance"]["feature"][:CANDIDATES]
-        findings += find_single(some[important], known, regression)
-    return findings
+
+    test: pd.DataFrame
+    training: pd.DataFrame
+    first: pd.DataFrame
+    scores: dict[str, float]
+    intervals: dict[str, dict[str, float]]
+    baseline: dict[str, float]
+    fitted: dict[str, float]
+    plots: dict[str, pd.DataFrame]
+    trials: dict[str, Any] = field(default_factory=dict)
+    columns: Sequence[dict[str, Any]] = ()
+
+    @property
+    def regression(self) -> bool:
+        return "classes" not in self.plots
+
+    @property
+    def metric(self) -> str:
+        return "r2" if self.regression else "balanced_accuracy"
+
+    @property
+    def at_random(self) -> bool:
+        """Whether rows were split at random, not by group, time or a column."""
+        by_column = any(line["role"] == "split" for line in self.columns)
+        return self.test.index.name is None and not by_column
+
+    def sample(self) -> pd.DataFrame:
+        return self.test.iloc[draw_rows(len(self.test), ROWS)]
 
 
-def compare_to_baseline(
-    scores: dict[str, float], baseline: dict[str, float], metric: str
-) -> list[Finding]:
-    if scores.get(metric, np.inf) > baseline.get(metric, -np.inf):
-        return []
-    text = (
-        f"{metric} is {scores[metric]:.3g} on the test, {baseline[metric]:.3g} without any feature: "
-        "the model found nothing; look for other features, another model, or more rows"
+def find(evidence: Evidence, mute: Sequence[str] = ()) -> list[Finding]:
+    """Return the findings whose codes are not in `mute`, findings.mute of params.yaml.
+
+    Raises InputError when that holds an unknown code.
+    """
+    for code in mute:
+        if code not in CODES:
+            raise InputError(f"params.yaml: findings.mute holds {code!r}{nearest(code, CODES)}")
+    found = [finding for check in CHECKS for finding in check(evidence)]
+    return [finding for finding in found if finding.code not in mute]
+
+
+def name_some(names: Sequence[Any], most: int = 5) -> str:
+    more = f" (and {len(names) - most} more)" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
+
+
+def check_target(evidence: Evidence) -> Iterator[Finding]:
+    """The target is the same in all rows of a part."""
+    targets = {"training": evidence.training.iloc[:, -1], "test": evidence.test.iloc[:, -1]}
+    parts = [part for part, target in targets.items() if (target == target.iloc[0]).all()]
+    if parts:
+        target = targets[parts[0]]
+        seen = f"{target.name} is {target.iloc[0]} in every {' and '.join(parts)} row"
+        advice = "a score says nothing: look for rows with other values, or another target"
+        yield Finding("constant-target", seen, advice)
+
+
+def check_baseline(evidence: Evidence) -> Iterator[Finding]:
+    """The interval of the test score holds what is reached without any feature."""
+    metric = evidence.metric
+    if not {metric} <= evidence.scores.keys() & evidence.baseline.keys():
+        return
+    score, floor = evidence.scores[metric], evidence.baseline[metric]
+    interval = evidence.intervals.get(metric, {"low": score, "high": score})
+    if interval["low"] > floor:
+        return
+    seen = (
+        f"{metric} is {score:.3g} on the test ({interval['low']:.3g} to {interval['high']:.3g}), "
+        f"{floor:.3g} without any feature"
     )
-    return [Finding("no-better-than-baseline", text)]
+    advice = "the model found nothing for sure: other features, another model, or more rows"
+    yield Finding("no-better-than-baseline", seen, advice)
 
 
-def find_unpredicted(classes: pd.DataFrame) -> list[Finding]:
-    never = classes[(classes["rows"] > 0) & (classes["predicted"] == 0)]
-    if never.empty:
-        return []
-    names = ", ".join(
-        f"{label} ({rows} test rows)"
-        for label, rows in zip(never["class"], never["rows"], strict=True)
-    )
-    text = f"never predicted: {names}; set train.class_weight to balanced, or get more such rows"
-    return [Finding("class-never-predicted", text)]
+def check_fit(evidence: Evidence) -> Iterator[Finding]:
+    """Over half of what training gains over the baseline is lost, or there is hardly any gain."""
+    metric = evidence.metric
+    parts = evidence.scores, evidence.fitted, evidence.baseline
+    if not all(metric in part for part in parts):
+        return
+    score, fitted, floor = (part[metric] for part in parts)
+    high = evidence.intervals.get(metric, {"high": score})["high"]
+    seen = f"{metric} is {fitted:.3g} on training rows, {score:.3g} on the test, {floor:.3g} without any feature"
+    if fitted - floor <= SLIGHT and score - floor <= SLIGHT:
+        advice = "the model is too simple, or the features do not tell the target"
+        yield Finding("underfit", seen, advice)
+    elif fitted > high and score - floor < (fitted - floor) / 2:
+        advice = (
+            "restrict the model (fewer leaves, more rows in each, more penalty) or get more rows"
+        )
+        yield Finding("overfit", seen, advice)
 
 
-def find_sum(features: pd.DataFrame, target: pd.Series) -> list[Finding]:
-    """Return whether the target is a weighted sum of two or more features."""
-    numbers = features.select_dtypes("number")
+def check_classes(evidence: Evidence) -> Iterator[Finding]:
+    """A class is never predicted, has few test rows, or has most of all rows."""
+    if evidence.regression:
+        return
+    classes = evidence.plots["classes"]
+    classes = classes[classes["rows"] > 0]
+    never = classes["predicted"] == 0
+    rare = (classes["rows"] < RARE) & ~never
+    for code, which, what, advice in [
+        (
+            "class-never-predicted",
+            never,
+            "never predicted",
+            "set train.class_weight to balanced, or get more such rows",
+        ),
+        (
+            "rare-class",
+            rare,
+            "hardly in the test",
+            "their scores are luck: get more such rows, or raise split.test_size",
+        ),
+    ]:
+        lines = classes[which]
+        names = [f"{line[0]} ({line[1]} test rows)" for line in lines[["class", "rows"]].values]
+        if names:
+            yield Finding(code, f"{what}: {name_some(names)}", advice)
+    share = classes["rows"].max() / classes["rows"].sum()
+    if share > LARGEST and len(classes) > 1:
+        seen = f"{share:.0%} of the rows are {classes['class'].iloc[0]}, so accuracy says little"
+        advice = "look at balanced_accuracy, and at the scores of each class"
+        yield Finding("imbalanced", seen, advice)
+
+
+def check_sum(evidence: Evidence) -> Iterator[Finding]:
+    """The target is a weighted sum of two or more features."""
+    table = evidence.sample()
+    numbers, target = table.iloc[:, :-1].select_dtypes("number"), table.iloc[:, -1]
     rows = numbers.notna().all(axis="columns").to_numpy()
+    few = len(table) < FEW or numbers.shape[1] < 2 or rows.sum() < 5 * numbers.shape[1]
+    if not evidence.regression or few:
+        return
     numbers, values = numbers[rows], target[rows].to_numpy(dtype="float64")
-    if numbers.shape[1] < 2 or len(numbers) < 5 * numbers.shape[1]:
-        return []
     spread = numbers.std(ddof=0).replace(0, 1)
     scaled = ((numbers - numbers.mean()) / spread).to_numpy()
     weights, *_ = np.linalg.lstsq(scaled, values - values.mean())
     parts = np.abs(weights) > SHARE * values.std()
     fitted = scaled[:, parts] @ weights[parts] + values.mean()
-    if parts.sum() < 2 or score_numbers(pd.Series(values), fitted)["r2"] < DETERMINED:
-        return []
-    names = ", ".join(numbers.columns[parts])
-    text = f"{names} add up to the target: add those that are not known beforehand to prepare.drop"
-    return [Finding("leak-sum", text)]
+    if parts.sum() < 2 or not score_numbers(pd.Series(values), fitted)["r2"] >= DETERMINED:
+        return
+    seen = f"{name_some(numbers.columns[parts])} add up to the target"
+    yield Finding("leak-sum", seen, "add those that are not known beforehand to prepare.drop")
 
 
-def find_single(features: pd.DataFrame, target: pd.Series, regression: bool) -> list[Finding]:
-    """Return the features each of which tells the target alone."""
-    findings = []
-    for name, column in features.items():
-        if column.dtype == "str":
-            column = column.astype("category").cat.codes
-        known = column.notna().to_numpy()
-        x, y = column[known].to_numpy()[:, None], target[known].to_numpy()
-        if pd.api.types.is_datetime64_any_dtype(column):
-            x = x.astype("int64")
-        tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
-        predicted = cross_val_predict(tree(min_samples_leaf=2, random_state=0), x, y, cv=3)
-        right = (
-            score_numbers(pd.Series(y), predicted)["r2"] if regression else (predicted == y).mean()
+def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
+    """Return R² or balanced accuracy of a tree of one feature, fitted to half of the rows, on the rest."""
+    if column.dtype == "str":
+        column = column.astype("category").cat.codes
+    known = column.notna().to_numpy()
+    x, y = column[known].to_numpy()[:, None], target[known].to_numpy()
+    if len(y) < FEW:
+        return 0.0
+    if pd.api.types.is_datetime64_any_dtype(column):
+        x = x.astype("int64")
+    tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
+    half, rest = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
+    actual = pd.Series(y[rest])
+    if actual.nunique() < 2:
+        return 0.0
+    predicted = tree(min_samples_leaf=2, random_state=0).fit(x[half], y[half]).predict(x[rest])
+    if regression:
+        return score_numbers(actual, predicted)["r2"]
+    return balanced_accuracy(actual, predicted)
+
+
+def check_single(evidence: Evidence) -> Iterator[Finding]:
+    """A feature alone tells the target; of an identifier, half of it is enough.
+
+    Of many features, these are the most important ones.
+    """
+    table, floor = evidence.sample(), evidence.baseline.get(evidence.metric, 0)
+    features, target = table.iloc[:, :-1], table.iloc[:, -1]
+    if len(table) < FEW or target.nunique() < 2:
+        return
+    identifiers = {
+        line["name"] for line in evidence.columns if any("identifier" in x for x in line["notes"])
+    }
+    for name in evidence.plots["importance"]["feature"][:FEATURES]:
+        score = score_alone(features[name], target, evidence.regression)
+        if name in identifiers and score - floor >= TELLING * (1 - floor):
+            seen = f"{name} looks like an identifier and tells the target: rows came in its order"
+            yield Finding("leak-identifier", seen, "add it to prepare.drop")
+        elif score >= DETERMINED:
+            advice = "add it to prepare.drop unless it is known beforehand"
+            yield Finding("leak-feature", f"{name} alone tells the target", advice)
+
+
+def follows_rows(target: pd.Series, regression: bool) -> bool:
+    """Return whether a row's neighbours tell its target, in a file that is not sorted by it."""
+    if regression:
+        values = target.to_numpy()
+        steps = np.diff(values)
+        if (steps >= 0).all() or (steps <= 0).all():
+            return False
+        return (
+            score_numbers(pd.Series(values[1:-1]), (values[:-2] + values[2:]) / 2)["r2"] >= TELLING
         )
-        if right >= DETERMINED:
-            text = f"{name} alone tells the target: add it to prepare.drop unless it is known beforehand"
-            findings.append(Finding("leak-feature", text))
-    return findings
+    codes, classes = pd.factorize(target)
+    same, number = codes[1:] == codes[:-1], len(classes)
+    if (~same).sum() < 3 * number:  # a few runs of each class: it is sorted
+        return False
+    recall = np.bincount(codes[1:], same, number) / np.maximum(np.bincount(codes[1:]), 1)
+    return recall.mean() - 1 / number >= TELLING * (1 - 1 / number)
+
+
+def check_order(evidence: Evidence) -> Iterator[Finding]:
+    """Rows split at random are in order of time, or resemble their neighbours in the file."""
+    if not evidence.at_random:
+        return
+    first, ordered = evidence.first, False
+    for name in evidence.training.select_dtypes("datetime"):
+        known, new = evidence.training[name], evidence.test[name]
+        if name == first.columns[-1] or known.nunique() <= 10:
+            continue
+        if new.max() < known.min() or known.max() < new.min():
+            continue
+        times = first[name].dropna()
+        in_order = times.is_monotonic_increasing or times.is_monotonic_decreasing
+        ordered |= in_order
+        seen = f"{name}: test rows lie between training rows"
+        if in_order:
+            seen = f"rows are in order of {name} and split at random"
+        advice = "name it as prepare.time to predict later rows from earlier ones"
+        yield Finding("time-order" if in_order else "time-overlap", seen, advice)
+    target = first.iloc[:, -1]
+    if not ordered and len(target) >= FEW and follows_rows(target, evidence.regression):
+        seen = "rows that are next to each other in the file have similar targets"
+        advice = (
+            "if they belong together or follow in time, name that column as prepare.group or "
+            "prepare.time"
+        )
+        yield Finding("row-order", seen, advice)
+
+
+def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
+    """Test rows are in training as well; looked at if prepare keeps rows that repeat others."""
+    test, training = evidence.test, evidence.training
+    if not test.columns.equals(training.columns):
+        return
+    share = np.isin(hash_rows(test), hash_rows(training)).mean()
+    if share >= REPEATED:
+        seen = f"{share:.0%} of the test rows are in training as well"
+        advice = "set prepare.duplicates to drop, or name what they share as prepare.group"
+        yield Finding("same-rows", seen, advice)
+
+
+def check_folds(evidence: Evidence) -> Iterator[Finding]:
+    """A fold's score is far from the others', by more than its number of rows explains."""
+    folds = evidence.trials.get("folds", [])
+    values = np.array([one.get(evidence.metric, np.nan) for one in folds])
+    if len(values) < 3 or np.isnan(values).any():
+        return
+    away = np.abs(values - np.median(values))
+    # The median of deviations from the median, as a standard deviation: Iglewicz and Hoaglin, 1993
+    spread = 1.4826 * np.median(away)
+    noise = 1.5 / np.sqrt(len(evidence.training) / len(values))
+    worst = int(away.argmax())
+    if away[worst] > max(DEVIATIONS * spread, FOLD, noise):
+        others = np.delete(values, worst)
+        seen = (
+            f"{evidence.metric} of fold {worst + 1} is {values[worst]:.3g}, of the others "
+            f"{others.min():.3g} to {others.max():.3g}"
+        )
+        advice = "its rows may be of another kind or time: look at them before trusting the mean"
+        yield Finding("fold-unlike", seen, advice)
+
+
+def check_useless(evidence: Evidence) -> Iterator[Finding]:
+    """Shuffling a feature does not lower a score that is better than the baseline."""
+    table, metric = evidence.plots["importance"], evidence.metric
+    gain = evidence.scores.get(metric, 0) - evidence.baseline.get(metric, 0)
+    many = evidence.test.shape[1] - 1 > FEATURES
+    if len(evidence.test) < USELESS_ROWS or many or gain <= SLIGHT:
+        return
+    names = table["feature"][table["importance"] < USELESS].tolist()
+    if names:
+        seen = f"{name_some(names)}: shuffled, the score is as good"
+        yield Finding("useless-feature", seen, "try without: prepare.drop")
+
+
+def check_twins(evidence: Evidence) -> Iterator[Finding]:
+    """Two features have nearly the same order of values, or the same categories."""
+    features = evidence.sample().iloc[:, : min(TWIN_COLUMNS, evidence.test.shape[1] - 1)]
+    if len(features) < FEW:
+        return
+    pairs = []
+    texts: dict[bytes, str] = {}
+    ranks = {}
+    for name, column in features.items():
+        if column.nunique() < 2:
+            continue
+        if column.dtype == "str":
+            codes = pd.factorize(column)[0].tobytes()
+            if codes in texts:
+                pairs.append((texts[codes], name))
+            texts[codes] = name
+        else:
+            ranks[name] = column.rank().fillna(len(column) / 2)
+    if len(ranks) > 1:
+        names = list(ranks)
+        related = np.abs(np.corrcoef(np.array(list(ranks.values()))))
+        pairs += [
+            (names[a], names[b])
+            for a, b in zip(*np.nonzero(np.triu(related, 1) > TWINS), strict=True)
+        ]
+    if pairs:
+        seen = f"nearly the same: {name_some([f'{a} and {b}' for a, b in pairs], 3)}"
+        yield Finding("near-identical", seen, "one of them is enough: prepare.drop")
+
+
+def check_search(evidence: Evidence) -> Iterator[Finding]:
+    """The best setting of a search lies at the edge of what it could draw, see search.edges."""
+    if edges := evidence.trials.get("edges"):
+        advice = "a better one may lie beyond: widen the entry's `search`"
+        yield Finding("search-edge", f"best at the edge: {name_some(edges)}", advice)
+
+
+CHECKS = [
+    check_target,
+    check_baseline,
+    check_fit,
+    check_single,
+    check_sum,
+    check_order,
+    check_duplicates,
+    check_classes,
+    check_folds,
+    check_search,
+    check_twins,
+    check_useless,
+]
+CODES = [
+    "constant-target",
+    "no-better-than-baseline",
+    "underfit",
+    "overfit",
+    "leak-feature",
+    "leak-identifier",
+    "leak-sum",
+    "time-order",
+    "time-overlap",
+    "row-order",
+    "same-rows",
+    "class-never-predicted",
+    "rare-class",
+    "imbalanced",
+    "fold-unlike",
+    "search-edge",
+    "near-identical",
+    "useless-feature",
+]

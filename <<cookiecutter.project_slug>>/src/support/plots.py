@@ -20,6 +20,7 @@ FEATURES = 30
 IMPORTANCE_ROWS = 1000
 IMPORTANCE_REPEATS = 5
 SCATTER_ROWS = 1000
+SIZES = 5
 
 
 def draw_rows(total: int, number: int) -> np.ndarray:
@@ -169,16 +170,46 @@ def residuals(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
     return table.iloc[draw_rows(len(table), SCATTER_ROWS)]
 
 
+def errors_by_size(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
+    """Return the errors, in the target's unit, of rows whose target is `from` one value `to` another.
+
+    There are up to SIZES parts of about as many rows each. `mean_error` is positive where
+    predictions are too high; the others are the mean and the median of absolute errors.
+    """
+    values = actual.to_numpy()
+    errors = predicted - values
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, SIZES + 1)[1:-1]))
+    parts = np.searchsorted(edges, values)
+    lines = []
+    for part in np.unique(parts):
+        target, error = values[parts == part], errors[parts == part]
+        lines.append(
+            {
+                "from": target.min(),
+                "to": target.max(),
+                "rows": len(target),
+                "mean_error": error.mean(),
+                "mae": np.abs(error).mean(),
+                "median_absolute_error": np.median(np.abs(error)),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
 def plot_data(
     estimator: Any, features: pd.DataFrame, actual: pd.Series, predictions: Predictions
 ) -> dict[str, pd.DataFrame]:
     """Return the table of each plot by its name; one that is not defined for a model has no rows.
 
     A classification has confusion, roc and precision_recall (the mean over the classes, and each
-    class), calibration and classes (see metrics.per_class), a regression predictions, and both importance.
+    class), calibration and classes (see metrics.per_class), a regression predictions and errors, and
+    both importance.
     """
     if predictions.classes is None:
-        tables = {"predictions": residuals(actual, predictions.values)}
+        tables = {
+            "predictions": residuals(actual, predictions.values),
+            "errors": errors_by_size(actual, predictions.values),
+        }
     else:
         rows = draw_rows(len(features), CURVE_ROWS)
         some = actual.iloc[rows]
@@ -187,6 +218,8 @@ def plot_data(
             scores = scores[rows]
         elif hasattr(estimator, "decision_function") and not is_pairwise(estimator):
             scores = estimator.decision_function(features.iloc[rows])
+            if scores.ndim == 1 and predictions.classes[0] != estimator.classes_[0]:
+                scores = -scores  # they were of the other class
         pairs = {} if scores is None else one_against_rest(some, scores, predictions.classes)
         drawn = dict(list(pairs.items())[:CURVES])
         stated = pd.DataFrame(columns=["probability", "fraction", "rows"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from support.findings import Finding
+from support.intervals import LEVEL
 from support.plots import CLASSES
 
 import matplotlib as mpl
@@ -147,93 +148,149 @@ def table_of(header: list[str], rows: list[list[Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *cells])
 
 
-def write_report(
-    metrics: dict[str, Any],
-    hyperparameters: dict[str, Any],
-    data: dict[str, Any],
-    rows: dict[str, int],
-    pictures: list[str],
-    findings: Sequence[Finding] = (),
-    classes: pd.DataFrame | None = None,
-    ranking: pd.DataFrame | None = None,
-) -> str:
-    """Return the report in Markdown.
+def number(value: Any) -> str:
+    return "" if pd.isna(value) else f"{value:.4g}"
 
-    `metrics` and `hyperparameters` are those of the results, `data` is the report of stage
-    prepare, `rows` the size of the `training` and the `test` table, and `pictures` names those in
-    the folder plots/ beside the report. `classes` is the table of metrics.per_class, and
-    `ranking` that of train.ranking.
+
+def findings_section(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return ""
+    lines = [f"- `{code}`: {escape(seen)}; {escape(advice)}" for code, seen, advice in findings]
+    return "## Findings\n\n" + "\n".join(lines)
+
+
+def scores_section(
+    metrics: dict[str, Any],
+    intervals: dict[str, dict[str, float]],
+    folds: dict[str, float],
+    trials: dict[str, Any],
+) -> str:
+    """Return the metrics of each part side by side, and what to know of them.
+
+    `metrics` are those of results/metrics.json, `intervals` those of the test, `folds` the standard
+    deviations over the folds, and `trials` is what led to the model, see train.train.
     """
-    titles = {"test": "Test", "training": "Training", "cv": "Cross-validation"}
-    titles["baseline"] = "Without features"
-    parts = {"test": metrics, **{part: metrics[part] for part in titles if part in metrics}}
-    scores = table_of(
-        ["", *[titles[part] for part in parts]],
-        [
-            [name, *[f"{part[name]:.4g}" if name in part else "" for part in parts.values()]]
-            for name, value in metrics.items()
-            if not isinstance(value, dict)
-        ],
-    )
+    parts = {"training": "Training", "cv": "Cross-validation", "baseline": "Without features"}
+    parts = {part: title for part, title in parts.items() if part in metrics}
+    rows = []
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            continue
+        row = {part: number(metrics[part].get(name)) for part in parts}
+        if row.get("cv") and name in folds:
+            row["cv"] += f" ± {folds[name]:.2g}"
+        between = intervals.get(name)
+        span = f"{between['low']:.4g} to {between['high']:.4g}" if between else ""
+        rows.append([name, f"{value:.4g}", span, *row.values()])
+    text = table_of(["", "Test", f"{LEVEL} % interval", *parts.values()], rows)
+    notes = []
+    if intervals:
+        notes.append(
+            f"In {LEVEL} of 100 such tests, the interval holds the score on new rows (bootstrap of "
+            "the test's rows, groups or stretches of time)."
+        )
+    if "cv" in metrics:
+        notes.append("± is the standard deviation over the folds.")
+    if "search" in metrics:
+        notes.append(
+            f"The model is the best of {trials['number']} in cross-validation, so that score is "
+            "optimistic; the test took no part in the choice."
+        )
+    return f"## Scores\n\n{text}\n\n{' '.join(notes)}".rstrip()
+
+
+def classes_section(classes: pd.DataFrame) -> str:
+    cells = [
+        [cell if isinstance(cell, str) else number(cell) for cell in row]
+        for row in classes[:CLASSES].astype({"class": str}).itertuples(index=False)
+    ]
+    return f"## Classes\n\n{table_of(list(classes.columns), cells)}"
+
+
+def errors_section(errors: pd.DataFrame, target: str) -> str:
+    cells = [[number(cell) for cell in row] for row in errors.itertuples(index=False)]
+    text = table_of([name.replace("_", " ") for name in errors.columns], cells)
+    return f"## Errors by size\n\nIn the unit of {escape(target)}, by its actual value.\n\n{text}"
+
+
+def ranking_section(ranking: pd.DataFrame) -> str:
+    cells = [[row[0], *map(number, row[1:])] for row in ranking.itertuples(index=False)]
+    return f"## Models in cross-validation\n\n{table_of(list(ranking.columns), cells)}"
+
+
+def columns_section(data: dict[str, Any]) -> str:
+    """Return a line for each column and each note of `data`, the report of stage prepare."""
     columns = data["columns"]
-    target = next(line["name"] for line in columns if line["role"] == "target")
-    features = [line["name"] for line in columns if line["role"] == "feature"]
-    dropped = [f"{number} {why}" for why, number in data["rows"]["dropped"].items() if number]
-    kept = f"{data['rows']['raw']} rows" + (f" (dropped: {', '.join(dropped)})" if dropped else "")
-    remarks = "".join(f"- `{one.code}`: {escape(one.text)}\n" for one in findings)
-    if remarks:
-        remarks = f"\n## Findings\n\n{remarks}"
-    by_class = ""
-    if classes is not None:
-        cells = [
-            [cell if isinstance(cell, str) else f"{cell:.4g}" for cell in row]
-            for row in classes[:CLASSES].astype({"class": str}).itertuples(index=False)
-        ]
-        by_class = f"\n## Classes\n\n{table_of(list(classes.columns), cells)}\n"
-    compared = ""
-    if ranking is not None and len(ranking) > 2:
-        cells = [
-            [row[0], *("" if pd.isna(value) else f"{value:.4g}" for value in row[1:])]
-            for row in ranking.itertuples(index=False)
-        ]
-        compared = f"\n## Models in cross-validation\n\n{table_of(list(ranking.columns), cells)}\n"
-    gallery = "\n".join(f"![{name}](plots/{name}.svg)" for name in pictures)
-    settings = table_of(["", "Value"], list(hyperparameters["model"].items()))
     header = ["", "Role", "Type", "Missing", "Distinct"]
     lines = table_of(header, [list(line.values())[:5] for line in columns[:COLUMNS]])
     notes = [
         *data["notes"],
         *(f"{one['name']}: {note}" for one in columns for note in one["notes"]),
     ]
-    lines += "\n" + "".join(f"\n- {escape(note)}" for note in notes[:COLUMNS]) if notes else ""
-    return f"""# {hyperparameters["model_class"]} for {escape(target)}
+    listed = "".join(f"\n- {escape(note)}" for note in notes[:COLUMNS])
+    return f"## Columns\n\n{lines}" + (f"\n{listed}" if listed else "")
 
-Predicts **{escape(target)}** from {len(features)} features of `{data["source"]}`: {kept},
-{rows["training"]} for training, {rows["test"]} for the test.
-{remarks}
-## Scores
 
-{scores}
-{by_class}{compared}
-## Plots
+def title_section(model: str, data: dict[str, Any], rows: dict[str, int]) -> str:
+    columns = data["columns"]
+    target = escape(next(line["name"] for line in columns if line["role"] == "target"))
+    features = sum(line["role"] == "feature" for line in columns)
+    dropped = [f"{number} {why}" for why, number in data["rows"]["dropped"].items() if number]
+    kept = f"{data['rows']['raw']} rows" + (f" (dropped: {', '.join(dropped)})" if dropped else "")
+    return f"""# {model} for {target}
 
-{gallery}
+Predicts **{target}** from {features} features of `{data["source"]}`: {kept},
+{rows["training"]} for training, {rows["test"]} for the test."""
 
-## Hyperparameters
 
-{settings}
-
-## Columns
-
-{lines}
-
-## Reproduce
+REPRODUCE = """## Reproduce
 
 In the commit that holds this report:
 
 ```sh
 pip install -r requirements.txt
-dvc pull {data["source"]}.dvc
+dvc pull {source}.dvc
 dvc repro --force
-```
-"""
+```"""
+
+
+def write_report(
+    metrics: dict[str, Any],
+    hyperparameters: dict[str, Any],
+    data: dict[str, Any],
+    rows: dict[str, int],
+    pictures: Sequence[str],
+    plots: dict[str, pd.DataFrame],
+    intervals: dict[str, dict[str, float]],
+    folds: dict[str, float],
+    trials: dict[str, Any],
+    encoding: Sequence[Sequence[str]],
+    findings: Sequence[Finding],
+    ranking: pd.DataFrame,
+) -> str:
+    """Return the report in Markdown.
+
+    `metrics` and `hyperparameters` are those of the results, `data` is the report of stage
+    prepare, `rows` the size of the `training` and the `test` table, and `pictures` names those in
+    the folder plots/ beside the report. `plots` has the tables of plots.plot_data, `encoding` a
+    line for each kind of columns, `ranking` the table of train.ranking; for `intervals`, `folds`
+    and `trials` see `scores_section`.
+    """
+    target = next(line["name"] for line in data["columns"] if line["role"] == "target")
+    gallery = "\n".join(f"![{name}](plots/{name}.svg)" for name in pictures)
+    settings = table_of(["", "Value"], list(hyperparameters["model"].items()))
+    encoded = table_of(["Columns", "Encoded by", "Number"], encoding)
+    sections = [
+        title_section(hyperparameters["model_class"], data, rows),
+        findings_section(findings),
+        scores_section(metrics, intervals, folds, trials),
+        classes_section(plots["classes"]) if "classes" in plots else "",
+        errors_section(plots["errors"], target) if "errors" in plots else "",
+        ranking_section(ranking) if len(ranking) > 2 else "",
+        f"## Plots\n\n{gallery}",
+        f"## Hyperparameters\n\n{settings}",
+        f"## Encoding\n\n{encoded}",
+        columns_section(data),
+        REPRODUCE.format(source=data["source"]),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"

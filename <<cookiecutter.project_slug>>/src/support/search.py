@@ -6,7 +6,17 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
+from support.metrics import (
+    CLASSIFICATION,
+    REGRESSION,
+    MetricError,
+    apply_metric,
+    load_metrics,
+    lower_is_better,
+    predict,
+    score,
+    tidy,
+)
 from support.model_file import check_types
 from support.models import create, fit
 from support.params import InputError, first_line, nearest
@@ -38,6 +48,8 @@ EXPECTED = {
     "scale_target": bool,
     "max_categories": int,
     "class_weight": ["none", "balanced"],
+    "positive": (str, int, float, bool),
+    "metrics": list,
     "seed": int,
     "search": {"candidates": int, "folds": int, "metric": str},
 }
@@ -160,7 +172,9 @@ def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
     several = search["candidates"] or params["compare"]
     if several and not search["folds"]:
         raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
+    check_metrics(table, params)
     known = CLASSIFICATION if is_classification(table) else REGRESSION
+    known = [*known, *load_metrics(params["metrics"])]
     if several and search["metric"] not in known:
         metric = search["metric"]
         raise InputError(f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}")
@@ -178,6 +192,28 @@ def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
             f"{TRAIN}: {name} holds {value}, more than a model can take (3.4e38): correct it in "
             "the raw table, or declare it as a gap in prepare.na_values"
         )
+
+
+def check_metrics(table: pd.DataFrame, params: dict[str, Any]) -> None:
+    """Raise InputError for a train.positive or train.metrics that `table` cannot be scored by."""
+    target, positive = table.iloc[:, -1], params["positive"]
+    if positive != "":
+        classes = [str(one) for one in sorted(target.unique())] if is_classification(table) else []
+        if len(classes) != 2:
+            raise InputError(
+                f"params.yaml: train.positive is {positive!r}, but the target has "
+                f"{len(classes) or 'no'} classes, not two; set it to ''"
+            )
+        if str(positive) not in classes:
+            raise InputError(
+                f"params.yaml: train.positive is {positive!r}{nearest(positive, classes)}"
+            )
+    some = target.to_numpy()[np.linspace(0, len(target) - 1, 100).astype(int)]
+    try:
+        for name, function in load_metrics(params["metrics"]).items():
+            apply_metric(name, function, some, some)
+    except MetricError as error:
+        raise InputError(f"params.yaml: {error}") from None
 
 
 def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) -> None:
@@ -208,9 +244,9 @@ def fit_and_score(
         estimator = fit(clone(model), table.iloc[rows], params)
         fitted = time.perf_counter()
         test = table.iloc[others]
-        predictions = predict(estimator, test.iloc[:, :-1])
+        predictions = predict(estimator, test.iloc[:, :-1], params["positive"])
         seconds = {"fit": fitted - start, "predict": time.perf_counter() - fitted}
-    return score(test.iloc[:, -1], predictions) | seconds
+    return score(test.iloc[:, -1], predictions, params["metrics"]) | seconds
 
 
 def cross_validate(
@@ -241,7 +277,8 @@ def search(
 
     Each holds the `model`, its name; the `setting`, arguments that replace those of the entry; all
     arguments that are searched, as `arguments`; its `scores`, means over the folds, with the standard
-    deviation of the search's metric; and the mean `seconds` of a fold. Without folds there are none.
+    deviation of the search's metric; the mean `seconds` of a fold; and the scores of each of the
+    `folds`. Without folds there are none.
 
     Raises InputError for an entry of the other task, or a value that its class rejects.
     """
@@ -280,9 +317,42 @@ def search(
                 "arguments": arguments | setting,
                 "scores": scores,
                 "seconds": seconds,
+                "folds": [] if result is None else scores_of_folds(result),
             }
         )
     return candidates
+
+
+def scores_of_folds(result: pd.DataFrame) -> list[dict[str, float]]:
+    return [tidy(one) for one in result.drop(columns=["fit", "predict"]).to_dict("records")]
+
+
+def edges(setting: dict[str, Any], space: dict[str, Any] | None) -> list[str]:
+    """Return the arguments of `setting` that lie at the edge of their `space`, as NAME=VALUE.
+
+    That is the first or the last twentieth of a range, or the least or the largest number of a list
+    of three or more. A count of 1, and a fraction of 0 or 1, is no edge: there is nothing beyond.
+    """
+    found = []
+    for name, value in setting.items():
+        values = (space or {}).get(name)
+        if isinstance(values, dict):
+            low, high = values["low"], values["high"]
+        else:
+            numbers = [one for one in values or [] if type(one) in (int, float)]
+            if len(numbers) < 3 or value not in numbers:
+                continue
+            low, high = min(numbers), max(numbers)
+        if low == high:
+            continue
+        ends = np.array([low, value, high], dtype="float64")
+        if isinstance(values, dict) and values.get("log"):
+            ends = np.log(ends)
+        share = (ends[1] - ends[0]) / (ends[2] - ends[0])
+        at_low, at_high = share <= 0.05 and low not in (0, 1), share >= 0.95
+        if at_low or (at_high and not (high == 1 and isinstance(high, float))):
+            found.append(f"{name}={value:.4g} of {low:.4g} to {high:.4g}")
+    return found
 
 
 def rank(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
@@ -297,7 +367,7 @@ def rank(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
             f"params.yaml: train.search.metric: {metric} is not defined in every fold; it may take "
             "a model that gives probabilities, and rows of each class"
         )
-    sign = 1 if metric in LOWER_IS_BETTER else -1
+    sign = 1 if lower_is_better(metric) else -1
     return sorted(candidates, key=lambda candidate: sign * candidate["scores"][metric])
 
 
@@ -313,6 +383,8 @@ def print_candidates(candidates: list[dict[str, Any]], metric: str) -> None:
 
 def explain(error: ValueError, name: str, table: pd.DataFrame, folds: Folds) -> InputError:
     """Return what to say when a model cannot be fitted to `table` or some of its folds."""
+    if isinstance(error, MetricError):
+        return InputError(f"params.yaml: {error}")
     # 445 instead of np.int64(445)
     problem = re.sub(r"np\.\w+\((.*?)\)", r"\1", first_line(error))
     target = table.iloc[:, -1]

@@ -1,0 +1,205 @@
+"""How far the scores of a test would move if its rows were drawn anew: a seeded bootstrap.
+
+Efron and Tibshirani, An Introduction to the Bootstrap, chapters 8 and 13. Rows are drawn in blocks,
+and all metrics are computed from sums over blocks, so that a million rows cost little more than a
+thousand.
+"""
+
+from collections.abc import Iterable
+
+from support.metrics import (
+    CLASSIFICATION,
+    LOWER_IS_BETTER,
+    MetricError,
+    Predictions,
+    apply_metric,
+    load_metrics,
+    losses,
+    rates,
+)
+from support.plots import CLASSES, draw_rows
+
+import numpy as np
+import pandas as pd
+
+# Of 100 tests, so many have the true score in the interval.
+LEVEL = 95
+DRAWS = 1000
+# Rows of a large test are drawn in so many blocks, those in order of time in so many stretches.
+BLOCKS = 500
+STRETCHES = 30
+# Probabilities and errors are told apart by quantiles of so many rows.
+QUANTILES, SEEN = np.linspace(0, 1, 201), 10_000
+# A function of one's own is called so often, for so many rows.
+OWN_DRAWS = 200
+OWN_ROWS = 2000
+# What a metric can be at least and at most
+LIMITS = {name: (0, 1) for name in CLASSIFICATION} | {name: (0, np.inf) for name in LOWER_IS_BETTER}
+LIMITS["r2"] = (-np.inf, 1)
+
+
+def blocks_of(index: pd.Index) -> np.ndarray:
+    """Return the number of the block of each row: what belongs together is drawn together.
+
+    That is a group if the index is called `group`, and a stretch of time if it is `time`.
+    """
+    positions = np.arange(len(index))
+    if index.name == "group":
+        return pd.factorize(index)[0] % BLOCKS
+    if index.name == "time":
+        return positions * min(len(index), STRETCHES) // len(index)
+    return positions % BLOCKS
+
+
+def draw_weights(blocks: int, draws: int = DRAWS) -> np.ndarray:
+    """Return how often each block is drawn, a row a draw; the first row has each block once."""
+    drawn = np.random.default_rng(0).integers(blocks, size=(draws, blocks))
+    drawn += np.arange(draws)[:, None] * blocks
+    weights = np.bincount(drawn.ravel(), minlength=draws * blocks).reshape(draws, blocks)
+    return np.vstack([np.ones(blocks), weights])
+
+
+class Sums:
+    """Sums over the rows that each of `weights` draws; `blocks` has the block of each row."""
+
+    def __init__(self, weights: np.ndarray, blocks: np.ndarray) -> None:
+        self.weights, self.blocks = weights, blocks
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of `values`, one for each draw."""
+        return self.weights @ np.bincount(self.blocks, values, self.weights.shape[1])
+
+    def rows(self, codes: np.ndarray, number: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return how many (of the `chosen`) rows have each of `number` codes: (draws, number)."""
+        cells = self.blocks * number + codes
+        if chosen is not None:
+            cells = cells[chosen]
+        shape = self.weights.shape[1], number
+        return self.weights @ np.bincount(cells, minlength=np.prod(shape)).reshape(shape)
+
+
+def quantiles(values: np.ndarray) -> np.ndarray:
+    """Return some of `values`, rising, with about as many rows between one and the next."""
+    some = values[:: max(len(values) // SEEN, 1)]
+    return np.unique(np.quantile(some, QUANTILES, method="inverted_cdf"))
+
+
+def resample_classes(
+    sums: Sums, actual: pd.Series, predictions: Predictions
+) -> dict[str, np.ndarray]:
+    """Return each metric of a classification for each draw."""
+    classes = pd.Index(predictions.classes)
+    codes = classes.get_indexer(actual), classes.get_indexer(predictions.values)
+    number = len(classes) + 1
+    hits = sums.rows(codes[0] + 1, number, codes[0] == codes[1])
+    predicted, occurring = (sums.rows(one + 1, number) for one in codes[::-1])
+    drawn = rates(hits, predicted, occurring, predictions.positive)
+    if predictions.probabilities is None:
+        return drawn
+    total = occurring.sum(axis=1)
+    for name, values in losses(codes[0], predictions.probabilities).items():
+        drawn[name] = sums.of(values) / total
+    if len(classes) <= CLASSES:
+        told = range(1, 2) if len(classes) == 2 else range(len(classes))
+        each = [
+            resample_ranking(sums, codes[0] == code, predictions.probabilities[:, code])
+            for code in told
+        ]
+        drawn["roc_auc"], drawn["average_precision"] = np.mean(each, axis=0)
+    return drawn
+
+
+def resample_ranking(sums: Sums, members: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return ROC AUC and average precision of one class against the rest: (2, draws).
+
+    Scores between two quantiles, of the members or of the rest, count as equal.
+    """
+    if members.all() or not members.any():
+        return np.full((2, len(sums.weights)), np.nan)
+    parts = scores[members], scores[~members]
+    edges = np.unique(np.concatenate([quantiles(part) for part in parts]))
+    # The highest scores first
+    bins = len(edges) - np.searchsorted(edges, scores, side="right")
+    found, wrong = (sums.rows(bins, len(edges) + 1, one) for one in (members, ~members))
+    with np.errstate(invalid="ignore"):
+        true, false = (one / one.sum(axis=1, keepdims=True) for one in (found, wrong))
+    area = (false * (true.cumsum(axis=1) - true / 2)).sum(axis=1)
+    precision = found.cumsum(axis=1) / np.maximum((found + wrong).cumsum(axis=1), 1)
+    return np.stack([area, (true * precision).sum(axis=1)])
+
+
+def resample_numbers(sums: Sums, actual: pd.Series, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each metric of a regression for each draw."""
+    # Around the mean: squares of large numbers would lose their digits.
+    centred = actual.to_numpy() - actual.mean()
+    errors = np.abs(actual.to_numpy() - predicted)
+    rows = sums.of(np.ones(len(actual)))
+    squares, mean = sums.of(errors**2) / rows, sums.of(centred) / rows
+    edges = quantiles(errors)
+    codes = np.minimum(np.searchsorted(edges, errors), len(edges) - 1)
+    counts = sums.rows(codes, len(edges)).cumsum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r2 = 1 - squares / (sums.of(centred**2) / rows - mean**2)
+    return {
+        "r2": r2,
+        "mae": sums.of(errors) / rows,
+        "rmse": np.sqrt(squares),
+        "median_absolute_error": edges[(counts >= counts[:, -1:] / 2).argmax(axis=1)],
+    }
+
+
+def resample_own(
+    blocks: np.ndarray, actual: pd.Series, predictions: Predictions, metrics: Iterable[str]
+) -> dict[str, np.ndarray]:
+    """Return the metrics of train.metrics for each draw, which has some of the rows if many."""
+    rows = draw_rows(len(actual), OWN_ROWS)
+    grouped = actual.index.name is not None
+    scale = 1.0 if grouped else np.sqrt(len(rows) / len(actual))
+    targets, predicted = actual.to_numpy()[rows], predictions.values[rows]
+    weights = draw_weights(blocks.max() + 1, OWN_DRAWS).astype(int)
+    drawn = {}
+    for name, function in load_metrics(metrics).items():
+        values = []
+        for weight in weights:
+            some = np.repeat(np.arange(len(rows)), weight[blocks[rows]])
+            try:
+                values.append(apply_metric(name, function, targets[some], predicted[some]))
+            except MetricError:
+                values.append(np.nan)  # not defined for what was drawn
+        drawn[name] = values[0] + (np.array(values) - values[0]) * scale
+    return drawn
+
+
+def intervals(
+    actual: pd.Series,
+    predictions: Predictions,
+    scores: dict[str, float],
+    metrics: Iterable[str] = (),
+) -> dict[str, dict[str, float]]:
+    """Return the `low` and the `high` end of the interval of each of `scores`.
+
+    The index of `actual` says what belongs together, see `blocks_of`, and `metrics` is
+    train.metrics of params.yaml. Without a second row or group there is none, nor have ROC AUC and
+    average precision of many classes one.
+    """
+    blocks = blocks_of(actual.index)
+    if blocks.max() == 0:
+        return {}
+    sums = Sums(draw_weights(blocks.max() + 1), blocks)
+    if predictions.classes is None:
+        drawn = resample_numbers(sums, actual, predictions.values)
+    else:
+        drawn = resample_classes(sums, actual, predictions)
+    drawn |= resample_own(blocks, actual, predictions, metrics)
+    tails = [(100 - LEVEL) / 2, (100 + LEVEL) / 2]
+    found = {}
+    for name, score in scores.items():
+        if name not in drawn:
+            continue
+        # Around the score: that of quantiles may differ a little.
+        values = score + drawn[name][1:] - drawn[name][0]
+        values = values[np.isfinite(values)]
+        if len(values):
+            low, high = np.percentile(np.clip(values, *LIMITS.get(name, (None, None))), tails)
+            found[name] = {"low": float(f"{low:.4g}"), "high": float(f"{high:.4g}")}
+    return found

@@ -1,0 +1,61 @@
+"""What DagsHub reads of a run: hyperparameters and metrics, in the formats of its logger."""
+
+import csv
+import inspect
+from pathlib import Path
+from typing import Any
+
+from support.models import innermost
+
+from sklearn.pipeline import Pipeline
+
+
+def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
+    """Return the model's class and every hyperparameter in effect, those that were set first.
+
+    The layout is that of DagsHub's logger: `model_class`, and `model` from get_params() with
+    everything but numbers, booleans, None and strings turned into a string. scikit-learn marks
+    parameters that are on their way out, and have no effect, by the value "deprecated".
+    """
+    model = innermost(estimator)
+    plain = (bool, int, float, str, type(None))
+    values = {
+        name: value if isinstance(value, plain) else str(value)
+        for name, value in model.get_params().items()
+        if not (isinstance(value, str) and value == "deprecated")
+    }
+    arguments = inspect.signature(type(model)).parameters
+    defaults = {name: argument.default for name, argument in arguments.items()}
+    # By their text: NaN is not equal to itself.
+    values = dict(
+        sorted(values.items(), key=lambda item: str(item[1]) == str(defaults.get(item[0])))
+    )
+    return {"model_class": type(model).__name__, "model": values}
+
+
+def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
+    """Write metrics as DagsHub's logger does, those of a part as `part.name`.
+
+    There are four columns, and quotes around what is no number but in the header. Timestamp is in
+    epoch milliseconds, and always 0: with the time of the run, the file would differ each time, and
+    so would the commit.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write("Name,Value,Timestamp,Step\n")
+        rows = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        for name, value in metrics.items():
+            parts = value if isinstance(value, dict) else {"": value}
+            # A setting that a search chose may be a text.
+            parts = {key: one for key, one in parts.items() if isinstance(one, int | float)}
+            rows.writerows([f"{name}.{key}".rstrip("."), one, 0, 1] for key, one in parts.items())
+
+
+def encoding(estimator: Pipeline) -> list[list[str]]:
+    """Return the kinds of columns of a fitted pipeline: name, steps of the encoder, and number."""
+    lines = []
+    for kind, branch, columns in estimator["columns"].transformers_:
+        steps = [type(step).__name__ for _, step in getattr(branch, "steps", [])]
+        number = 1 if isinstance(columns, str) else len(columns)
+        if kind != "remainder":
+            lines.append([kind, ", ".join(steps) or "nothing: as they are", str(number)])
+    return lines

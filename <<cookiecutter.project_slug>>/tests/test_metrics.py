@@ -1,0 +1,258 @@
+"""Metrics against scikit-learn's, and how sure they are against a bootstrap of rows."""
+
+from typing import Any
+
+from evaluate import evaluate
+from support.intervals import intervals
+from support.metrics import (
+    CLASSIFICATION,
+    REGRESSION,
+    Predictions,
+    baseline,
+    per_class,
+    put_second,
+    score,
+)
+from support.params import InputError
+from train import train
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import TRAIN, TREE, fit
+from sklearn import metrics as sk
+
+OWN = """
+def cost(actual, predicted):
+    return 5 * ((actual == "a") & (predicted == "b")).sum() + (predicted == "a").sum()
+
+
+def cost_loss(actual, predicted):
+    return cost(actual, predicted)
+
+
+def broken(actual, predicted):
+    raise RuntimeError("no such luck\\nat all")
+
+
+def words(actual, predicted):
+    return "much"
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> None:
+    (tmp_path / "mymetrics.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def stated(rows: int, classes: str, seed: int = 0) -> tuple[pd.Series, Predictions]:
+    """Return targets and predictions that tell something of them; the first class is frequent."""
+    random = np.random.default_rng(seed)
+    codes = random.integers(len(classes), size=rows) * (random.random(rows) < 0.7)
+    logits = random.normal(size=(rows, len(classes)))
+    logits[np.arange(rows), codes] += 1.5
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    names = np.array(list(classes), dtype=object)
+    return pd.Series(names[codes]), Predictions(names[logits.argmax(axis=1)], probabilities, names)
+
+
+@pytest.mark.parametrize("classes", ["ab", "abc"])
+def test_metrics_are_those_of_scikit_learn(classes):
+    actual, predictions = stated(300, classes)
+    predicted, probabilities = predictions.values, predictions.probabilities
+    column = probabilities[:, 1] if len(classes) == 2 else probabilities
+    members = actual == "b" if len(classes) == 2 else pd.get_dummies(actual).to_numpy()
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(
+        actual, predicted, average="macro"
+    )
+    expected = {
+        "accuracy": sk.accuracy_score(actual, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(actual, predicted),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "log_loss": sk.log_loss(actual, probabilities),
+        "roc_auc": sk.roc_auc_score(members, column),
+        "average_precision": sk.average_precision_score(members, column),
+        "brier_score": sk.brier_score_loss(
+            actual, column, pos_label="b" if column.ndim == 1 else None
+        ),
+    }
+    assert list(expected) == CLASSIFICATION
+    assert score(actual, predictions) == pytest.approx(expected)
+    each = sk.precision_recall_fscore_support(actual, predicted, labels=list(classes))
+    table = per_class(actual, predictions).set_index("class").loc[list(classes)]
+    assert np.allclose(table[["precision", "recall", "f1", "rows"]].to_numpy().T, each)
+
+
+def test_classes_that_one_side_lacks_count_as_in_scikit_learn():
+    predictions = Predictions(np.array(list("abcab"), dtype=object), classes=np.array(list("abc")))
+    for actual in (pd.Series(list("abbaz")), pd.Series(list("aabba"))):
+        scores = score(actual, predictions)
+        for name in ("precision", "recall", "f1"):
+            metric = getattr(sk, f"{name}_score")
+            expected = metric(actual, predictions.values, average="macro", zero_division=0)
+            assert scores[name] == pytest.approx(expected)
+        assert scores["accuracy"] == sk.accuracy_score(actual, predictions.values)
+
+
+@pytest.mark.parametrize("positive", ["a", "b"])
+def test_precision_recall_and_f1_are_of_the_class_that_is_named(positive):
+    actual, predictions = stated(300, "ab")
+    named = put_second(predictions, positive)
+    scores = score(actual, named)
+    for name in ("precision", "recall", "f1"):
+        expected = getattr(sk, f"{name}_score")(actual, predictions.values, pos_label=positive)
+        assert scores[name] == pytest.approx(expected)
+    column = predictions.probabilities[:, "ab".index(positive)]
+    expected = sk.average_precision_score(actual == positive, column)
+    assert scores["average_precision"] == pytest.approx(expected)
+    unnamed = score(actual, predictions)
+    for name in ("accuracy", "balanced_accuracy", "log_loss", "roc_auc", "brier_score"):
+        assert scores[name] == pytest.approx(unnamed[name]), name
+    floor = baseline(actual, actual, positive)
+    assert floor["recall"] == (positive == actual.mode()[0])
+
+
+def test_the_positive_class_holds_in_training_and_cross_validation(table):
+    changed = table.assign(label=table["label"].where(table["x"] % 5 > 0, "a"))
+    recall = {}
+    for positive in ("a", "b"):
+        _, scores, _ = train(changed, TREE, TRAIN | {"positive": positive})
+        recall[positive] = [scores[part]["recall"] for part in ("training", "cv")]
+    estimator = fit(changed)
+    predicted = estimator.predict(changed[["x", "y"]])
+    for positive, (training, _) in recall.items():
+        expected = sk.recall_score(changed["label"], predicted, pos_label=positive)
+        assert training == pytest.approx(expected, abs=1e-5)
+    assert recall["a"][1] != recall["b"][1]
+
+
+@pytest.mark.parametrize(
+    ("positive", "labels", "message"),
+    [
+        ("c", "ab", "train.positive is 'c'; there is a, b"),
+        ("B", "ab", "train.positive is 'B'; did you mean 'b'?"),
+        ("a", "abc", "train.positive is 'a', but the target has 3 classes, not two"),
+    ],
+)
+def test_a_positive_class_that_is_none_is_told(table, positive, labels, message):
+    data = table.assign(label=list(labels) * (24 // len(labels)))
+    with pytest.raises(InputError, match=message):
+        train(data, TREE, TRAIN | {"positive": positive})
+
+
+def test_a_class_of_numbers_or_booleans_can_be_named(table):
+    for values in ([0, 1], [False, True]):
+        labels = pd.Series(values * 12).sample(frac=1, random_state=0).to_numpy()
+        params = TRAIN | {"positive": values[0]}
+        _, scores, _ = train(table.assign(label=labels), TREE, params)
+        assert scores["training"]["recall"] != pytest.approx(
+            scores["training"]["balanced_accuracy"]
+        )
+
+
+def spread(draw: Any, rows: int, number: int = 100) -> pd.DataFrame:
+    """Return the ends of the interval of what `draw` makes of rows drawn anew."""
+    random = np.random.default_rng(1)
+    draws = pd.DataFrame([draw(random.integers(rows, size=rows)) for _ in range(number)])
+    return draws.quantile([0.025, 0.975])
+
+
+@pytest.mark.parametrize(("classes", "rows"), [("ab", 200), ("abc", 600)])
+def test_intervals_are_those_of_rows_drawn_anew(classes, rows):
+    actual, predictions = stated(rows, classes)
+
+    def draw(some: np.ndarray) -> dict[str, float]:
+        values, probabilities = predictions.values[some], predictions.probabilities[some]
+        again = Predictions(values, probabilities, predictions.classes)
+        return score(actual.iloc[some], again)
+
+    scores = score(actual, predictions)
+    found, expected = intervals(actual, predictions, scores), spread(draw, rows)
+    assert found.keys() == set(CLASSIFICATION)
+    for name, ends in found.items():
+        assert ends["low"] < scores[name] < ends["high"]
+        width = np.ptp(expected[name])
+        assert list(ends.values()) == pytest.approx(expected[name].tolist(), abs=0.35 * width), name
+
+
+def test_intervals_of_errors_are_those_of_rows_drawn_anew():
+    random = np.random.default_rng(0)
+    actual = pd.Series(1000 + random.normal(size=1500))
+    predictions = Predictions(actual.to_numpy() + random.standard_t(4, size=1500) / 2)
+    scores = score(actual, predictions)
+    found = intervals(actual, predictions, scores)
+    expected = spread(
+        lambda some: score(actual.iloc[some], Predictions(predictions.values[some])), 1500
+    )
+    assert list(found) == REGRESSION
+    for name, ends in found.items():
+        width = np.ptp(expected[name])
+        assert list(ends.values()) == pytest.approx(expected[name].tolist(), abs=0.35 * width), name
+
+
+@pytest.mark.parametrize("role", ["group", "time"])
+def test_rows_that_belong_together_are_drawn_together(role):
+    """Errors that a group, or a stretch of time, shares tell less than as many of their own."""
+    shared = np.repeat(np.random.default_rng(0).normal(size=30), 50)
+    plain = pd.Series(np.zeros(1500))
+    index = pd.Index(np.arange(1500) // (50 if role == "group" else 1), name=role)
+    width = {}
+    for name, actual in {"rows": plain, role: plain.set_axis(index)}.items():
+        scores = score(actual, Predictions(shared))
+        width[name] = np.ptp(list(intervals(actual, Predictions(shared), scores)["mae"].values()))
+    assert width[role] > 3 * width["rows"]
+
+
+def test_r2_of_a_constant_target_is_not_defined():
+    for predicted in (np.zeros(9), np.arange(9.0)):
+        assert np.isnan(score(pd.Series(np.zeros(9)), Predictions(predicted))["r2"])
+
+
+def test_one_row_has_no_interval(table):
+    estimator = fit(table)
+    _, found, _ = evaluate(estimator, table[:1])
+    assert found == {}
+
+
+def test_a_metric_of_ones_own_stands_beside_the_others(own, table):
+    paths = ["mymetrics.cost"]
+    changed = table.assign(label=table["label"].where(table["x"] % 5 > 0, "a"))
+    _, scores, candidates = train(changed, TREE, TRAIN | {"metrics": paths})
+    estimator = fit(changed)
+    actual, predicted = changed["label"], estimator.predict(changed[["x", "y"]])
+    expected = 5 * ((actual == "a") & (predicted == "b")).sum() + (predicted == "a").sum()
+    assert scores["training"]["cost"] == expected
+    assert candidates["cost"][0] == scores["cv"]["cost"]
+    found, ends, _ = evaluate(estimator, changed, metrics=paths)
+    assert found["cost"] == expected
+    assert ends["cost"]["low"] <= expected <= ends["cost"]["high"]
+    assert baseline(actual, actual, "", paths)["cost"] == 24
+
+
+@pytest.mark.parametrize(("metric", "best"), [("cost", max), ("cost_loss", min)])
+def test_a_metric_of_ones_own_decides_a_search(own, table, metric, best):
+    noisy = table.assign(x=table["x"].sample(frac=1, random_state=0).to_numpy())
+    search = {"candidates": 2, "folds": 3, "metric": metric}
+    params = TRAIN | {"model": "free", "metrics": [f"mymetrics.{metric}"], "search": search}
+    _, scores, candidates = train(noisy, TREE, params)
+    assert candidates[metric].nunique() > 1
+    assert scores["cv"][metric] == best(candidates[metric])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("mymetrics.no", "train.metrics: mymetrics.no: .*no attribute 'no'"),
+        ("nowhere.cost", "train.metrics: nowhere.cost: No module named 'nowhere'"),
+        ("mymetrics.broken", "train.metrics: broken: no such luck$"),
+        ("mymetrics.words", "train.metrics: words: could not convert"),
+        ("sklearn.metrics.f1", "there is a metric f1 already"),
+        ("mymetrics", "train.metrics: mymetrics is no function"),
+    ],
+)
+def test_a_metric_that_cannot_be_used_is_told(own, table, path, message):
+    with pytest.raises(InputError, match=message):
+        train(table, TREE, TRAIN | {"metrics": [path]})
