@@ -162,6 +162,38 @@ def test_a_model_that_could_not_be_loaded_is_refused_before_the_fit(table):
         fit(many, {"tree": {"class": "test_train.Own"}})
 
 
+class Open(DecisionTreeClassifier):
+    """A model that holds what no file can."""
+
+    def fit(self, x, y):
+        self.rows_ = (row for row in x)
+        return super().fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"algorithm": "ball_tree"}, r"\[sklearn.neighbors._ball_tree.BallTree\]$"),
+        ({"search": {"algorithm": ["ball_tree"]}}, r"\[sklearn.neighbors._ball_tree.BallTree\]$"),
+        ({"class": "test_train.Open"}, "skops cannot save Open: .*generator"),
+    ],
+)
+def test_what_scikit_learn_or_a_setting_brings_is_refused_before_the_fit(
+    table, monkeypatch, spec, message
+):
+    monkeypatch.setattr("support.search.cross_validate", None)
+    spec = {"class": "sklearn.neighbors.KNeighborsClassifier"} | spec
+    search = TRAIN["search"] | {"candidates": int("search" in spec)}
+    with pytest.raises(InputError, match=message):
+        fit(table, {"tree": spec}, search=search)
+
+
+def test_a_model_that_few_rows_do_not_suit_is_fitted_to_all(table):
+    many = pd.concat([table] * 9, ignore_index=True)
+    spec = {"class": "sklearn.calibration.CalibratedClassifierCV", "cv": 60}
+    assert len(fit(many, {"tree": spec})["model"].calibrated_classifiers_) == 60
+
+
 def test_rows_are_weighed_for_a_classifier_without_class_weights(table):
     """As many rows of a rare class would do."""
     rare = pd.concat([table, table[:12], table[:12]]).sample(frac=1, random_state=0)

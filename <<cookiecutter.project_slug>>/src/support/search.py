@@ -181,16 +181,22 @@ def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
 
 
 def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) -> None:
-    """Raise InputError if a model of another package could not be loaded once it is fitted.
+    """Raise InputError if a model could not be saved, or not be loaded, once it is fitted.
 
-    It is fitted to few rows: some types appear only then, and a long fit would be in vain.
+    Some types appear only in the fit, and a long one would be in vain: here it has few rows and
+    few trees or steps. An error of this fit is left to the true one, which has all rows.
     """
-    if type(model).__module__.partition(".")[0] == "sklearn":
-        return
     target = table.iloc[:, -1]
     groups = [target] if is_classification(table) else np.zeros(len(table))
-    some = table.groupby(groups, sort=False).head(50)[:1000]
-    check_types(fit(clone(model), some, params))
+    some = table.groupby(groups, sort=False).head(50)[:200]
+    steps = {"n_estimators", "max_iter"} & model.get_params().keys()
+    model = clone(model).set_params(**dict.fromkeys(steps, 2))
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            estimator = fit(model, some, params)
+    except ValueError:
+        return
+    check_types(estimator)
 
 
 def fit_and_score(
@@ -256,8 +262,14 @@ def search(
             f"params.yaml: models.{name} ({spec['class']}) is no "
             f"{'classifier' if classify else 'regressor'}, but prepare.task asks for one"
         )
+    # What is not a number may bring another type: a solver, a kernel, an estimator.
+    tried = []
+    for setting, model in zip(settings, models, strict=True):
+        words = {key: one for key, one in setting.items() if not isinstance(one, int | float)}
+        if words not in tried:
+            rehearse(model, table, params)
+            tried.append(words)
     try:
-        rehearse(models[0], table, params)
         results = cross_validate(models, table, folds, params) if folds else [None]
     except ValueError as error:
         raise explain(error, name, table, folds) from None
