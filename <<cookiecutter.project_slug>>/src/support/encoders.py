@@ -220,3 +220,9 @@ def encoder_of(
     for number, name in enumerate(kinds.get("texts", [])):
         branches.append((f"text {number}", make_pipeline(TextEncoder(cv, seed), *scaled), name))
     return ColumnTransformer(branches)
+
+
+def codes_of(columns: ColumnTransformer) -> list[int]:
+    """Return the positions of categories' codes among the columns that an encoder makes."""
+    branches = {kind: names for kind, _, names in columns.transformers}
+    return list(range(len(branches.get("categories", []))))

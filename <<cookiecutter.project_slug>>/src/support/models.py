@@ -3,7 +3,7 @@
 import pkgutil
 from typing import Any
 
-from support.encoders import encoder_of, forget_folds
+from support.encoders import codes_of, encoder_of, forget_folds
 from support.params import InputError, first_line
 
 import pandas as pd
@@ -66,6 +66,10 @@ def create(name: str, spec: dict[str, Any], setting: dict[str, Any], params: Any
     return model
 
 
+def package_of(model: BaseEstimator) -> str:
+    return type(model).__module__.partition(".")[0]
+
+
 def weighs_classes(model: BaseEstimator) -> bool:
     return "class_weight" in model.get_params()
 
@@ -84,15 +88,14 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     takes_gaps = tags.input_tags.allow_nan
     limit, seed = params["max_categories"], params["seed"]
     columns = encoder_of(features, is_regressor(model), takes_gaps, params["scale"], limit, seed)
-    if isinstance(model, HIST_GRADIENT_BOOSTING) and model.categorical_features == "from_dtype":
-        # The encoder's first columns
-        branches = {kind: names for kind, _, names in columns.transformers}
-        if "categories" in branches:
-            model.set_params(categorical_features=list(range(len(branches["categories"]))))
+    codes = codes_of(columns)
+    by_type = getattr(model, "categorical_features", None) == "from_dtype"
+    if isinstance(model, HIST_GRADIENT_BOOSTING) and by_type and codes:
+        model.set_params(categorical_features=codes)
     positive = tags.target_tags.positive_only
     if params["scale_target"] and is_regressor(model) and not takes_gaps and not positive:
         model = TransformedTargetRegressor(model, transformer=StandardScaler())
-    if is_classifier(model) and type(model).__module__.partition(".")[0] in NUMBERED:
+    if is_classifier(model) and package_of(model) in NUMBERED:
         # It numbers the classes of each table that it is fitted to; a vote of one is its own.
         model = VotingClassifier([("classifier", model)], voting="soft")
     return Pipeline([("columns", columns), ("model", model)])
@@ -104,12 +107,16 @@ def fit(model: BaseEstimator, rows: pd.DataFrame, params: dict[str, Any]) -> Pip
     Raises ValueError with the first line of whatever the model raises.
     """
     features, target = rows.iloc[:, :-1], rows.iloc[:, -1]
-    weights = {}
+    arguments: dict[str, Any] = {}
     try:
         estimator = build(model, features, params)
+        if package_of(model) == "lightgbm":
+            # XGBoost takes codes as numbers: as categories, its scores were no better.
+            arguments["model__categorical_feature"] = codes_of(estimator["columns"])
         if params["class_weight"] != "none" and not weighs_classes(model):
-            weights["model__sample_weight"] = compute_sample_weight(params["class_weight"], target)
-        estimator.fit(features, target, **weights)
+            weights = compute_sample_weight(params["class_weight"], target)
+            arguments["model__sample_weight"] = weights
+        estimator.fit(features, target, **arguments)
     except Exception as error:
         # Each package raises its own kinds.
         raise ValueError(first_line(error)) from error
