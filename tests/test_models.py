@@ -119,12 +119,15 @@ def test_any_estimator_by_dotted_path(bake, tmp_path, kind, labels, types):
 
 def test_several_models_are_compared_in_one_run_and_the_best_is_kept(project):
     names = ["hist_gradient_boosting", "logistic_regression"]
-    output = project.experiment(f"train.compare=[{','.join(names)}]")
+    output = project.experiment(f"train.compare=[{','.join(names)}]", "train.average=3")
     for name in [*names, "random_forest"]:
         assert f"\n{name}: balanced_accuracy 0." in output and "s a fold" in output
     ranking = pd.read_csv(project.path / "results/ranking.csv").set_index("model")
     assert ranking.index[0] == "(without features)"
-    assert set(ranking.index[1:]) == {*names, "random_forest"}
+    together = next(name for name in ranking.index if name.startswith("average of "))
+    members = [name for name in ranking.index[1:] if name != together]
+    assert together == f"average of {', '.join(members)}"
+    assert set(members) == {*names, "random_forest"}
     ranked = ranking["balanced_accuracy"]
     assert ranked[1:].is_monotonic_decreasing and ranked.iloc[0] == pytest.approx(1 / 3)
     scores = read(project, "results/metrics.json")

@@ -16,6 +16,7 @@ from support.report import draw, write_report
 
 import pandas as pd
 import yaml
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 TRAIN = Path("data/train.parquet")
@@ -25,7 +26,7 @@ PLOTS = RESULTS / "plots"
 
 
 def evaluate(
-    estimator: Pipeline, table: pd.DataFrame
+    estimator: BaseEstimator, table: pd.DataFrame
 ) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:
     """Score `estimator` on `table`: features and, as the last column, the target.
 
@@ -37,18 +38,24 @@ def evaluate(
     return tidy(score(actual, predictions)), plots
 
 
-def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
+def hyperparameters(estimator: BaseEstimator) -> dict[str, Any]:
     """Return the model's class and every hyperparameter in effect, those that were set first.
+
+    Those of an average are its models by their names.
 
     The layout is that of DagsHub's logger: `model_class`, and `model` from get_params() with
     everything but numbers, booleans, None and strings turned into a string. scikit-learn marks
     parameters that are on their way out, and have no effect, by the value "deprecated".
     """
     model = innermost(estimator)
+    settings = model.get_params()
+    if not isinstance(estimator, Pipeline):
+        members = estimator.named_estimators_.items()
+        settings = {name: innermost(one.estimator) for name, one in members}
     plain = (bool, int, float, str, type(None))
     values = {
-        name: value if isinstance(value, plain) else str(value)
-        for name, value in model.get_params().items()
+        name: value if isinstance(value, plain) else " ".join(str(value).split())
+        for name, value in settings.items()
         if not (isinstance(value, str) and value == "deprecated")
     }
     arguments = inspect.signature(type(model)).parameters

@@ -14,6 +14,7 @@ from support.search import (
     EXPECTED,
     TRAIN,
     Folds,
+    average,
     check,
     explain,
     folds_of,
@@ -25,7 +26,7 @@ from support.search import (
 import joblib
 import pandas as pd
 import pyarrow.parquet as pq
-from sklearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 SCORES = Path("results/scores.json")
@@ -38,12 +39,13 @@ def train(
     models: dict[str, Any],
     params: dict[str, Any],
     rivals: Sequence[dict[str, Any]] = (),
-) -> tuple[Pipeline, dict[str, dict[str, Any]], pd.DataFrame]:
+) -> tuple[BaseEstimator, dict[str, dict[str, Any]], pd.DataFrame]:
     """Fit the entry of `models` that `params` names, or the best of all candidates.
 
     `table` holds the features and, as its last column, the target. `params` is the section `train`
     of params.yaml: candidates are drawn from the model's own `search`, and the model as it stands
-    competes with them, and with `rivals`: what stage compare wrote of other entries.
+    competes with them, with `rivals`, what stage compare wrote of other entries, and with the
+    average of the best.
 
     Returns the fitted estimator, its scores on the `training` table and, as means over the folds,
     in cross-validation (`cv`), with what was chosen (`search`), and a row for each candidate from
@@ -64,11 +66,16 @@ def train(
         candidates += rival["candidates"]
         specs[rival["candidates"][0]["model"]] = rival["spec"]
     candidates = rank(candidates, metric)
+    if params["average"]:
+        mean = average(candidates, specs, table, folds, params)
+        print_candidates([mean], metric)
+        candidates = rank([*candidates, mean], metric)
     best = candidates[0]
     name = best["model"]
     try:
+        model = best.get("models") or create(name, specs[name], best["setting"], params)
         with joblib.parallel_config(backend="threading", n_jobs=-1):
-            estimator = fit(create(name, specs[name], best["setting"], params), table, params)
+            estimator = fit(model, table, params)
         scores = score(table.iloc[:, -1], predict(estimator, table.iloc[:, :-1]))
     except ValueError as error:
         raise explain(error, name, table, folds) from None
@@ -111,7 +118,9 @@ def main() -> None:
     ranked = ranking(table, folds_of(table, params), candidates)
     for rows, path in [(candidates, CANDIDATES), (ranked, RANKING)]:
         rows.to_csv(path, index=False, lineterminator="\n", na_rep="null")
-    print(f"{candidates['model'].iloc[0]}: {innermost(estimator)}")
+    name, model = candidates["model"].iloc[0], innermost(estimator)
+    # An average would print all of its pipelines.
+    print(name if model is estimator else f"{name}: {model}")
     for part in ("training", "cv"):
         values = scores.get(part, {})
         print(f"{part}: " + ", ".join(f"{name} {value:.3f}" for name, value in values.items()))

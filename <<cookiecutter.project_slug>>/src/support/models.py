@@ -7,13 +7,15 @@ from support.encoders import codes_of, encoder_of, forget_folds
 from support.params import InputError, first_line
 
 import pandas as pd
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     VotingClassifier,
+    VotingRegressor,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
@@ -24,6 +26,8 @@ from sklearn.utils.validation import has_fit_parameter
 NUMBERED = ["xgboost"]
 # What keeps a package from printing a line a tree, unless the entry says otherwise
 QUIET = {"lightgbm": {"verbose": -1}}
+# A model, or some by their names, whose average it is
+Model = BaseEstimator | dict[str, BaseEstimator]
 HIST_GRADIENT_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 
@@ -101,15 +105,23 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     return Pipeline([("columns", columns), ("model", model)])
 
 
-def fit(model: BaseEstimator, rows: pd.DataFrame, params: dict[str, Any]) -> Pipeline:
+def fit(model: Model, rows: pd.DataFrame, params: dict[str, Any]) -> BaseEstimator:
     """Return the pipeline of `model` fitted to `rows`: features and, as last column, the target.
+
+    Of several models it is the average of their pipelines: of the probabilities, or the numbers.
 
     Raises ValueError with the first line of whatever the model raises.
     """
     features, target = rows.iloc[:, :-1], rows.iloc[:, -1]
+    if isinstance(model, dict):
+        members = {name: fit(one, rows, params) for name, one in model.items()}
+        frozen = [(name, FrozenEstimator(one)) for name, one in members.items()]
+        classify = all(is_classifier(one) for one in members.values())
+        vote = VotingClassifier(frozen, voting="soft") if classify else VotingRegressor(frozen)
+        return vote.fit(features, target)
     arguments: dict[str, Any] = {}
     try:
-        estimator = build(model, features, params)
+        estimator = build(clone(model), features, params)
         if package_of(model) == "lightgbm":
             # XGBoost takes codes as numbers: as categories, its scores were no better.
             arguments["model__categorical_feature"] = codes_of(estimator["columns"])
@@ -124,8 +136,10 @@ def fit(model: BaseEstimator, rows: pd.DataFrame, params: dict[str, Any]) -> Pip
     return estimator
 
 
-def innermost(estimator: Pipeline) -> BaseEstimator:
-    """Return the model in a fitted pipeline, without what `build` put around it."""
+def innermost(estimator: BaseEstimator) -> BaseEstimator:
+    """Return the model in a fitted pipeline, without what `build` put around it, or the average."""
+    if not isinstance(estimator, Pipeline):
+        return estimator
     model = estimator["model"]
     if isinstance(model, VotingClassifier):
         # A vote of the user's own has other members.

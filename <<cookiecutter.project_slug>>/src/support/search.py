@@ -3,12 +3,13 @@
 import re
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from support.metrics import CLASSIFICATION, LOWER_IS_BETTER, REGRESSION, predict, score, tidy
 from support.model_file import check_types
-from support.models import create, fit
+from support.models import Model, create, fit
 from support.params import InputError, first_line, nearest
 
 import joblib
@@ -34,6 +35,7 @@ COMPARED = Path("results/compared")
 EXPECTED = {
     "model": str,
     "compare": list,
+    "average": int,
     "scale": bool,
     "scale_target": bool,
     "max_categories": int,
@@ -160,6 +162,12 @@ def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
     several = search["candidates"] or params["compare"]
     if several and not search["folds"]:
         raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
+    average, rivals = params["average"], {params["model"], *params["compare"]}
+    if average and not 2 <= average <= len(rivals):
+        raise InputError(
+            f"params.yaml: train.average is {average}: give 0, or 2 to as many as train.model and "
+            f"train.compare name, {len(rivals)}"
+        )
     known = CLASSIFICATION if is_classification(table) else REGRESSION
     if several and search["metric"] not in known:
         metric = search["metric"]
@@ -200,7 +208,7 @@ def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) 
 
 
 def fit_and_score(
-    model: BaseEstimator,
+    model: Model,
     table: pd.DataFrame,
     rows: np.ndarray,
     others: np.ndarray,
@@ -211,7 +219,7 @@ def fit_and_score(
     # Folds run side by side. Threads within each would wait for one another.
     with threads.limit(limits=1, user_api="openmp"):
         start = time.perf_counter()
-        estimator = fit(clone(model), table.iloc[rows], params)
+        estimator = fit(model, table.iloc[rows], params)
         fitted = time.perf_counter()
         test = table.iloc[others]
         predictions = predict(estimator, test.iloc[:, :-1])
@@ -220,7 +228,7 @@ def fit_and_score(
 
 
 def cross_validate(
-    models: list[BaseEstimator], table: pd.DataFrame, folds: Folds, params: dict[str, Any]
+    models: Sequence[Model], table: pd.DataFrame, folds: Folds, params: dict[str, Any]
 ) -> list[pd.DataFrame]:
     """Return for each of `models` its scores and seconds of work, a row for each fold.
 
@@ -274,27 +282,66 @@ def search(
     except ValueError as error:
         raise explain(error, name, table, folds) from None
 
-    metric = params["search"]["metric"]
     arguments = {argument: None for setting in settings for argument in setting}
     known = spec | models[0].get_params()
     arguments = {argument: known.get(argument) for argument in arguments}
-    candidates = []
-    for setting, result in zip(settings, results, strict=True):
-        means = {} if result is None else dict(result.mean(skipna=False))
-        seconds = {work: means.pop(work) for work in ("fit", "predict") if means}
-        scores = tidy(means)
-        if metric in scores:
-            scores |= tidy({f"{metric}_std": result[metric].std(ddof=0)})
-        candidates.append(
-            {
-                "model": name,
-                "setting": setting,
-                "arguments": arguments | setting,
-                "scores": scores,
-                "seconds": seconds,
-            }
+    return [
+        candidate(name, setting, arguments | setting, result, params["search"]["metric"])
+        for setting, result in zip(settings, results, strict=True)
+    ]
+
+
+def candidate(
+    name: str,
+    setting: dict[str, Any],
+    arguments: dict[str, Any],
+    result: pd.DataFrame | None,
+    metric: str,
+) -> dict[str, Any]:
+    """Return a candidate, as of `search`, with the means of its `result`, a row for each fold."""
+    means = {} if result is None else dict(result.mean(skipna=False))
+    seconds = {work: means.pop(work) for work in ("fit", "predict") if means}
+    scores = tidy(means)
+    if metric in scores:
+        scores |= tidy({f"{metric}_std": result[metric].std(ddof=0)})
+    return {
+        "model": name,
+        "setting": setting,
+        "arguments": arguments,
+        "scores": scores,
+        "seconds": seconds,
+    }
+
+
+def average(
+    candidates: list[dict[str, Any]],
+    specs: dict[str, Any],
+    table: pd.DataFrame,
+    folds: Folds,
+    params: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the average of the best entries, with the `models` it takes, as one more candidate.
+
+    `candidates` come from the best to the worst, `specs` are their entries of `models`. An entry
+    takes part by its best candidate, a classifier if it gives probabilities.
+
+    Raises InputError when fewer than two can.
+    """
+    best: dict[str, dict[str, Any]] = {}
+    for one in candidates:
+        best.setdefault(one["model"], one)
+    models = {name: create(name, specs[name], one["setting"], params) for name, one in best.items()}
+    if is_classification(table):
+        models = {name: one for name, one in models.items() if hasattr(one, "predict_proba")}
+    models = dict(list(models.items())[: params["average"]])
+    if len(models) < 2:
+        raise InputError(
+            "params.yaml: train.average takes two models that give probabilities: name others in "
+            "train.compare"
         )
-    return candidates
+    name = f"average of {', '.join(models)}"
+    [result] = cross_validate([models], table, folds, params)
+    return candidate(name, {}, {}, result, params["search"]["metric"]) | {"models": models}
 
 
 def rank(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
