@@ -25,7 +25,7 @@ REPEATS = 5
 MOST_CATEGORIES = 255
 # The n-grams of texts are numbered by a hash: a vocabulary would take tens of megabytes.
 NGRAMS = 2**13
-COMPONENTS = 30
+COMPONENTS = 15
 # Texts that an encoder is fitted to, and that are encoded at a time: both bound the memory.
 TEXT_ROWS = 20_000
 
