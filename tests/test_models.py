@@ -117,6 +117,26 @@ def test_any_estimator_by_dotted_path(bake, tmp_path, kind, labels, types):
         assert list(predicted) == ["prediction", *names]
 
 
+def test_boosting_gives_the_same_bytes_on_any_number_of_cores(bake, tmp_path):
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(2000, 8))).add_prefix("x")
+    table["shop"] = random.choice([f"shop {n}" for n in range(60)], 2000)
+    table["y"] = table["x1"] * table["x2"] + random.normal(size=2000)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    answers = {"task": "regression", "data": str(tmp_path / "table.csv"), "target": "y"}
+    project = bake(tmp_path, project_slug="boosting", **answers)
+    project.set("train.search.folds", 2)
+    for script in ("prepare", "split"):
+        project.run(f"python src/{script}.py")
+    outcomes = []
+    for threads, command in [("1", []), ("2", []), ("2", ["taskset", "--cpu-list", "0"])]:
+        project.env = project.env | {"OMP_NUM_THREADS": threads}
+        project.run([*command, "python", "src/train.py"])
+        outcomes.append(project.outcome())
+    assert {"models/model.skops", "results/scores.json"} <= outcomes[0].keys()
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
 def test_several_models_are_compared_in_one_run_and_the_best_is_kept(project):
     names = ["hist_gradient_boosting", "logistic_regression"]
     output = project.experiment(f"train.compare=[{','.join(names)}]", "train.average=3")

@@ -74,7 +74,9 @@ def train(
     name = best["model"]
     try:
         model = best.get("models") or create(name, specs[name], best["setting"], params)
-        with joblib.parallel_config(backend="threading", n_jobs=-1):
+        # Sums of boosting, as those of linear algebra below, differ in the last digits with the
+        # number of threads.
+        with joblib.parallel_config(backend="threading", n_jobs=-1), threadpool_limits(1):
             estimator = fit(model, table, params)
         scores = score(table.iloc[:, -1], predict(estimator, table.iloc[:, :-1]))
     except ValueError as error:
