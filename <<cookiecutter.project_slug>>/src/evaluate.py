@@ -16,7 +16,7 @@ from support.report import draw, write_report
 import pandas as pd
 import pyarrow.parquet as pq
 import yaml
-from sklearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator
 
 PREPARED = Path("data/prepared.parquet")
 TRAIN = Path("data/train.parquet")
@@ -26,7 +26,10 @@ PLOTS = RESULTS / "plots"
 
 
 def evaluate(
-    estimator: Pipeline, table: pd.DataFrame, positive: Any = "", metrics: list[str] | None = None
+    estimator: BaseEstimator,
+    table: pd.DataFrame,
+    positive: Any = "",
+    metrics: list[str] | None = None,
 ) -> tuple[dict[str, float], dict[str, dict[str, float]], dict[str, pd.DataFrame]]:
     """Score `estimator` on `table`: features and, as the last column, the target.
 
@@ -65,7 +68,7 @@ def write_json(name: str, values: Any) -> None:
 
 
 def write_results(
-    estimator: Pipeline,
+    estimator: BaseEstimator,
     metrics: dict[str, Any],
     evidence: Evidence,
     findings: list[Finding],

@@ -14,6 +14,7 @@ from support.search import (
     EXPECTED,
     TRAIN,
     Folds,
+    average,
     check,
     edges,
     explain,
@@ -26,7 +27,7 @@ from support.search import (
 import joblib
 import pandas as pd
 import pyarrow.parquet as pq
-from sklearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 SCORES = Path("results/scores.json")
@@ -39,12 +40,13 @@ def train(
     models: dict[str, Any],
     params: dict[str, Any],
     rivals: Sequence[dict[str, Any]] = (),
-) -> tuple[Pipeline, dict[str, dict[str, Any]], pd.DataFrame]:
+) -> tuple[BaseEstimator, dict[str, dict[str, Any]], pd.DataFrame]:
     """Fit the entry of `models` that `params` names, or the best of all candidates.
 
     `table` holds the features and, as its last column, the target. `params` is the section `train`
     of params.yaml: candidates are drawn from the model's own `search`, and the model as it stands
-    competes with them, and with `rivals`: what stage compare wrote of other entries.
+    competes with them, with `rivals`, what stage compare wrote of other entries, and with the
+    average of the best.
 
     Returns the fitted estimator, its scores on the `training` table and, as means over the folds,
     in cross-validation (`cv`), with what was chosen (`search`) and what led to it (`trials`), and a
@@ -65,11 +67,18 @@ def train(
         candidates += rival["candidates"]
         specs[rival["candidates"][0]["model"]] = rival["spec"]
     candidates = rank(candidates, metric)
+    if params["average"]:
+        mean = average(candidates, specs, table, folds, params)
+        print_candidates([mean], metric)
+        candidates = rank([*candidates, mean], metric)
     best = candidates[0]
     name = best["model"]
     try:
-        with joblib.parallel_config(backend="threading", n_jobs=-1):
-            estimator = fit(create(name, specs[name], best["setting"], params), table, params)
+        model = best.get("models") or create(name, specs[name], best["setting"], params)
+        # Sums of boosting, as those of linear algebra below, differ in the last digits with the
+        # number of threads.
+        with joblib.parallel_config(backend="threading", n_jobs=-1), threadpool_limits(1):
+            estimator = fit(model, table, params)
         predictions = predict(estimator, table.iloc[:, :-1], params["positive"])
         scores = score(table.iloc[:, -1], predictions, params["metrics"])
     except ValueError as error:
@@ -85,7 +94,7 @@ def train(
         "positive": params["positive"],
         "metrics": params["metrics"],
         "folds": best["folds"],
-        "edges": edges(best["setting"], specs[name].get("search")),
+        "edges": edges(best["setting"], specs.get(name, {}).get("search")),
     }
     # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
     rows = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
@@ -124,7 +133,9 @@ def main() -> None:
     ranked = ranking(table, folds_of(table, params), candidates, params)
     for rows, path in [(candidates, CANDIDATES), (ranked, RANKING)]:
         rows.to_csv(path, index=False, lineterminator="\n", na_rep="null")
-    print(f"{candidates['model'].iloc[0]}: {innermost(estimator)}")
+    name, model = candidates["model"].iloc[0], innermost(estimator)
+    # An average would print all of its pipelines.
+    print(name if model is estimator else f"{name}: {model}")
     for part in ("training", "cv"):
         values = scores.get(part, {})
         print(f"{part}: " + ", ".join(f"{name} {value:.3f}" for name, value in values.items()))

@@ -40,6 +40,7 @@ PREPARE = {
 TRAIN = {
     "model": "tree",
     "compare": [],
+    "average": 0,
     "scale": True,
     "scale_target": True,
     "max_categories": 3,

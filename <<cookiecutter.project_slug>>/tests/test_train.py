@@ -9,7 +9,7 @@ from evaluate import evaluate, hyperparameters
 from support import model_file, models
 from support.metrics import score_classes, tidy
 from support.params import InputError, load_params
-from support.search import draw_candidates, make_folds
+from support.search import draw_candidates, folds_of, make_folds, search
 from train import train
 
 import numpy as np
@@ -162,6 +162,38 @@ def test_a_model_that_could_not_be_loaded_is_refused_before_the_fit(table):
         fit(many, {"tree": {"class": "test_train.Own"}})
 
 
+class Open(DecisionTreeClassifier):
+    """A model that holds what no file can."""
+
+    def fit(self, x, y):
+        self.rows_ = (row for row in x)
+        return super().fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"algorithm": "ball_tree"}, r"\[sklearn.neighbors._ball_tree.BallTree\]$"),
+        ({"search": {"algorithm": ["ball_tree"]}}, r"\[sklearn.neighbors._ball_tree.BallTree\]$"),
+        ({"class": "test_train.Open"}, "skops cannot save Open: .*generator"),
+    ],
+)
+def test_what_scikit_learn_or_a_setting_brings_is_refused_before_the_fit(
+    table, monkeypatch, spec, message
+):
+    monkeypatch.setattr("support.search.cross_validate", None)
+    spec = {"class": "sklearn.neighbors.KNeighborsClassifier"} | spec
+    search = TRAIN["search"] | {"candidates": int("search" in spec)}
+    with pytest.raises(InputError, match=message):
+        fit(table, {"tree": spec}, search=search)
+
+
+def test_a_model_that_few_rows_do_not_suit_is_fitted_to_all(table):
+    many = pd.concat([table] * 9, ignore_index=True)
+    spec = {"class": "sklearn.calibration.CalibratedClassifierCV", "cv": 60}
+    assert len(fit(many, {"tree": spec})["model"].calibrated_classifiers_) == 60
+
+
 def test_rows_are_weighed_for_a_classifier_without_class_weights(table):
     """As many rows of a rare class would do."""
     rare = pd.concat([table, table[:12], table[:12]]).sample(frac=1, random_state=0)
@@ -222,6 +254,7 @@ def test_train_names_the_model_that_does_not_suit_the_table(table, spec, labels,
     [
         ({"model": "treee"}, {}, r"train.model is 'treee'; did you mean 'tree'\?"),
         ({"class_weight": "balanced", "model": "linear"}, {}, "models.linear .*class_weight"),
+        ({"average": 2}, {}, "train.average is 2: give 0, or 2 to .* name, 1$"),
         ({"max_categories": 0}, {}, "train.max_categories is 0; give 1 or more"),
         ({}, {"folds": 1}, "train.search.folds"),
         ({}, {"folds": 25}, "folds is 25, but the training table has only 24 rows; lower it"),
@@ -391,3 +424,60 @@ def test_a_model_that_is_no_model_is_named(tmp_path, content, message):
         (tmp_path / "model").write_bytes(content)
     with pytest.raises(InputError, match=message):
         model_file.load(tmp_path / "model", [])
+
+
+def rival(name: str, table: pd.DataFrame, specs: dict) -> dict:
+    """Return what stage compare would write of an entry."""
+    candidates = search(name, specs[name], table, folds_of(table, TRAIN), TRAIN)
+    return {"spec": specs[name], "candidates": candidates}
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_the_average_of_the_best_competes_and_comes_back_from_its_file(tmp_path, regression):
+    """Two models that follow the noise, each in its own way, and take other columns each."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"x": random.normal(size=300), "step": random.choice(["u", "v"], 300)})
+    target = 2 * table["x"] + 3 * (table["step"] == "u") * (table["x"] > 0)
+    target += random.normal(size=300)
+    table["y"] = target if regression else target > 1
+    kind = "Regressor" if regression else "Classifier"
+    specs = {
+        "tree": {"class": f"sklearn.tree.DecisionTree{kind}", "max_depth": 6},
+        "near": {"class": f"sklearn.neighbors.KNeighbors{kind}", "n_neighbors": 2},
+    }
+    metric = "r2" if regression else "log_loss"
+    params = TRAIN | {"compare": ["near"], "average": 2}
+    params["search"] = TRAIN["search"] | {"metric": metric}
+    estimator, scores, candidates = train(table, specs, params, [rival("near", table, specs)])
+    name = candidates["model"][0]
+    assert min(candidates["model"]) == name == scores["search"]["model"]
+    assert name.startswith("average of ") and {"tree", "near"} == set(name[11:].split(", "))
+
+    features = table.iloc[:, :-1]
+    members = [fit(table, specs, model=name) for name in specs]
+    if regression:
+        expected = np.mean([one.predict(features) for one in members], axis=0)
+        predicted = estimator.predict
+    else:
+        expected = np.mean([one.predict_proba(features) for one in members], axis=0)
+        predicted = estimator.predict_proba
+    np.testing.assert_allclose(predicted(features), expected)
+    paths = [tmp_path / "first", tmp_path / "second"]
+    for path in paths:
+        model_file.save(train(table, specs, params, [rival("near", table, specs)])[0], path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    loaded = model_file.load(paths[0], [])
+    assert (loaded.predict(features) == estimator.predict(features)).all()
+    assert list(loaded.feature_names_in_) == list(features)
+    logged = hyperparameters(loaded)["model"]
+    assert logged["tree"] == f"DecisionTree{kind}(max_depth=6, random_state=0)"
+
+
+def test_an_average_takes_models_that_give_probabilities(table):
+    params = TRAIN | {"compare": ["machine"], "average": 2}
+    with pytest.raises(InputError, match="average takes two models that give probabilities"):
+        train(table, TREE, params, [rival("machine", table, TREE)])
+    rivals = [rival(name, table, TREE) for name in ("machine", "free")]
+    params["compare"] = ["machine", "free"]
+    _, _, candidates = train(table, TREE, params, rivals)
+    assert set(candidates["model"]) & {"average of tree, free", "average of free, tree"}

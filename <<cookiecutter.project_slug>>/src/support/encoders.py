@@ -25,7 +25,7 @@ REPEATS = 5
 MOST_CATEGORIES = 255
 # The n-grams of texts are numbered by a hash: a vocabulary would take tens of megabytes.
 NGRAMS = 2**13
-COMPONENTS = 30
+COMPONENTS = 15
 # Texts that an encoder is fitted to, and that are encoded at a time: both bound the memory.
 TEXT_ROWS = 20_000
 
@@ -220,3 +220,9 @@ def encoder_of(
     for number, name in enumerate(kinds.get("texts", [])):
         branches.append((f"text {number}", make_pipeline(TextEncoder(cv, seed), *scaled), name))
     return ColumnTransformer(branches)
+
+
+def codes_of(columns: ColumnTransformer) -> list[int]:
+    """Return the positions of categories' codes among the columns that an encoder makes."""
+    branches = {kind: names for kind, _, names in columns.transformers}
+    return list(range(len(branches.get("categories", []))))

@@ -7,21 +7,28 @@ from typing import Any
 
 from support.models import innermost
 
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 
-def hyperparameters(estimator: Pipeline) -> dict[str, Any]:
+def hyperparameters(estimator: BaseEstimator) -> dict[str, Any]:
     """Return the model's class and every hyperparameter in effect, those that were set first.
+
+    Those of an average are its models by their names.
 
     The layout is that of DagsHub's logger: `model_class`, and `model` from get_params() with
     everything but numbers, booleans, None and strings turned into a string. scikit-learn marks
     parameters that are on their way out, and have no effect, by the value "deprecated".
     """
     model = innermost(estimator)
+    settings = model.get_params()
+    if not isinstance(estimator, Pipeline):
+        members = estimator.named_estimators_.items()
+        settings = {name: innermost(one.estimator) for name, one in members}
     plain = (bool, int, float, str, type(None))
     values = {
-        name: value if isinstance(value, plain) else str(value)
-        for name, value in model.get_params().items()
+        name: value if isinstance(value, plain) else " ".join(str(value).split())
+        for name, value in settings.items()
         if not (isinstance(value, str) and value == "deprecated")
     }
     arguments = inspect.signature(type(model)).parameters
@@ -50,8 +57,16 @@ def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
             rows.writerows([f"{name}.{key}".rstrip("."), one, 0, 1] for key, one in parts.items())
 
 
-def encoding(estimator: Pipeline) -> list[list[str]]:
-    """Return the kinds of columns of a fitted pipeline: name, steps of the encoder, and number."""
+def encoding(estimator: BaseEstimator) -> list[list[str]]:
+    """Return the kinds of columns of a fitted pipeline: name, steps of the encoder, and number.
+
+    Those of an average are the kinds of its members.
+    """
+    if not isinstance(estimator, Pipeline):
+        members = [encoding(one.estimator) for one in estimator.named_estimators_.values()]
+        return [
+            list(line) for line in dict.fromkeys(tuple(line) for some in members for line in some)
+        ]
     lines = []
     for kind, branch, columns in estimator["columns"].transformers_:
         steps = [type(step).__name__ for _, step in getattr(branch, "steps", [])]

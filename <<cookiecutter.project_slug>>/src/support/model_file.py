@@ -83,16 +83,21 @@ def save(estimator: BaseEstimator, path: Path) -> None:
 
 
 def check_types(estimator: Pipeline) -> None:
-    """Raise InputError with a line to paste if `load` would refuse `estimator`.
+    """Raise InputError if skops cannot save `estimator`, or `load` would refuse it.
 
-    This decides whether a stage stops, not what it makes: dvc.yaml need not declare the parameter.
+    Types that are not trusted come as a line to paste. This decides whether a stage stops, not what
+    it makes: dvc.yaml need not declare the parameter.
     """
     known = load_params("evaluate")["trusted_types"]
-    types = set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
+    name = type(innermost(estimator)).__name__
+    try:
+        types = set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
+    except Exception as error:  # noqa: BLE001, what an object raises when it is taken apart
+        raise InputError(f"params.yaml: skops cannot save {name}: {first_line(error)}") from None
     if missing := types - {*TRUSTED, *known}:
         raise InputError(
-            f"params.yaml: {type(innermost(estimator)).__name__} is saved with types that are not "
-            "trusted. If you know its package, write under evaluate:",
+            f"params.yaml: {name} is saved with types that are not trusted. If you know its package, "
+            "write under evaluate:",
             f"  trusted_types: [{', '.join(sorted(missing | set(known)))}]",
         )
 

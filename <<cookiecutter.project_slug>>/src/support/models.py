@@ -3,17 +3,19 @@
 import pkgutil
 from typing import Any
 
-from support.encoders import encoder_of, forget_folds
+from support.encoders import codes_of, encoder_of, forget_folds
 from support.params import InputError, first_line
 
 import pandas as pd
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     VotingClassifier,
+    VotingRegressor,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
@@ -24,6 +26,8 @@ from sklearn.utils.validation import has_fit_parameter
 NUMBERED = ["xgboost"]
 # What keeps a package from printing a line a tree, unless the entry says otherwise
 QUIET = {"lightgbm": {"verbose": -1}}
+# A model, or some by their names, whose average it is
+Model = BaseEstimator | dict[str, BaseEstimator]
 HIST_GRADIENT_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 
@@ -66,6 +70,10 @@ def create(name: str, spec: dict[str, Any], setting: dict[str, Any], params: Any
     return model
 
 
+def package_of(model: BaseEstimator) -> str:
+    return type(model).__module__.partition(".")[0]
+
+
 def weighs_classes(model: BaseEstimator) -> bool:
     return "class_weight" in model.get_params()
 
@@ -84,32 +92,43 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     takes_gaps = tags.input_tags.allow_nan
     limit, seed = params["max_categories"], params["seed"]
     columns = encoder_of(features, is_regressor(model), takes_gaps, params["scale"], limit, seed)
-    if isinstance(model, HIST_GRADIENT_BOOSTING) and model.categorical_features == "from_dtype":
-        # The encoder's first columns
-        branches = {kind: names for kind, _, names in columns.transformers}
-        if "categories" in branches:
-            model.set_params(categorical_features=list(range(len(branches["categories"]))))
+    codes = codes_of(columns)
+    by_type = getattr(model, "categorical_features", None) == "from_dtype"
+    if isinstance(model, HIST_GRADIENT_BOOSTING) and by_type and codes:
+        model.set_params(categorical_features=codes)
     positive = tags.target_tags.positive_only
     if params["scale_target"] and is_regressor(model) and not takes_gaps and not positive:
         model = TransformedTargetRegressor(model, transformer=StandardScaler())
-    if is_classifier(model) and type(model).__module__.partition(".")[0] in NUMBERED:
+    if is_classifier(model) and package_of(model) in NUMBERED:
         # It numbers the classes of each table that it is fitted to; a vote of one is its own.
         model = VotingClassifier([("classifier", model)], voting="soft")
     return Pipeline([("columns", columns), ("model", model)])
 
 
-def fit(model: BaseEstimator, rows: pd.DataFrame, params: dict[str, Any]) -> Pipeline:
+def fit(model: Model, rows: pd.DataFrame, params: dict[str, Any]) -> BaseEstimator:
     """Return the pipeline of `model` fitted to `rows`: features and, as last column, the target.
+
+    Of several models it is the average of their pipelines: of the probabilities, or the numbers.
 
     Raises ValueError with the first line of whatever the model raises.
     """
     features, target = rows.iloc[:, :-1], rows.iloc[:, -1]
-    weights = {}
+    if isinstance(model, dict):
+        members = {name: fit(one, rows, params) for name, one in model.items()}
+        frozen = [(name, FrozenEstimator(one)) for name, one in members.items()]
+        classify = all(is_classifier(one) for one in members.values())
+        vote = VotingClassifier(frozen, voting="soft") if classify else VotingRegressor(frozen)
+        return vote.fit(features, target)
+    arguments: dict[str, Any] = {}
     try:
-        estimator = build(model, features, params)
+        estimator = build(clone(model), features, params)
+        if package_of(model) == "lightgbm":
+            # XGBoost takes codes as numbers: as categories, its scores were no better.
+            arguments["model__categorical_feature"] = codes_of(estimator["columns"])
         if params["class_weight"] != "none" and not weighs_classes(model):
-            weights["model__sample_weight"] = compute_sample_weight(params["class_weight"], target)
-        estimator.fit(features, target, **weights)
+            weights = compute_sample_weight(params["class_weight"], target)
+            arguments["model__sample_weight"] = weights
+        estimator.fit(features, target, **arguments)
     except Exception as error:
         # Each package raises its own kinds.
         raise ValueError(first_line(error)) from error
@@ -117,8 +136,10 @@ def fit(model: BaseEstimator, rows: pd.DataFrame, params: dict[str, Any]) -> Pip
     return estimator
 
 
-def innermost(estimator: Pipeline) -> BaseEstimator:
-    """Return the model in a fitted pipeline, without what `build` put around it."""
+def innermost(estimator: BaseEstimator) -> BaseEstimator:
+    """Return the model in a fitted pipeline, without what `build` put around it, or the average."""
+    if not isinstance(estimator, Pipeline):
+        return estimator
     model = estimator["model"]
     if isinstance(model, VotingClassifier):
         # A vote of the user's own has other members.

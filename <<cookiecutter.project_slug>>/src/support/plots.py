@@ -6,6 +6,7 @@ from support.metrics import Predictions, balanced_accuracy, per_class
 
 import numpy as np
 import pandas as pd
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import precision_recall_curve, r2_score, roc_curve
 from tqdm import tqdm
@@ -19,6 +20,7 @@ BINS = 10
 FEATURES = 30
 IMPORTANCE_ROWS = 1000
 IMPORTANCE_REPEATS = 5
+IMPORTANCE_FEATURES = 100
 SCATTER_ROWS = 1000
 SIZES = 5
 
@@ -134,33 +136,53 @@ def calibration(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
     return table.groupby(bins).agg({"probability": "mean", "fraction": "mean", "rows": "sum"})
 
 
+def most_used(estimator: Any, features: pd.DataFrame) -> pd.DataFrame:
+    """Return the IMPORTANCE_FEATURES columns by which a forest best imitates `estimator`."""
+    classify = hasattr(estimator, "classes_")
+    if hasattr(estimator, "predict_proba"):
+        predicted = estimator.predict_proba(features)
+    else:
+        predicted = estimator.predict(features)
+        predicted = pd.get_dummies(predicted) if classify else predicted
+    forest = ExtraTreesRegressor(max_features=0.3, min_samples_leaf=3, random_state=0)
+    # By their ranks, times and texts are numbers as well.
+    forest.fit(features.rank().to_numpy(), predicted)
+    best = np.argsort(-forest.feature_importances_, kind="stable")[:IMPORTANCE_FEATURES]
+    return features.iloc[:, np.sort(best)]
+
+
 def importance(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> pd.DataFrame:
     """Return how much worse the score gets when a feature's values change places, largest first.
 
     The score is the balanced accuracy or R². See
     https://scikit-learn.org/stable/modules/permutation_importance.html
+    Of more than IMPORTANCE_FEATURES, only those that the model uses most change places.
     """
     rows = draw_rows(len(features), IMPORTANCE_ROWS)
+    features, actual = features.iloc[rows], actual.iloc[rows]
+    shuffled = features
+    if features.shape[1] > IMPORTANCE_FEATURES:
+        shuffled = most_used(estimator, features)
     repeats = IMPORTANCE_REPEATS if features.shape[1] <= FEATURES else 1
     metric = balanced_accuracy if hasattr(estimator, "classes_") else r2_score
-    total = 1 + repeats * features.shape[1]
+    total = 1 + repeats * shuffled.shape[1]
     # The bar is for terminals, and for tables of many columns.
     with tqdm(desc="importance", total=total, leave=False, disable=None, delay=0.2) as bar:
 
         def score(model: Any, x: pd.DataFrame, y: pd.Series) -> float:
             bar.update()
-            return metric(y, model.predict(x))
+            every = features.copy(deep=False)
+            every[list(x)] = x
+            return metric(y, model.predict(every))
 
         result = permutation_importance(
-            estimator,
-            features.iloc[rows],
-            actual.iloc[rows],
-            scoring=score,
-            n_repeats=repeats,
-            random_state=0,
+            estimator, shuffled, actual, scoring=score, n_repeats=repeats, random_state=0
         )
-    table = pd.DataFrame({"feature": features.columns, "importance": result.importances_mean})
-    return table.sort_values("importance", ascending=False, kind="stable")[:FEATURES]
+    table = pd.DataFrame({"feature": shuffled.columns, "importance": result.importances_mean})
+    table = table.sort_values("importance", ascending=False, kind="stable")[:FEATURES]
+    if shuffled is not features:
+        table.attrs["title"] = f"Permutation importance, of the {shuffled.shape[1]} most used"
+    return table
 
 
 def residuals(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:

@@ -73,10 +73,10 @@ def draw_calibration(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def draw_importance(axes: Axes, table: pd.DataFrame) -> None:
-    table = table[:15][::-1]
+    title, table = table.attrs.get("title", "Permutation importance"), table[:15][::-1]
     axes.barh(range(len(table)), table["importance"], color=COLOR)
     axes.set_yticks(range(len(table)), [shorten(name) for name in table["feature"]])
-    axes.set(title="Permutation importance", xlabel="Loss of score")
+    axes.set(title=title, xlabel="Loss of score")
 
 
 def draw_predictions(axes: Axes, table: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 import re
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from support.metrics import (
     tidy,
 )
 from support.model_file import check_types
-from support.models import create, fit
+from support.models import Model, create, fit
 from support.params import InputError, first_line, nearest
 
 import joblib
@@ -44,6 +45,7 @@ COMPARED = Path("results/compared")
 EXPECTED = {
     "model": str,
     "compare": list,
+    "average": int,
     "scale": bool,
     "scale_target": bool,
     "max_categories": int,
@@ -173,6 +175,12 @@ def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
     if several and not search["folds"]:
         raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
     check_metrics(table, params)
+    average, rivals = params["average"], {params["model"], *params["compare"]}
+    if average and not 2 <= average <= len(rivals):
+        raise InputError(
+            f"params.yaml: train.average is {average}: give 0, or 2 to as many as train.model and "
+            f"train.compare name, {len(rivals)}"
+        )
     known = CLASSIFICATION if is_classification(table) else REGRESSION
     known = [*known, *load_metrics(params["metrics"])]
     if several and search["metric"] not in known:
@@ -217,20 +225,26 @@ def check_metrics(table: pd.DataFrame, params: dict[str, Any]) -> None:
 
 
 def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) -> None:
-    """Raise InputError if a model of another package could not be loaded once it is fitted.
+    """Raise InputError if a model could not be saved, or not be loaded, once it is fitted.
 
-    It is fitted to few rows: some types appear only then, and a long fit would be in vain.
+    Some types appear only in the fit, and a long one would be in vain: here it has few rows and
+    few trees or steps. An error of this fit is left to the true one, which has all rows.
     """
-    if type(model).__module__.partition(".")[0] == "sklearn":
-        return
     target = table.iloc[:, -1]
     groups = [target] if is_classification(table) else np.zeros(len(table))
-    some = table.groupby(groups, sort=False).head(50)[:1000]
-    check_types(fit(clone(model), some, params))
+    some = table.groupby(groups, sort=False).head(50)[:200]
+    steps = {"n_estimators", "max_iter"} & model.get_params().keys()
+    model = clone(model).set_params(**dict.fromkeys(steps, 2))
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            estimator = fit(model, some, params)
+    except ValueError:
+        return
+    check_types(estimator)
 
 
 def fit_and_score(
-    model: BaseEstimator,
+    model: Model,
     table: pd.DataFrame,
     rows: np.ndarray,
     others: np.ndarray,
@@ -241,7 +255,7 @@ def fit_and_score(
     # Folds run side by side. Threads within each would wait for one another.
     with threads.limit(limits=1, user_api="openmp"):
         start = time.perf_counter()
-        estimator = fit(clone(model), table.iloc[rows], params)
+        estimator = fit(model, table.iloc[rows], params)
         fitted = time.perf_counter()
         test = table.iloc[others]
         predictions = predict(estimator, test.iloc[:, :-1], params["positive"])
@@ -250,7 +264,7 @@ def fit_and_score(
 
 
 def cross_validate(
-    models: list[BaseEstimator], table: pd.DataFrame, folds: Folds, params: dict[str, Any]
+    models: Sequence[Model], table: pd.DataFrame, folds: Folds, params: dict[str, Any]
 ) -> list[pd.DataFrame]:
     """Return for each of `models` its scores and seconds of work, a row for each fold.
 
@@ -293,34 +307,79 @@ def search(
             f"params.yaml: models.{name} ({spec['class']}) is no "
             f"{'classifier' if classify else 'regressor'}, but prepare.task asks for one"
         )
+    # What is not a number may bring another type: a solver, a kernel, an estimator.
+    tried = []
+    for setting, model in zip(settings, models, strict=True):
+        words = {key: one for key, one in setting.items() if not isinstance(one, int | float)}
+        if words not in tried:
+            rehearse(model, table, params)
+            tried.append(words)
     try:
-        rehearse(models[0], table, params)
         results = cross_validate(models, table, folds, params) if folds else [None]
     except ValueError as error:
         raise explain(error, name, table, folds) from None
 
-    metric = params["search"]["metric"]
     arguments = {argument: None for setting in settings for argument in setting}
     known = spec | models[0].get_params()
     arguments = {argument: known.get(argument) for argument in arguments}
-    candidates = []
-    for setting, result in zip(settings, results, strict=True):
-        means = {} if result is None else dict(result.mean(skipna=False))
-        seconds = {work: means.pop(work) for work in ("fit", "predict") if means}
-        scores = tidy(means)
-        if metric in scores:
-            scores |= tidy({f"{metric}_std": result[metric].std(ddof=0)})
-        candidates.append(
-            {
-                "model": name,
-                "setting": setting,
-                "arguments": arguments | setting,
-                "scores": scores,
-                "seconds": seconds,
-                "folds": [] if result is None else scores_of_folds(result),
-            }
+    return [
+        candidate(name, setting, arguments | setting, result, params["search"]["metric"])
+        for setting, result in zip(settings, results, strict=True)
+    ]
+
+
+def candidate(
+    name: str,
+    setting: dict[str, Any],
+    arguments: dict[str, Any],
+    result: pd.DataFrame | None,
+    metric: str,
+) -> dict[str, Any]:
+    """Return a candidate, as of `search`, with the means of its `result`, a row for each fold."""
+    means = {} if result is None else dict(result.mean(skipna=False))
+    seconds = {work: means.pop(work) for work in ("fit", "predict") if means}
+    scores = tidy(means)
+    if metric in scores:
+        scores |= tidy({f"{metric}_std": result[metric].std(ddof=0)})
+    return {
+        "model": name,
+        "setting": setting,
+        "arguments": arguments,
+        "scores": scores,
+        "seconds": seconds,
+        "folds": [] if result is None else scores_of_folds(result),
+    }
+
+
+def average(
+    candidates: list[dict[str, Any]],
+    specs: dict[str, Any],
+    table: pd.DataFrame,
+    folds: Folds,
+    params: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the average of the best entries, with the `models` it takes, as one more candidate.
+
+    `candidates` come from the best to the worst, `specs` are their entries of `models`. An entry
+    takes part by its best candidate, a classifier if it gives probabilities.
+
+    Raises InputError when fewer than two can.
+    """
+    best: dict[str, dict[str, Any]] = {}
+    for one in candidates:
+        best.setdefault(one["model"], one)
+    models = {name: create(name, specs[name], one["setting"], params) for name, one in best.items()}
+    if is_classification(table):
+        models = {name: one for name, one in models.items() if hasattr(one, "predict_proba")}
+    models = dict(list(models.items())[: params["average"]])
+    if len(models) < 2:
+        raise InputError(
+            "params.yaml: train.average takes two models that give probabilities: name others in "
+            "train.compare"
         )
-    return candidates
+    name = f"average of {', '.join(models)}"
+    [result] = cross_validate([models], table, folds, params)
+    return candidate(name, {}, {}, result, params["search"]["metric"]) | {"models": models}
 
 
 def scores_of_folds(result: pd.DataFrame) -> list[dict[str, float]]:
