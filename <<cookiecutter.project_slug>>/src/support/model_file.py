@@ -12,6 +12,7 @@ from support.params import InputError, first_line, load_params
 
 import skops.io
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
@@ -19,9 +20,9 @@ MODEL = Path("models/model.skops")
 
 # Types that a model file may contain beyond those that skops trusts by itself (scikit-learn's
 # estimators, NumPy's arrays) and those of evaluate.trusted_types in params.yaml: what some
-# estimators of scikit-learn are made of, and our encoders. None of them runs code when it is loaded. Trees hold
-# raw indices, which scikit-learn does not check: a forged file could crash the process that
-# predicts with it.
+# estimators of scikit-learn are made of, and our encoders. None of them runs code when it is
+# loaded. Trees hold raw indices, which scikit-learn does not check: a forged file could crash the
+# process that predicts with it.
 TRUSTED = [
     "functools.partial",
     "numpy.dtype",
@@ -118,7 +119,7 @@ def check_size(path: Path) -> None:
                         raise ValueError(f"{name} takes too much memory")
 
 
-def load(path: Path, trusted_types: list[str]) -> Pipeline:
+def load(path: Path, trusted_types: list[str]) -> BaseEstimator:
     """Read a model that `save` wrote. Nothing in the file is executed.
 
     `trusted_types` comes from the section `evaluate` of params.yaml.
@@ -130,7 +131,7 @@ def load(path: Path, trusted_types: list[str]) -> Pipeline:
     try:
         check_size(path)
         estimator = skops.io.load(path, trusted=trusted)
-        if not isinstance(estimator, Pipeline):
+        if not isinstance(estimator, Pipeline | VotingClassifier | VotingRegressor):
             raise TypeError(f"it holds a {type(estimator).__name__}")
         return estimator
     except FileNotFoundError:

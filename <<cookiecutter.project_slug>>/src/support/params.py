@@ -28,7 +28,10 @@ ADDED = {
     "prepare.max_rows": "0",
     "split.column": "''",
     "split.test": "[test]",
+    "train.average": "0",
     "train.compare": "[]",
+    "train.metrics": "[]",
+    "train.positive": "''",
     "train.scale_target": "true",
     "findings": "{mute: []}",
 }
