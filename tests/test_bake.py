@@ -122,6 +122,43 @@ def test_the_template_passes_the_same_checks(env, baked):
     baked.run(["ruff", "format", "--no-cache", "--check", ROOT])
 
 
+ANSWERS = {
+    "task": ["classification", "regression"],
+    "data": ["bundled", "table.csv", "table.parquet", "table.xlsx"],
+    "remote": [
+        "store",
+        "https://dagshub.com/me/repo",
+        "https://dagshub.com/me/repo.s3",
+        "s3://b/x",
+    ],
+    "git_remote": ["", "https://example.com/code.git"],
+    "mlflow": ["no", "yes"],
+}
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("answers", product(*ANSWERS.values()), ids="-".join)
+def test_every_combination_of_answers_runs(bake, tmp_path, answers):
+    answers = dict(zip(ANSWERS, answers, strict=True))
+    frame = pd.DataFrame({"size": range(60), "color": ["red", "blue", "green"] * 20})
+    frame["price"] = frame["size"] * 1.5 + (frame["color"] == "red") * 9
+    frame["class"] = ["a", "b"] * 30
+    if answers["data"] != "bundled":
+        path = tmp_path / answers["data"]
+        writers = {"csv": "to_csv", "parquet": "to_parquet", "xlsx": "to_excel"}
+        getattr(frame, writers[path.suffix[1:]])(path, index=False)
+        target = "class" if answers["task"] == "classification" else "price"
+        answers |= {"data": str(path), "target": target}
+    project = bake(tmp_path, project_slug="project", **answers)
+    assert "is a git repository with one commit" in project.output
+    project.run("ruff check")
+    project.run("ruff format --check")
+    assert len(project.repro()) == 4
+    project.run("git add .")
+    project.run("git commit --quiet -m Run")
+    assert project.repro() == []
+
+
 HOSTILE = r"""It's "quoted" \n """ + '"""' + r" `id` $(id) {{ x }} %s ${y} <b> é 漢"
 
 
