@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from support.columns import Column, class_problem
 from support.duplicates import Duplicates
 from support.params import InputError, load_params
-from support.reader import Survey, Table
+from support.reader import Survey, Table, ahead
 from support.schema import FILE, Schema, Writer, agree, decide_schema, find_roles, open_survey
 from support.summary import Values, advise, summarise
 from support.values import LARGEST, trim
@@ -120,11 +120,15 @@ class Preparation:
         self._classes: Counter[Any] = Counter()
         self._values: dict[str, Values] = {}
         self._notes: dict[str, str] = {}
+        self._derived: list[Column] = []
 
     def add(self, batch: pa.RecordBatch, schema: Schema) -> None:
         """Write those of some more rows that are to be used. They were seen by the survey."""
+        if not len(batch):
+            return
         frame = schema.frame(self.source, batch, self.row, add_features, seen=True)
         schema.add_derived(frame, self.params)
+        self._derived = self._derived or schema.derived
         frame, notes = tidy(frame, schema)
         self._notes = notes | self._notes
         if len(self._kept):
@@ -160,6 +164,7 @@ class Preparation:
         Raises InputError when no rows are left, or the classes cannot be told apart.
         """
         params = self.params
+        schema.adopt(self._derived, params)
         if not self.writer.rows:
             raise InputError(f"{self.source} has no rows left: {dict(self.dropped)}")
         if params["task"] == "classification":
@@ -201,7 +206,8 @@ def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = ""
     if not params["max_rows"]:
         with suppress(SurpriseError), Writer(path) as writer:
             preparation = Preparation(params, writer)
-            schema = read_once(survey, decide, preparation)
+            for schema, batch in ahead(read_once(survey, decide)):
+                preparation.add(batch, schema)
             return preparation.finish(schema, table)
     for _ in survey:
         pass
@@ -215,12 +221,17 @@ def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = ""
         return preparation.finish(schema, table)
 
 
-def read_once(survey: Survey, decide: Callable[[], Schema], preparation: Preparation) -> Schema:
-    """Read the rows while they are counted; return their schema.
+def read_once(
+    survey: Survey, decide: Callable[[], Schema]
+) -> Iterator[tuple[Schema, pa.RecordBatch]]:
+    """Yield the rows as they are counted, each time with the schema that those so far have.
 
-    Raises SurpriseError when that turns out to be another than it was for the first of them.
+    At the end comes the schema of all rows, with none.
+
+    Raises SurpriseError when rows before would have other values by the present schema.
     """
     schema = state = None
+    row, batch = 2, None
 
     def again() -> Schema:
         try:
@@ -228,17 +239,18 @@ def read_once(survey: Survey, decide: Callable[[], Schema], preparation: Prepara
         except InputError:
             # To be told once all rows are counted
             raise SurpriseError from None
-        if schema:
-            if not agree(schema, later, survey, preparation.row):
-                raise SurpriseError
-            later.derived, later.roles = schema.derived, schema.roles
+        if schema and not agree(schema, later, survey, row):
+            raise SurpriseError
         return later
 
     for batch in survey:
         if state != (state := survey.state()):
             schema = again()
-        preparation.add(batch, schema)
-    return again()
+        yield schema, batch
+        row += len(batch)
+    if batch is None:
+        raise SurpriseError  # no rows, which the decision tells
+    yield again(), batch[:0]
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 PREPARED = Path("data/prepared.parquet")
 TRAIN = Path("data/train.parquet")
@@ -47,6 +46,9 @@ def split(
         if not first:
             raise none_older(len(key), test_size)
         return order[:first], order[first:]
+    # It takes nearly a second, for which a split by time and that of a large table need not wait.
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
     try:
         if role == "group":
             splitter = GroupShuffleSplit(n_splits=1, test_size=test_size, random_state=seed)

@@ -68,16 +68,23 @@ class Schema:
 
         Raises InputError when params.yaml names a feature that neither has.
         """
-        known = {column.name for column in [*self.columns, *self.derived]}
+        known = {column.name for column in self.columns}
+        derived = []
         for name in frame.columns:
             if name in known:
                 continue
             dtype = frame[name].dtype
             dates = pd.api.types.is_datetime64_any_dtype(dtype)
             kind = "number" if pd.api.types.is_numeric_dtype(dtype) else "date" if dates else "text"
-            self.derived.append(Column(name, kind))
-            self.roles.setdefault(name, "feature" if params["features"] == "all" else "unused")
+            derived.append(Column(name, kind))
+        self.adopt(derived, params)
         check_columns(self.names("feature"), frame.columns, params["raw"])
+
+    def adopt(self, derived: list[Column], params: dict[str, Any]) -> None:
+        self.derived = derived
+        for column in derived:
+            role = "feature" if params["features"] == "all" else "unused"
+            self.roles.setdefault(column.name, role)
 
     def frame(
         self,
