@@ -24,7 +24,7 @@ demo: $(READY)
 	git commit -m "Random forest" && \
 	dvc exp run --name logistic --set-param train.model=logistic_regression && \
 	dvc exp run --name svc --set-param train.model=svc && \
-	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|precision|recall|log_loss|brier|roc|training|cv|.*/'
+	dvc exp show --no-pager --hide-workspace --only-changed --drop 'Created|balanced|average|precision|recall|log_loss|brier|roc|training|cv|.*/'
 
 test: $(READY) packages
 	$(PYTEST) --numprocesses 2
