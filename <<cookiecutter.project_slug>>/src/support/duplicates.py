@@ -4,6 +4,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+# Sorted hashes are merged up to so many: more would take memory twice meanwhile.
+MERGED = 2**23
+
 
 class Duplicates:
     """Remembers rows by a hash of 64 bits: among ten million, one in a million tables has two
@@ -11,25 +14,27 @@ class Duplicates:
     """
 
     def __init__(self) -> None:
-        # Sorted, each longer than twice the next, so that few have to be searched
+        # Sorted; as long as they are merged, each is longer than twice the next.
         self._known: list[np.ndarray] = []
-        # Which hashes there are by their last bits: most new rows need no search.
-        self._bits = np.zeros(2**26, dtype=bool)
+        # Which hashes there are by 29 of their bits, eight in a byte: most new rows need no search.
+        self._bits = np.zeros(2**26, dtype=np.uint8)
 
     def find(self, rows: pd.DataFrame) -> np.ndarray:
         """Return which rows repeat one before them, in this part or an earlier one."""
         hashes = hash_rows(rows)
         repeated = pd.Series(hashes).duplicated().to_numpy(copy=True)
-        bits = (hashes % len(self._bits)).astype(np.intp)
-        perhaps = np.flatnonzero(self._bits[bits])
+        cells = ((hashes >> 3) % len(self._bits)).astype(np.intp)
+        bits = np.left_shift(1, (hashes & 7).astype(np.uint8), dtype=np.uint8)
+        perhaps = np.flatnonzero(self._bits[cells] & bits)
         for known in self._known:
             places = np.searchsorted(known, hashes[perhaps])
             found = known[np.minimum(places, len(known) - 1)] == hashes[perhaps]
             repeated[perhaps[found]] = True
-        self._bits[bits] = True
+        np.bitwise_or.at(self._bits, cells, bits)
         new = np.sort(hashes[~repeated])
-        while self._known and len(self._known[-1]) < 2 * len(new):
-            new = np.sort(np.concatenate([self._known.pop(), new]), kind="stable")
+        while self._known and len(self._known[-1]) < min(2 * len(new), MERGED - len(new)):
+            new = np.concatenate([self._known.pop(), new])
+            new.sort(kind="stable")
         if len(new):
             self._known.append(new)
         return repeated
