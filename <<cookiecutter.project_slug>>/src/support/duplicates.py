@@ -23,7 +23,7 @@ class Duplicates:
         """Return which rows repeat one before them, in this part or an earlier one."""
         hashes = hash_rows(rows)
         repeated = pd.Series(hashes).duplicated().to_numpy(copy=True)
-        cells = ((hashes >> 3) % len(self._bits)).astype(np.intp)
+        cells = (hashes // 8 % len(self._bits)).astype(np.intp)
         bits = np.left_shift(1, (hashes & 7).astype(np.uint8), dtype=np.uint8)
         perhaps = np.flatnonzero(self._bits[cells] & bits)
         for known in self._known:
