@@ -137,7 +137,7 @@ ANSWERS = {
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("answers", product(*ANSWERS.values()), ids="-".join)
+@pytest.mark.parametrize("answers", list(product(*ANSWERS.values())), ids="-".join)
 def test_every_combination_of_answers_runs(bake, tmp_path, answers):
     answers = dict(zip(ANSWERS, answers, strict=True))
     frame = pd.DataFrame({"size": range(60), "color": ["red", "blue", "green"] * 20})
