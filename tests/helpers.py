@@ -1,12 +1,15 @@
 """What the tests share: a baked project, commands, and what they left behind."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import termios
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +51,34 @@ def run(
     if status is not None:
         assert done.returncode == status, f"{command}\n{done.stdout}"
     return done
+
+
+def in_terminal(
+    command: str | list, cwd: Path, env: dict[str, str], text: str = "", prompt: str = "", status=0
+) -> str:
+    """Run a command in a terminal, type `text` once it shows `prompt`, and return all it shows."""
+    terminal, other = pty.openpty()
+    termios.tcsetwinsize(other, (24, 80))
+    process = subprocess.Popen(
+        shlex.split(command) if isinstance(command, str) else command,
+        cwd=cwd,
+        env=env,
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        start_new_session=True,
+    )
+    os.close(other)
+    shown = b""
+    while prompt.encode() not in shown:
+        shown += os.read(terminal, 65536)
+    os.write(terminal, text.encode())
+    with contextlib.suppress(OSError):  # how Linux reports that the other side was closed
+        while part := os.read(terminal, 65536):
+            shown += part
+    os.close(terminal)
+    assert process.wait(timeout=60) == status, shown.decode()
+    return shown.decode()
 
 
 @dataclass

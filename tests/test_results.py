@@ -1,17 +1,23 @@
 """What people do with results: sweep, compare, keep, look, publish a version."""
 
-import os
-import pty
 import re
-import subprocess
-import termios
 
 import nbclient
 import nbformat
 import pandas as pd
 import pytest
 import yaml
-from helpers import Project, blocks, experiments, metrics, objects, run, type_in, wait_for_queue
+from helpers import (
+    Project,
+    blocks,
+    experiments,
+    in_terminal,
+    metrics,
+    objects,
+    run,
+    type_in,
+    wait_for_queue,
+)
 
 
 @pytest.fixture
@@ -137,32 +143,6 @@ def test_the_notebook_shows_all_experiments(tried, monkeypatch):
     assert "results/metrics.json" not in project.run("git status --porcelain notebooks")
 
 
-def in_terminal(project: Project, command: str) -> str:
-    """Run a command with a terminal as its output, and return what it showed."""
-    leader, follower = pty.openpty()
-    termios.tcsetwinsize(follower, (24, 80))
-    process = subprocess.Popen(
-        ["sh", "-c", command],
-        cwd=project.path,
-        env=project.env,
-        stdin=subprocess.DEVNULL,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            shown += (part := os.read(leader, 65536))
-        except OSError:  # how Linux says that nobody writes any more
-            break
-        if not part:
-            break
-    os.close(leader)
-    assert process.wait() == 0, shown.decode()
-    return shown.decode()
-
-
 # So often, Iris takes a while to read.
 TIMES = 30_000
 
@@ -170,7 +150,7 @@ TIMES = 30_000
 def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project, template, tmp_path):
     project.set("models.random_forest.n_estimators", 20)
     project.set("train.search.candidates", 12)
-    shown = in_terminal(project, "python src/train.py")
+    shown = in_terminal("python src/train.py", project.path, project.env)
     assert re.search(r"cross-validation: .*\d+/65", shown)
     logged = project.run("python src/train.py")
     assert "cross-validation" not in logged
@@ -180,7 +160,7 @@ def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project, templa
     project.set("train.search.folds", 0)
     project.set("models.random_forest.n_estimators", 1000)
     project.run("python src/train.py")
-    shown = in_terminal(project, "python src/evaluate.py")
+    shown = in_terminal("python src/evaluate.py", project.path, project.env)
     assert re.search(r"importance: .*\d+/16", shown)
     assert project.run("python src/evaluate.py").startswith("test: ")
 
@@ -188,7 +168,7 @@ def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project, templa
     header, *rows = path.read_text().splitlines(keepends=True)
     path.unlink()
     path.write_text(header + "".join(rows) * TIMES)
-    shown = in_terminal(project, "python src/prepare.py")
+    shown = in_terminal("python src/prepare.py", project.path, project.env)
     assert re.search(r"reading iris.csv: .*%", shown)
     logged = project.run("python src/prepare.py")
     assert "reading" not in logged
@@ -199,7 +179,7 @@ def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project, templa
     assert f"warning: {repeated} rows repeat others" in logged
 
     options = f"--no-input --output-dir '{tmp_path}' project_slug=more data={path} target=Species"
-    shown = in_terminal(project, f"cookiecutter '{template}' {options}")
+    shown = in_terminal(f"cookiecutter '{template}' {options}", project.path, project.env)
     assert re.search(r"Copying.*100%", shown, re.DOTALL)
     assert "is a git repository with one commit" in shown
 

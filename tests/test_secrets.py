@@ -2,8 +2,6 @@
 
 import base64
 import contextlib
-import os
-import pty
 import secrets
 import shutil
 import subprocess
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from helpers import Project
+from helpers import Project, in_terminal
 from servers import free_ports
 
 
@@ -78,30 +76,6 @@ def places(folder: Path, token: str) -> list[str]:
     return found
 
 
-def typed(project: Project, command: list[str], prompt: bytes, answer: str) -> bytes:
-    """Type an answer in a terminal; return all that is shown there."""
-    terminal, other = pty.openpty()
-    process = subprocess.Popen(
-        command,
-        cwd=project.path,
-        env=project.env,
-        stdin=other,
-        stdout=other,
-        stderr=other,
-        start_new_session=True,
-    )
-    os.close(other)
-    shown = b""
-    while prompt not in shown:
-        shown += os.read(terminal, 1000)
-    os.write(terminal, f"{answer}\n".encode())
-    with contextlib.suppress(OSError):  # how Linux reports that the other side was closed
-        while text := os.read(terminal, 1000):
-            shown += text
-    assert process.wait(timeout=60) == 0, shown
-    return shown
-
-
 @pytest.mark.parametrize("form", ["", ".s3"])
 def test_a_token_is_in_the_local_config_and_nowhere_else(bake, planted, tmp_path, form):
     token, env = planted
@@ -121,8 +95,8 @@ def test_a_token_is_in_the_local_config_and_nowhere_else(bake, planted, tmp_path
         local.write_text("")
         local.chmod(0o644)
         project.env = {name: env[name] for name in env if name != "DAGSHUB_USER_TOKEN"}
-        login = ["python", "src/share.py", "login"]
-        shown.append(typed(project, login, b"Token (not shown): ", token).decode())
+        login, prompt = "python src/share.py login", "Token (not shown): "
+        shown.append(in_terminal(login, project.path, project.env, f"{token}\n", prompt))
         assert local.stat().st_mode & 0o777 == 0o600
 
         # What uses it, and fails

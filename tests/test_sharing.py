@@ -1,9 +1,7 @@
 """One `git push` and its failures, over DVC's HTTP and S3, against real servers."""
 
 import configparser
-import contextlib
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import Project, hyperparameters, objects, run
+from helpers import Project, hyperparameters, in_terminal, objects, run
 from servers import MODES, STATUSES, TOKEN, UPLOADS, Host, Proxy
 
 KINDS = {"http": "", "s3": ".s3"}
@@ -497,26 +495,9 @@ def test_login_asks_for_the_token_without_showing_it(share):
     project = share("http")
     del project.env["DAGSHUB_USER_TOKEN"]
     project.run("dvc remote modify --local origin password another")
-    terminal, other = pty.openpty()
-    login = subprocess.Popen(
-        ["python", "src/share.py", "login"],
-        cwd=project.path,
-        env=project.env,
-        stdin=other,
-        stdout=other,
-        stderr=other,
-        start_new_session=True,
-    )
-    os.close(other)
-    shown = b""
-    while b"Token (not shown): " not in shown:
-        shown += os.read(terminal, 1000)
-    os.write(terminal, f"{TOKEN}\n".encode())
-    with contextlib.suppress(OSError):  # how Linux reports that the other side was closed
-        while text := os.read(terminal, 1000):
-            shown += text
-    assert login.wait(timeout=60) == 0
-    assert b"token stored in .dvc/config.local" in shown and TOKEN.encode() not in shown
+    login, prompt = "python src/share.py login", "Token (not shown): "
+    shown = in_terminal(login, project.path, project.env, f"{TOKEN}\n", prompt)
+    assert "token stored in .dvc/config.local" in shown and TOKEN not in shown
     assert project.run("dvc config --local remote.origin.password") == f"{TOKEN}\n"
 
 
