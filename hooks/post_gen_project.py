@@ -214,15 +214,8 @@ def quote(command: list[str]) -> str:
     return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
-def main() -> None:
-    # A terminal that cannot show a character must not end the bake.
-    sys.stdout.reconfigure(errors="replace")
-    for note in TABLE["notes"]:
-        say(f"{TABLE['raw']}: {note}")
-    leave_other_repositories()
-    outer = enclosing_repository()
-    write_settings()
-    say("Setting up git and DVC ...")
+def carry_out(commands: Iterator[list[str]]) -> tuple[str, list[list[str]]]:
+    """Run commands up to the first that fails; return what is wrong with it, and those left."""
     shown = takes_long(TABLE["source"]) and sys.stderr.isatty()
     programs = {
         "dvc": find_dvc(),
@@ -232,41 +225,27 @@ def main() -> None:
         "curl": [sys.executable, "-c", DOWNLOAD],
         "mv": [sys.executable, "-c", "import os, sys; os.replace(*sys.argv[1:])"],
     }
-    commands = steps(nested=outer is not None)
-    problem, left = None, []
     for command in commands:
         program = programs.get(command[0], command[:1])
         if not program:
-            problem = "DVC was not found"
-        else:
-            moves = command[0] in ("cp", "curl") or command[:2] in (
-                ["dvc", "add"],
-                ["dvc", "import-url"],
-            )
-            done = run([*program, *command[1:]], shown=shown and moves)
-            if done.returncode == 0:
-                if command[:2] == ["git", "config"]:
-                    say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
-                continue
-            problem = f"`{quote(command)}` failed{reason(done)}"
+            return "DVC was not found", [command, *commands]
+        moves = command[0] in ("cp", "curl") or command[:2] in (
+            ["dvc", "add"],
+            ["dvc", "import-url"],
+        )
+        done = run([*program, *command[1:]], shown=shown and moves)
+        if done.returncode:
             if command[:2] == ["dvc", "init"]:
                 # Half made, it would stop the next attempt.
                 shutil.rmtree(".dvc", ignore_errors=True)
-        left = [command, *commands]
-        break
-    hooks = ["python", "src/share.py", "hooks"]
-    if problem:
-        left.append(hooks)
-    elif not outer and (told := run([sys.executable, *hooks[1:]]).stderr.strip()):
-        # The project is complete without them.
-        say(told)
+            return f"`{quote(command)}` failed{reason(done)}", [command, *commands]
+        if command[:2] == ["git", "config"]:
+            say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
+    return "", []
 
-    if REMOTE["login"]:
-        if TOKEN and not problem:
-            log_in()
-        else:
-            left.append(["python", "src/share.py", "login"])
 
+def tell(problem: str, left: list[list[str]], outer: str | None) -> None:
+    """Print what was done, and the commands that are left."""
     activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
     python = "python" if os.name == "nt" else "python3"
     say("")
@@ -289,6 +268,30 @@ def main() -> None:
     for command in left:
         say(f"  {quote(command)}")
     say("  dvc repro")
+
+
+def main() -> None:
+    # A terminal that cannot show a character must not end the bake.
+    sys.stdout.reconfigure(errors="replace")
+    for note in TABLE["notes"]:
+        say(f"{TABLE['raw']}: {note}")
+    leave_other_repositories()
+    outer = enclosing_repository()
+    write_settings()
+    say("Setting up git and DVC ...")
+    problem, left = carry_out(steps(nested=outer is not None))
+    hooks = ["python", "src/share.py", "hooks"]
+    if problem:
+        left.append(hooks)
+    elif not outer and (told := run([sys.executable, *hooks[1:]]).stderr.strip()):
+        # The project is complete without them.
+        say(told)
+    if REMOTE["login"]:
+        if TOKEN and not problem:
+            log_in()
+        else:
+            left.append(["python", "src/share.py", "login"])
+    tell(problem, left, outer)
 
 
 if __name__ == "__main__":
