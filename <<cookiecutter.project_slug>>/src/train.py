@@ -55,22 +55,12 @@ def train(
     Raises InputError for an unknown model, one of the other task, a value that its class rejects,
     or a table with a single class.
     """
-    name, metric = params["model"], params["search"]["metric"]
+    name = params["model"]
     if name not in models:
         raise InputError(f"params.yaml: train.model is {name!r}{nearest(name, models)}")
     check(table, params)
     folds = folds_of(table, params)
-    candidates = search(name, models[name], table, folds, params)
-    print_candidates(candidates, metric)
-    specs = {name: models[name]}
-    for rival in rivals:
-        candidates += rival["candidates"]
-        specs[rival["candidates"][0]["model"]] = rival["spec"]
-    candidates = rank(candidates, metric)
-    if params["average"]:
-        mean = average(candidates, specs, table, folds, params)
-        print_candidates([mean], metric)
-        candidates = rank([*candidates, mean], metric)
+    candidates, specs = compete(table, models, params, rivals, folds)
     best = candidates[0]
     name = best["model"]
     try:
@@ -90,7 +80,7 @@ def train(
         parts["search"] = {"model": name} | best["setting"]
     parts["trials"] = {
         "number": len(candidates),
-        "metric": metric,
+        "metric": params["search"]["metric"],
         "positive": params["positive"],
         "metrics": params["metrics"],
         "folds": best["folds"],
@@ -99,6 +89,29 @@ def train(
     # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
     rows = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
     return estimator, parts, pd.DataFrame(rows, dtype=object)
+
+
+def compete(
+    table: pd.DataFrame,
+    models: dict[str, Any],
+    params: dict[str, Any],
+    rivals: Sequence[dict[str, Any]],
+    folds: Folds,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the candidates, see search.search, from the best to the worst, and their entries."""
+    name, metric = params["model"], params["search"]["metric"]
+    candidates = search(name, models[name], table, folds, params)
+    print_candidates(candidates, metric)
+    specs = {name: models[name]}
+    for rival in rivals:
+        candidates += rival["candidates"]
+        specs[rival["candidates"][0]["model"]] = rival["spec"]
+    candidates = rank(candidates, metric)
+    if params["average"]:
+        mean = average(candidates, specs, table, folds, params)
+        print_candidates([mean], metric)
+        candidates = rank([*candidates, mean], metric)
+    return candidates, specs
 
 
 def ranking(
