@@ -39,10 +39,14 @@ SECONDS ?= 600
 fuzz: $(READY)
 	$(VENV)/bin/python tests/fuzz.py $(SECONDS)
 
-# Compares with what people write by hand; takes a quarter of an hour, and belongs on an idle machine.
+# Compares with what people write by hand, and with skrub; takes an hour, and belongs on an idle machine.
 bench: $(READY)
-	PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/reader.py 1000000 5
-	PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/reader.py 10000000 1
+	$(INSTALL) --requirement benchmarks/requirements.txt
+	export PATH="$(abspath $(VENV))/bin:$$PATH" && set -x && \
+	python benchmarks/reader.py 1000000 5 && \
+	python benchmarks/reader.py 10000000 1 && \
+	python benchmarks/models.py hist_gradient_boosting random_forest linear best skrub repro && \
+	python benchmarks/pipeline.py
 
 # The tests that share or look at pages need these. Without them, those tests are skipped.
 packages:

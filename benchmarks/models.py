@@ -1,58 +1,128 @@
-"""Score models on the tables of tables.py: python benchmarks/models.py NAME... > scores.csv
+"""Score models on the tables of tables.py: python benchmarks/models.py NAME...
 
-A NAME is an entry of `models` in a baked project's params.yaml, whose folder is the working
-directory, or `skrub`, for its tabular_pipeline. A line for each table, model and seed of a split
-into 70 % training and 30 % test rows: score (ROC AUC, or R²), and seconds to fit and to predict.
+A NAME is an entry of `models` in a baked project; `linear`, its logistic or ridge regression; `best`,
+what wins when all entries but the SVM, and the average of the best
+two, compete; `skrub`, for its tabular_pipeline;
+`autogluon`, for its medium preset in 60 seconds; or `repro`, for the seconds of a whole `dvc repro`. The
+last three need these packages, and all but the last two a baked project's.
+
+Each is fitted to 70 % of the rows of a table and scored on the others, for each of SEEDS. scores.csv
+keeps, for each table, model and seed, the score (ROC AUC, or R²) and the seconds to fit and to predict;
+what was there of the NAMEs is replaced, and so are the tables of README.md.
 """
 
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.base import is_classifier
+import yaml
+from measuring import ROOT, machine, write_section
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from tables import TABLES
 
 SEEDS = (0, 1)
+SCORES = Path(__file__).with_name("scores.csv")
+TITLE = "## Models"
+LINEAR = {"classification": "logistic_regression", "regression": "ridge"}
+KEY = ["table", "model", "seed"]
 
 
-def fit_entry(name: str, rows: pd.DataFrame, classify: bool) -> Any:
-    sys.path.insert(0, "src")
+def task_of(table: pd.DataFrame) -> str:
+    return "regression" if pd.api.types.is_float_dtype(table.iloc[:, -1]) else "classification"
+
+
+@cache
+def baked_params(task: str) -> dict[str, Any]:
+    """Return params.yaml of a project with a table of one's own, whose code is on the path."""
+    sys.path.insert(0, str(ROOT / "<<cookiecutter.project_slug>>/src"))
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder, "table.csv")
+        table.write_text("x,y\n" + "".join(f"{n % 7},{n % 2}\n" for n in range(14)))
+        bake(table, "y", task, folder)
+        [params] = Path(folder).glob("*/params.yaml")
+        return yaml.safe_load(params.read_text(encoding="utf-8"))
+
+
+def bake(table: Path, target: str, task: str, folder: str) -> None:
+    answers = [f"data={table}", f"target={target}", f"task={task}", "project_slug=project"]
+    command = ["cookiecutter", str(ROOT), "--no-input", "--output-dir", folder, *answers]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def fit_entry(name: str, rows: pd.DataFrame) -> Any:
+    params = baked_params(task_of(rows))
     from support.models import create, fit
-    from support.params import load_params
 
-    specs = load_params("models") if classify else REGRESSORS
-    params = load_params("train")
-    return fit(create(name, specs[name], {}, params), rows, params)
+    return fit(create(name, params["models"][name], {}, params["train"]), rows, params["train"])
 
 
-# The project is the classifier that is baked by default; these are a regression's entries.
-REGRESSORS = {
-    "random_forest": {"class": "sklearn.ensemble.RandomForestRegressor"},
-    "hist_gradient_boosting": {"class": "sklearn.ensemble.HistGradientBoostingRegressor"},
-    "ridge": {"class": "sklearn.linear_model.Ridge"},
-    "svr": {"class": "sklearn.svm.SVR"},
-}
-LINEAR = {"linear": ("logistic_regression", "ridge"), "svm": ("svc", "svr")}
+def fit_best(rows: pd.DataFrame) -> Any:
+    """Return the winner by ROC AUC or R², without the SVM: its time grows faster than the rows."""
+    task = task_of(rows)
+    params = baked_params(task)
+    from support.search import folds_of, search
+    from train import train
+
+    models = {name: spec for name, spec in params["models"].items() if name not in ("svc", "svr")}
+    first, *others = models
+    change = {"model": first, "compare": others, "average": 2}
+    metric = "r2" if task == "regression" else "roc_auc"
+    params = params["train"] | change
+    params["search"] = params["search"] | {"metric": metric}
+    folds = folds_of(rows, params)
+    rivals = [
+        {"spec": models[name], "candidates": search(name, models[name], rows, folds, params)}
+        for name in others
+    ]
+    return train(rows, models, params, rivals)[0]
 
 
-def fit_named(name: str, rows: pd.DataFrame, classify: bool) -> Any:
-    if name == "skrub":
-        from skrub import tabular_pipeline
+def fit_skrub(rows: pd.DataFrame) -> Any:
+    from skrub import tabular_pipeline
 
-        pipeline = tabular_pipeline("classifier" if classify else "regressor")
-        return pipeline.fit(rows.iloc[:, :-1], rows.iloc[:, -1])
-    if name in LINEAR:
-        name = LINEAR[name][0 if classify else 1]
-    return fit_entry(name, rows, classify)
+    pipeline = tabular_pipeline("classifier" if task_of(rows) == "classification" else "regressor")
+    return pipeline.fit(rows.iloc[:, :-1], rows.iloc[:, -1])
+
+
+class AutoGluon:
+    """AutoGluon's predictor with the interface of scikit-learn."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        from autogluon.tabular import TabularPredictor
+
+        target = rows.columns[-1]
+        classify = task_of(rows) == "classification"
+        metric = ("roc_auc" if rows[target].nunique() == 2 else "roc_auc_ovr") if classify else "r2"
+        folder = tempfile.mkdtemp()
+        predictor = TabularPredictor(target, eval_metric=metric, path=folder, verbosity=0)
+        self.predictor = predictor.fit(rows, presets="medium_quality", time_limit=60)
+        self._estimator_type = "classifier" if classify else "regressor"
+        self.classes_ = predictor.class_labels
+
+    def predict(self, features: pd.DataFrame) -> Any:
+        return self.predictor.predict(features)
+
+    def predict_proba(self, features: pd.DataFrame) -> Any:
+        return self.predictor.predict_proba(features)[self.classes_].to_numpy()
+
+
+def fit_named(name: str, rows: pd.DataFrame) -> Any:
+    others = {"best": fit_best, "skrub": fit_skrub, "autogluon": AutoGluon}
+    if name in others:
+        return others[name](rows)
+    return fit_entry(LINEAR[task_of(rows)] if name == "linear" else name, rows)
 
 
 def score(estimator: Any, rows: pd.DataFrame) -> float:
     features, target = rows.iloc[:, :-1], rows.iloc[:, -1]
-    if not is_classifier(estimator):
+    if task_of(rows) == "regression":
         return r2_score(target, estimator.predict(features))
     if hasattr(estimator, "predict_proba"):
         scores = estimator.predict_proba(features)
@@ -65,30 +135,70 @@ def score(estimator: Any, rows: pd.DataFrame) -> float:
     return roc_auc_score(target, scores, multi_class="ovr", labels=estimator.classes_)
 
 
+def measure(name: str, table: pd.DataFrame, seed: int) -> dict[str, float]:
+    """Return the score on the test rows, and the seconds to fit and to predict."""
+    target = table.columns[-1]
+    if pd.api.types.is_numeric_dtype(table[target]):
+        table[target] = table[target].astype(float)
+    stratify = table[target] if task_of(table) == "classification" else None
+    rows, others = train_test_split(table, test_size=0.3, random_state=seed, stratify=stratify)
+    start = time.perf_counter()
+    if name == "repro":
+        return {"fit": run_pipeline(table)}
+    estimator = fit_named(name, rows)
+    fitted = time.perf_counter()
+    value = score(estimator, others)
+    return {"score": value, "fit": fitted - start, "predict": time.perf_counter() - fitted}
+
+
+def run_pipeline(table: pd.DataFrame) -> float:
+    """Return the seconds of `dvc repro` in a project of `table`, as it is baked."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.csv")
+        table.to_csv(path, index=False)
+        bake(path, table.columns[-1], task_of(table), folder)
+        start = time.perf_counter()
+        command = ["dvc", "repro", "--quiet"]
+        subprocess.run(command, cwd=Path(folder, "project"), check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+
+def keep(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Put `rows` in the place of those of the same table, model and seed in scores.csv."""
+    known = pd.read_csv(SCORES) if SCORES.exists() else pd.DataFrame(columns=KEY)
+    scores = pd.concat([known, pd.DataFrame(rows)]).drop_duplicates(KEY, keep="last")
+    scores.round({"score": 4, "fit": 2, "predict": 2}).to_csv(SCORES, index=False)
+    return scores
+
+
+def tell(scores: pd.DataFrame) -> None:
+    """Write the means over the seeds into README.md."""
+    means = scores.pivot_table(index="table", columns="model", values="score", sort=False)
+    seconds = scores.pivot_table(index="table", columns="model", values="fit", sort=False)
+    for head, table, digits in [("### Scores", means, 3), ("### Seconds to fit", seconds, 1)]:
+        table.loc["**mean**"] = table.mean()
+        lines = [
+            "| " + " | ".join(["table", *table.columns]) + " |",
+            "|---" + "|---:" * table.shape[1] + "|",
+            *(
+                f"| {name} | " + " | ".join(f"{value:.{digits}f}" for value in row) + " |"
+                for name, row in zip(table.index, table.to_numpy(), strict=True)
+            ),
+        ]
+        print("\n".join(lines))
+        write_section(TITLE, head, f"{machine()}.\n\n" + "\n".join(lines))
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
-    print("table,model,seed,score,fit,predict")
-    for name, make in TABLES.items():
-        for seed in SEEDS:
-            table = make(seed)
-            target = table.columns[-1]
-            classify = not pd.api.types.is_numeric_dtype(table[target])
-            if not classify:
-                table[target] = table[target].astype(float)
-            stratify = table[target] if classify else None
-            rows, others = train_test_split(
-                table, test_size=0.3, random_state=seed, stratify=stratify
-            )
-            for model in sys.argv[1:]:
-                start = time.perf_counter()
-                estimator = fit_named(model, rows, classify)
-                fitted = time.perf_counter()
-                value = score(estimator, others)
-                done = time.perf_counter()
-                print(
-                    f"{name},{model},{seed},{value:.4f},{fitted - start:.2f},{done - fitted:.2f}",
-                    flush=True,
-                )
+    rows = []
+    for name in sys.argv[1:]:
+        for label, make in TABLES.items():
+            for seed in SEEDS:
+                costs = measure(name, make(seed), seed)
+                rows.append({"table": label, "model": name, "seed": seed} | costs)
+                print(*rows[-1].values(), flush=True)
+    tell(keep(rows))
 
 
 if __name__ == "__main__":

@@ -6,16 +6,10 @@ run in turn, each stage in a process of its own. Prints the medians of wall and 
 largest peak of memory, and writes them into benchmarks/README.md.
 """
 
-import os
-import platform
-import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import yaml
+from measuring import ROOT, machine, measure, medians, ratios, write_section
 
-ROOT = Path(__file__).parents[1]
-README = Path(__file__).with_name("README.md")
 SOURCE = ROOT / "<<cookiecutter.project_slug>>/src"
 CLEAN = "import pandas as pd; pd.read_csv('t.csv').dropna().to_csv('clean.csv', index=False)"
 SPLIT = """
@@ -69,21 +62,6 @@ def make_project(folder: Path, bake: Path) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
-def measure(commands: list[list[str]], folder: Path) -> tuple[float, float, float]:
-    """Run commands; return wall seconds, CPU seconds, and the largest resident memory in MB."""
-    wall = cpu = peak = 0.0
-    for command in commands:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise SystemExit(f"{command} failed")
-        wall += time.perf_counter() - start
-        cpu += usage.ru_utime + usage.ru_stime
-        peak = max(peak, usage.ru_maxrss / 1024)
-    return wall, cpu, peak
-
-
 def main() -> None:
     rows = int(sys.argv[1]) if sys.argv[1:] else PART
     runs = int(sys.argv[2]) if sys.argv[2:] else 5
@@ -97,29 +75,19 @@ def main() -> None:
         idiom = [[sys.executable, "-c", code] for code in (CLEAN, SPLIT)]
         measured = [(measure(stages, folder / "ours"), measure(idiom, folder)) for _ in range(runs)]
         size = (folder / "t.csv").stat().st_size / 1e6
-    machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
+    sides = list(zip(*measured, strict=True))
     lines = [
-        f"{rows:,} rows, {size:,.0f} MB; {date.today()}, {machine}, medians of {runs} runs.",
+        f"{rows:,} rows, {size:,.0f} MB; {machine()}; medians of {runs} runs.",
         "",
         "| | wall, s | CPU, s | peak, MB |",
         "|---|---:|---:|---:|",
     ]
-    for label, position in (("prepare + split", 0), ("pandas idiom", 1)):
-        medians = [statistics.median(run[position][n] for run in measured) for n in range(3)]
-        lines.append(f"| {label} | {' | '.join(f'{value:.1f}' for value in medians)} |")
-    ratios = [statistics.median(other[n] / ours[n] for ours, other in measured) for n in range(3)]
-    lines.append(f"| ratio | {' | '.join(f'{value:.1f} x' for value in ratios)} |")
+    for label, costs in zip(("prepare + split", "pandas idiom"), sides, strict=True):
+        lines.append(f"| {label} | {' | '.join(f'{value:.1f}' for value in medians(costs))} |")
+    shares = ratios(sides[1], sides[0])
+    lines.append(f"| ratio | {' | '.join(f'{value:.1f} x' for value in shares)} |")
     print("\n".join(lines))
-    write_section(f"### {rows:,} rows", "\n".join(lines))
-
-
-def write_section(head: str, text: str) -> None:
-    """Put a section of the README in the place of an earlier one of that head, or at its end."""
-    page = README.read_text(encoding="utf-8") if README.exists() else "# Benchmarks\n"
-    if TITLE not in page:
-        page = f"{page.rstrip()}\n\n{TITLE}\n\nprepare and split beside the pandas idiom, by `make bench`.\n"
-    page = re.sub(rf"\n{re.escape(head)}\n.*?(?=\n#|\Z)", "", page, flags=re.DOTALL)
-    README.write_text(f"{page.rstrip()}\n\n{head}\n\n{text}\n", encoding="utf-8")
+    write_section(TITLE, f"### {rows:,} rows", "\n".join(lines))
 
 
 if __name__ == "__main__":
