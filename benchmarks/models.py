@@ -11,6 +11,7 @@ keeps, for each table, model and seed, the score (ROC AUC, or R²) and the secon
 what was there of the NAMEs is replaced, and so are the tables of README.md.
 """
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -39,15 +40,18 @@ def task_of(table: pd.DataFrame) -> str:
 
 
 @cache
-def baked_params(task: str) -> dict[str, Any]:
-    """Return params.yaml of a project with a table of one's own, whose code is on the path."""
+def make_project(task: str) -> Path:
+    """Return a project with a table of one's own, whose code is on the path."""
     sys.path.insert(0, str(ROOT / "<<cookiecutter.project_slug>>/src"))
-    with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder, "table.csv")
-        table.write_text("x,y\n" + "".join(f"{n % 7},{n % 2}\n" for n in range(14)))
-        bake(table, "y", task, folder)
-        [params] = Path(folder).glob("*/params.yaml")
-        return yaml.safe_load(params.read_text(encoding="utf-8"))
+    folder = tempfile.mkdtemp()
+    table = Path(folder, "table.csv")
+    table.write_text("x,y\n" + "".join(f"{n % 7},{n % 2}\n" for n in range(14)))
+    bake(table, "y", task, folder)
+    return Path(folder, "project")
+
+
+def params_of(task: str) -> dict[str, Any]:
+    return yaml.safe_load((make_project(task) / "params.yaml").read_text(encoding="utf-8"))
 
 
 def bake(table: Path, target: str, task: str, folder: str) -> None:
@@ -57,7 +61,7 @@ def bake(table: Path, target: str, task: str, folder: str) -> None:
 
 
 def fit_entry(name: str, rows: pd.DataFrame) -> Any:
-    params = baked_params(task_of(rows))
+    params = params_of(task_of(rows))
     from support.models import create, fit
 
     return fit(create(name, params["models"][name], {}, params["train"]), rows, params["train"])
@@ -66,7 +70,7 @@ def fit_entry(name: str, rows: pd.DataFrame) -> Any:
 def fit_best(rows: pd.DataFrame) -> Any:
     """Return the winner by ROC AUC or R², without the SVM: its time grows faster than the rows."""
     task = task_of(rows)
-    params = baked_params(task)
+    params = params_of(task)
     from support.search import folds_of, search
     from train import train
 
@@ -74,14 +78,18 @@ def fit_best(rows: pd.DataFrame) -> Any:
     first, *others = models
     change = {"model": first, "compare": others, "average": 2}
     metric = "r2" if task == "regression" else "roc_auc"
+    if task == "classification" and rows.iloc[:, -1].value_counts().min() < 5:
+        metric = "log_loss"  # some folds do not have all classes
     params = params["train"] | change
     params["search"] = params["search"] | {"metric": metric}
     folds = folds_of(rows, params)
-    rivals = [
-        {"spec": models[name], "candidates": search(name, models[name], rows, folds, params)}
-        for name in others
-    ]
-    return train(rows, models, params, rivals)[0]
+    # It reads the types that may be saved.
+    with contextlib.chdir(make_project(task)):
+        rivals = [
+            {"spec": models[name], "candidates": search(name, models[name], rows, folds, params)}
+            for name in others
+        ]
+        return train(rows, models, params, rivals)[0]
 
 
 def fit_skrub(rows: pd.DataFrame) -> Any:
@@ -163,12 +171,11 @@ def run_pipeline(table: pd.DataFrame) -> float:
         return time.perf_counter() - start
 
 
-def keep(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Put `rows` in the place of those of the same table, model and seed in scores.csv."""
+def keep(row: dict[str, Any]) -> None:
+    """Put `row` in the place of that of the same table, model and seed in scores.csv."""
     known = pd.read_csv(SCORES) if SCORES.exists() else pd.DataFrame(columns=KEY)
-    scores = pd.concat([known, pd.DataFrame(rows)]).drop_duplicates(KEY, keep="last")
+    scores = pd.concat([known, pd.DataFrame([row])]).drop_duplicates(KEY, keep="last")
     scores.round({"score": 4, "fit": 2, "predict": 2}).to_csv(SCORES, index=False)
-    return scores
 
 
 def tell(scores: pd.DataFrame) -> None:
@@ -191,14 +198,14 @@ def tell(scores: pd.DataFrame) -> None:
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    rows = []
     for name in sys.argv[1:]:
         for label, make in TABLES.items():
             for seed in SEEDS:
                 costs = measure(name, make(seed), seed)
-                rows.append({"table": label, "model": name, "seed": seed} | costs)
-                print(*rows[-1].values(), flush=True)
-    tell(keep(rows))
+                row = {"table": label, "model": name, "seed": seed} | costs
+                print(*row.values(), flush=True)
+                keep(row)
+    tell(pd.read_csv(SCORES))
 
 
 if __name__ == "__main__":

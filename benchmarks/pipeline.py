@@ -45,7 +45,8 @@ def start(folder: Path) -> None:
     """Make a git and DVC repository of a folder, and run its pipeline once."""
     run(["git", "init", "--quiet"], folder)
     run(["dvc", "init", "--quiet"], folder)
-    (folder / ".gitignore").write_text("/data\n*.pkl\n__pycache__\n")
+    if (folder / "data/raw.csv").exists():
+        run(["dvc", "add", "--quiet", "data/raw.csv"], folder)
     commit(folder)
     run(["dvc", "repro", "--quiet"], folder)
     commit(folder)
@@ -136,7 +137,7 @@ def bake(folder: Path) -> Iterator[str]:
             folder / "iris-classifier",
             project,
             dirs_exist_ok=True,
-            ignore=shutil.ignore_patterns(".git", ".dvc", "iris.csv.dvc", "models"),
+            ignore=shutil.ignore_patterns(".git", ".dvc", "dvc.lock", "iris.csv.dvc"),
         )
         return measure(typed, project)
 
