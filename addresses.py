@@ -7,7 +7,7 @@ import os
 import re
 from difflib import get_close_matches
 from typing import Any
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from cookiecutter.exceptions import FailedHookException
 
@@ -26,47 +26,77 @@ REMOTES: dict[str, tuple[str, dict[str, str]]] = {
 }
 # What other tools call them
 ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "az": "azure", "abfs": "azure", "abfss": "azure"}
-ALIASES |= {"wasbs": "azure", "sftp": "ssh", "scp": "ssh", "dav": "webdav", "davs": "webdavs"}
+ALIASES |= {"wasb": "azure", "wasbs": "azure", "sftp": "ssh", "scp": "ssh", "git+ssh": "ssh"}
+ALIASES |= {"dav": "webdav", "davs": "webdavs"}
+# DVC's remotes that take more than an address to set up
+OTHERS = {"gdrive": "dvc-gdrive", "hdfs": "dvc-hdfs", "webhdfs": "dvc-webhdfs", "oss": "dvc-oss"}
+GIT_SCHEMES = {"http", "https", "ssh", "git", "git+ssh", "file"}
 DAGSHUB = "https://dagshub.com"
 # Pages of DagsHub's own, where an owner's name would stand
 DAGSHUB_PAGES = {"api", "docs", "explore", "user"}
 # They keep code, or pages for people; what DVC sends there is refused.
 NO_REMOTES = re.compile(
-    r"(www\.|gist\.)?(github\.com|gitlab\.com|bitbucket\.org|codeberg\.org|huggingface\.co|"
-    r"kaggle\.com|dropbox\.com|(drive|docs)\.google\.com)",
+    r"(www\.|gist\.)?(github\.com|gitlab\.com|bitbucket\.org|codeberg\.org|(ssh\.)?dev\.azure\.com|"
+    r"huggingface\.co|kaggle\.com|dropbox\.com|(drive|docs)\.google\.com|onedrive\.live\.com|"
+    r"zenodo\.org|figshare\.com|openml\.org)",
     re.IGNORECASE,
 )
-# The pages of the clouds' storage, and how DVC calls it
+# Addresses and pages of the clouds' storage, and how DVC calls it
+LATER = r"s3://\2 and, after the bake, dvc remote modify origin endpointurl https://\1"
 STORAGE = [
     (r"([\w.-]+)\.s3[\w.-]*\.amazonaws\.com/(.*)", r"s3://\1/\2"),
     (r"s3[\w.-]*\.amazonaws\.com/(.*)", r"s3://\1"),
+    (r"(?:[\w-]+\.)*console\.aws\.amazon\.com/s3/buckets/([^?]*).*", r"s3://\1"),
+    (r"arn:aws[\w-]*:s3:::(.*)", r"s3://\1"),
+    (r"([\w.-]+\.r2\.cloudflarestorage\.com)/(.*)", LATER),
     (r"storage\.(?:googleapis|cloud\.google)\.com/(.*)", r"gs://\1"),
-    (r"[\w-]+\.blob\.core\.windows\.net/(.*)", r"azure://\1"),
+    (r"([\w.-]+)\.storage\.googleapis\.com/(.*)", r"gs://\1/\2"),
+    (r"console\.cloud\.google\.com/storage/browser/([^?]*).*", r"gs://\1"),
+    (r"[\w-]+\.(?:blob|dfs)\.core\.windows\.net/(.*)", r"azure://\1"),
+]
+
+# How addresses are mistyped, or spelt elsewhere, and what they mean. A folder of such a name is
+# given as ./NAME.
+NAMES = "|".join(map(re.escape, [*REMOTES, *ALIASES]))
+SPELLINGS = [
+    (r"file:/*(?:localhost/)?([a-z]:.*)", r"\1"),
+    (r"file:/*(?:localhost/)?(.*)", r"/\1"),
+    (rf"({NAMES})(?::/?(?!/)|//|:///+|;//)[/\\]*(.*)", r"\1://\2"),
+    (r"[\w.-]{2,}:\d+/.*", r"http://\g<0>"),
+    # As ssh and rsync understand them
+    (r"([\w.-]+@(?:[\w.-]+|\[[\da-f:]+\])):/*(.*)", r"ssh://\1/\2"),
+    (r"([\w.-]{2,}|\[[\da-f:]+\]):/(?!/)(.*)", r"ssh://\1/\2"),
+    (r"(?:[\w-]+\.)+(?:com|org|net|io|dev|cloud|edu|gov)/.+", r"https://\g<0>"),
 ]
 
 # Names of parameters that carry a right of access
 SECRET_NAME = re.compile(
     r"sig|.*signature|.*token|.*secret.*|pass(word|wd|phrase)?|pwd|auth(orization)?|credentials?|"
-    r".*-credential|jwt|hmac|sas|shared.?access.*|(.*[-_.a-z])?key([-_]?id)?|session.*",
+    r".*-credential|jwt|hmac|sas|shared.?access.*|(.*[-_.a-z])?key([-_]?id)?|.*session.*|bearer|"
+    r"ticket|hdn\w+",
     re.IGNORECASE,
 )
 # What well-known services begin their tokens with
 SECRET = re.compile(
     r"(AKIA|ASIA)[0-9A-Z]{16}|gh[opsur]_\w{20}|github_pat_\w{20}|glpat-[\w-]{16}|hf_\w{20}|"
-    r"xox[abp]-\w|eyJ[\w-]{10,}\.[\w-]{10,}\.|AccountKey=|SharedAccess\w*="
+    r"xox[abp]-\w|eyJ[\w-]{10,}\.[\w-]{10,}\.|AccountKey=|SharedAccess\w*=|AIza[\w-]{35}|"
+    r"ya29\.[\w-]{20}|sk[-_](live|proj|ant)[-_]\w{8}|dapi[0-9a-f]{32}|dop_v1_\w{20}|npm_\w{20}"
 )
+# A user and a password, in a URL or before a host; neither a port nor a path is a password.
+PASSWORD = re.compile(r"(^[^/\\?#@\s]|(//|\\\\)(?!\[))[^/\\?#@\s]+?:(?!\d+([/?#]|$)|[/\\])[^@]*@")
 
 
 def refuse_secret(name: str, url: str) -> None:
     """Raise FailedHookException when the answer `name` has a secret in it, without repeating it."""
     scheme, separator, rest = url.partition("://")
     place = re.split(r"[/?#\\]", rest)[0] if separator else ""
-    user, at, _ = place.rpartition("@")
-    # Over ssh a user's name is part of the address.
-    if at and (":" in user or scheme.lower() not in ("ssh", "git+ssh")):
+    # There, what stands before the @ is a part of the address.
+    named = scheme.lower() in ("ssh", "git+ssh") or ALIASES.get(scheme.lower()) == "azure"
+    if ("@" in place and not named) or PASSWORD.search(unquote(url)):
+        what = f"the {scheme}:// URL" if separator else "the address"
         raise FailedHookException(
-            f"{name}: leave user and password out of the {scheme}:// URL, they would be stored "
-            "with it. The project's README.md says how to log in."
+            f"{name}: leave user and password out of {what}, they would be stored with it. The "
+            "project's README.md says how to log in."
         )
     parameters = re.findall(r"[?&;#]([^=&;#]+)=[^&;#]", url)
     names = [found for found in parameters if SECRET_NAME.fullmatch(unquote_plus(found).strip())]
@@ -88,7 +118,7 @@ def split(name: str, url: str) -> tuple[str, str, str]:
         _ = parts.port  # raises for one that is no number
     except ValueError:
         raise FailedHookException(f"{name}: {url!r} is no valid URL.") from None
-    if not parts.netloc or re.search(r"\s", parts.netloc):
+    if not parts.hostname or re.search(r"\s", parts.netloc):
         raise FailedHookException(f"{name}: {url!r} is not understood: it has no host or bucket.")
     return parts.scheme, parts.netloc, parts.path
 
@@ -104,40 +134,67 @@ def read_dagshub(answer: str) -> tuple[str, str, str, str] | None:
     base = (os.environ.get("DAGSHUB_CLIENT_HOST") or DAGSHUB).rstrip("/")
     host = re.escape(urlsplit(base).netloc)
     match = re.fullmatch(
-        rf"((https?|ssh|git)://)?([\w-]+@)?(www\.)?{host}([:/].*)?", answer, re.IGNORECASE
+        rf"((https?|ssh|git|git\+ssh)://)?([\w-]+@)?(www\.)?{host}\.?(?P<path>[:/].*)?",
+        answer.replace("\\", "/"),
+        re.IGNORECASE,
     )
     if not match:
         return None
-    path = re.split(r"[?#]", match[5] or "")[0]
+    path = re.split(r"[?#]", match["path"] or "")[0]
+    # Before an owner and a name, a number is the port.
+    path = re.sub(r"^:\d+(?=/+[^/]+/+[^/])", "", path)
     found = re.fullmatch(
-        r"[:/]/*([\w-][\w.-]*)/+([\w-][\w.-]*?)(\.git|\.dvc|\.s3|\.mlflow)?(/.*)?", path
+        r"[:/]*([\w-][\w.-]*)/+([\w-][\w.-]*?)(\.git|\.dvc|\.s3|\.mlflow)?(/.*)?",
+        path,
+        re.IGNORECASE,
     )
     if not found or found[1] in DAGSHUB_PAGES:
         raise FailedHookException(
             f"remote: {answer!r} is no DagsHub repository. Give {base}/OWNER/REPO."
         )
     owner, name, form, _ = found.groups()
-    return f"{base}/{owner}/{name}", owner, name, form or ""
+    return f"{base}/{owner}/{name}", owner, name, (form or "").lower()
 
 
-def refuse_typo(answer: str) -> None:
-    """Raise FailedHookException for what looks like a URL but would be taken for a folder."""
-    names = "|".join([*REMOTES, *ALIASES, "file", "git"])
-    bare = re.sub(r"^(https?://|[\w.-]+@|//)", "", answer, flags=re.IGNORECASE)
-    if NO_REMOTES.match(re.split(r"[/:?#]", re.sub(r"^\w+://([\w.-]+@)?", "", bare))[0]):
+def refuse_code(answer: str) -> None:
+    """Raise FailedHookException for a place that keeps code, or pages, and no data for DVC."""
+    host = re.split(r"[/:?#]", re.sub(r"^(\w+://|//)?([\w.-]+@)?", "", answer))[0]
+    repository = r"((https?|ssh|git|git\+ssh)://|[\w.-]+@).*\.git/?"
+    if NO_REMOTES.match(host) or re.fullmatch(repository, answer, re.IGNORECASE):
         raise FailedHookException(
             f"remote: {answer!r} cannot keep data for DVC. Give a folder, {DAGSHUB}/OWNER/REPO or "
             "storage such as s3://BUCKET/PATH; an address for the code is git_remote."
         )
-    match = re.fullmatch(rf"({names})(:/?(?!/)|//|:///+)(.*)", answer, re.IGNORECASE)
-    if match and "://" not in answer.replace(":///", ""):
-        scheme, rest = match[1].lower(), match[3].lstrip("/\\")
-        right = f"/{rest}" if scheme == "file" else f"{ALIASES.get(scheme, scheme)}://{rest}"
-        raise FailedHookException(f"remote: {answer!r} is not understood: did you mean {right}?")
-    match = re.fullmatch(r"([\w.-]+@[\w.-]+):(.*)", answer)
-    if match:
-        right = f"ssh://{match[1]}/{match[2].lstrip('/')}"
-        raise FailedHookException(f"remote: {answer!r} is not understood: did you mean {right}?")
+
+
+def meant(answer: str) -> str:
+    """Return the right spelling of what looks like an address and is none of DVC's, else ""."""
+    page = re.sub(r"^https?://", "", answer, flags=re.IGNORECASE)
+    for text, spellings in ((page if "/" in page else f"{page}/", STORAGE), (answer, SPELLINGS)):
+        for pattern, right in spellings:
+            if match := re.fullmatch(pattern, text, re.IGNORECASE):
+                scheme, separator, rest = match.expand(right).partition("://")
+                scheme = ALIASES.get(scheme.lower(), scheme.lower()) if separator else scheme
+                return f"{scheme}{separator}{rest}"
+    return ""
+
+
+def refuse_scheme(answer: str, scheme: str, rest: str) -> None:
+    """Raise FailedHookException for a URL whose scheme is none of REMOTES."""
+    if scheme in OTHERS:
+        raise FailedHookException(
+            f"remote: {scheme}:// takes settings of its own. Bake with a folder; then in the "
+            f"project: pip install {OTHERS[scheme]}; dvc remote modify origin url {answer}"
+        )
+    close = [ALIASES[scheme]] if scheme in ALIASES else get_close_matches(scheme, REMOTES, n=1)
+    if close == ["azure"]:
+        # CONTAINER@ACCOUNT.dfs.core.windows.net/PATH
+        rest = re.sub(r"@[^/]*", "", rest)
+    hint = f" Did you mean {close[0]}://{rest}?" if close else ""
+    raise FailedHookException(
+        f"remote: {answer!r} is not understood.{hint} Give a folder, {DAGSHUB}/OWNER/REPO, or "
+        f"a URL that starts with {', '.join(f'{name}://' for name in REMOTES)}."
+    )
 
 
 def read_remote(answer: str) -> dict[str, Any]:
@@ -151,49 +208,34 @@ def read_remote(answer: str) -> dict[str, Any]:
     Raises FailedHookException with a message for the user when DVC has no such remote.
     """
     answer = answer.strip()
-    remote = {
-        "url": answer,
-        "git": "",
-        "mlflow": "",
-        "plugin": "",
-        "options": {"verify": "true"},
-        "login": {},
-    }
+    remote: dict[str, Any] = dict.fromkeys(("git", "mlflow", "plugin"), "")
+    remote |= {"url": answer, "options": {"verify": "true"}, "login": {}}
     if not answer:
         raise FailedHookException("remote is empty: give a folder or a URL.")
     refuse_secret("remote", answer)
-    repository = read_dagshub(answer)
-    if repository:
+    if repository := read_dagshub(answer):
         return remote | dagshub_remote(*repository)
-    refuse_typo(answer)
+    refuse_code(answer)
+    if right := meant(answer):
+        raise FailedHookException(f"remote: {answer!r} is no DVC remote: did you mean {right}?")
     scheme, separator, rest = answer.partition("://")
     if not separator:
         return remote
 
     scheme = scheme.lower()
     if scheme not in REMOTES:
-        close = [ALIASES[scheme]] if scheme in ALIASES else get_close_matches(scheme, REMOTES, n=1)
-        hint = f" Did you mean {close[0]}://{rest}?" if close else ""
+        refuse_scheme(answer, scheme, rest)
+    _, host, _ = split("remote", answer)
+    if scheme in ("s3", "gs", "azure") and not re.fullmatch(r"arn:.*|[\w$][\w.-]*", host):
+        raise FailedHookException(f"remote: {host!r} cannot be the name of a bucket or container.")
+    if scheme in ("http", "https") and re.search(r"[?#]", answer):
         raise FailedHookException(
-            f"remote: {answer!r} is not understood.{hint} Give a folder, {DAGSHUB}/OWNER/REPO, or "
-            f"a URL that starts with {', '.join(f'{name}://' for name in REMOTES)}."
-        )
-    _, host, path = split("remote", answer)
-    for pattern, right in STORAGE:
-        match = re.fullmatch(pattern, f"{host}{path or '/'}", re.IGNORECASE)
-        if match and scheme in ("http", "https"):
-            raise FailedHookException(
-                f"remote: {answer!r} takes no uploads: did you mean {match.expand(right)}?"
-            )
-    if re.search(r"[?#]", answer) and scheme in ("http", "https"):
-        raise FailedHookException(
-            f"remote: {answer!r} has a '?' or '#', behind which DVC cannot store anything: leave "
+            "remote: the address has a '?' or '#', behind which DVC cannot store anything: leave "
             "that part out."
         )
-    remote["url"] = f"{scheme}://{rest}"
-    remote["plugin"], limits = REMOTES[scheme]
-    remote["options"] |= limits
-    return remote
+    plugin, limits = REMOTES[scheme]
+    options = remote["options"] | limits
+    return remote | {"url": f"{scheme}://{rest}", "plugin": plugin, "options": options}
 
 
 def dagshub_remote(repository: str, owner: str, name: str, form: str) -> dict[str, Any]:
@@ -215,9 +257,12 @@ def dagshub_remote(repository: str, owner: str, name: str, form: str) -> dict[st
 def check_git_remote(answer: str) -> None:
     """Raise FailedHookException for a `git_remote` that git would not take for an address."""
     refuse_secret("git_remote", answer)
-    if answer.startswith("-") or re.search(r"\s", answer):
+    scheme, separator, _ = answer.partition("://")
+    known = not separator or scheme.lower() in GIT_SCHEMES
+    # With :: git would run a program of that name.
+    if not known or re.search(r"^-|^\w+::|\s", answer):
         raise FailedHookException(f"git_remote: {answer!r} is no address of a git repository.")
-    if "://" in answer:
+    if separator and scheme.lower() != "file":
         split("git_remote", answer)
     elif NO_REMOTES.match(answer) or answer.lower().startswith("dagshub.com/"):
         raise FailedHookException(

@@ -11,6 +11,7 @@ import shutil
 import unicodedata
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -57,7 +58,7 @@ def check_answers(answers: Mapping[str, str]) -> str:
     for name in ("author_name", "author_email"):
         if not text(answers, name).strip(NO_NAME):
             raise FailedHookException(f"{name}: git takes {answers[name]!r} for no name.")
-    check_place(read_remote(text(answers, "remote"))["url"])
+    check_place(read_remote(text(answers, "remote"))["url"], slug)
     check_git_remote(text(answers, "git_remote"))
     read_table(answers)
     # cookiecutter names it after the questions, before it writes anything; cruft does not.
@@ -89,8 +90,13 @@ def check_text(name: str, value: Any) -> None:
             )
 
 
-def check_place(url: str) -> None:
-    """Raise FailedHookException when a folder cannot have that name, or DVC cannot use it."""
+def check_place(url: str, slug: str) -> None:
+    """Raise FailedHookException when a folder cannot have that name, or DVC cannot use it.
+
+    In the project's own folder, `slug`, git would take the data for files of the project.
+    """
+    if Path(os.path.normpath(url)).parts[:1] == (slug,):
+        raise FailedHookException(f"remote: {url[:60]!r} is in the project: give a folder outside.")
     # What .dvc/config cannot quote or takes for another option, and DVC's progress bar for a format
     if re.search(r"%\(|[{}]", url) or ("'''" in url and '"""' in url):
         raise FailedHookException(f"remote: DVC cannot use a place called {url[:60]!r}.")
@@ -153,6 +159,29 @@ def read_table(answers: Mapping[str, str]) -> dict[str, str]:
     if "://" in data and re.search(special, data):
         raise FailedHookException(f"data: {data!r} is no URL: encode its special characters (%20).")
     return inspect(data, choice(answers, "task"), text(answers, "target"))
+
+
+@simple_filter
+def remote_options(answers: Mapping[str, str]) -> str:
+    """Return the options of the DVC remote as lines of .dvc/config."""
+    remote = read_remote(text(answers, "remote"))
+    url = remote["url"]
+    if "://" not in url:
+        # Absolute, so that a clone in any folder of this machine finds it.
+        url = os.path.normpath(os.path.join(answers["_output_dir"], os.path.expanduser(url)))
+    options = {"url": url} | remote["options"]
+    return "\n".join(f"    {name} = {config_value(value)}" for name, value in options.items())
+
+
+def config_value(value: str) -> str:
+    """Return `value` as configobj reads it, which has several kinds of quotes and no escapes.
+
+    See https://configobj.readthedocs.io/en/latest/configobj.html#the-config-file-format
+    """
+    if re.fullmatch(r"[\w./:-]+", value):
+        return value
+    mark = next(mark for mark in ('"', "'", "'''", '"""') if mark not in value)
+    return f"{mark}{value}{mark}"
 
 
 @simple_filter

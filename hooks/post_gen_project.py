@@ -4,7 +4,7 @@ Runs in the project's folder. Once files exist, nothing here fails the bake: the
 that does not succeed ends the work, and it and those behind it are printed to be run by hand.
 """
 
-import importlib.util
+import gzip
 import json
 import os
 import re
@@ -12,7 +12,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 # The answers enter as data: as JSON they cannot close the string or escape from it.
@@ -33,37 +35,12 @@ TABLE = json.loads(
 )
 TOKEN = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
 PROJECT = Path.cwd()
-SETTINGS = "dvc-config"
 # Larger tables take a while to copy and to hash: that is shown on a terminal, the first by rich, which
 # comes with cookiecutter, the second by DVC itself.
 LARGE = 50 * 2**20  # bytes
-COPY = """
-import os, shutil, sys
-source, raw = sys.argv[1:]
-if os.path.isdir(source):
-    shutil.copytree(source, raw)
-elif os.path.getsize(source) > LARGE and sys.stderr.isatty():
-    from rich.console import Console
-    from rich.progress import Progress
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        with progress.open(source, "rb", description="Copying") as file, open(raw, "wb") as copy:
-            shutil.copyfileobj(file, copy, 2**20)
-else:
-    shutil.copyfile(source, raw)
-""".replace("LARGE", str(LARGE))
 CURL = ["--fail", "--location", "--compressed", "--user-agent", "Mozilla/5.0", "--output"]
-DOWNLOAD = """
-import gzip, shutil, sys, urllib.request
-agent, _, raw, url = sys.argv[-4:]
-request = urllib.request.Request(url, headers={"User-Agent": agent})
-with urllib.request.urlopen(request, timeout=30) as answer, open(raw, "wb") as copy:
-    packed = answer.headers.get("Content-Encoding") == "gzip"
-    shutil.copyfileobj(gzip.open(answer) if packed else answer, copy)
-"""
 ENVIRONMENT = {
     **os.environ,
-    # Until core.analytics is set, `dvc init` would report its use.
-    "DVC_NO_ANALYTICS": "true",
     # The formats that DVC's own git client reads, whatever is the user's default
     "GIT_DEFAULT_HASH": "sha1",
     "GIT_DEFAULT_REF_FORMAT": "files",
@@ -108,18 +85,21 @@ def find_dvc() -> list[str]:
 
     Looks in the Python that runs cookiecutter, then on PATH, then for uv, which can fetch it.
     """
+    plugin = TABLE["plugin"]
+    try:
+        if version(plugin or "dvc") and version("dvc").startswith("3."):
+            return [sys.executable, "-m", "dvc"]
+    except PackageNotFoundError:
+        pass
     uvx = ["uvx", "--python", sys.executable, "--from", "dvc>=3.67,<4"]
     candidates = [["dvc"], [*uvx, "dvc"]]
-    plugin = TABLE["plugin"]
     if plugin:
         # The others may lack what it takes to fetch the table.
         candidates.insert(0, [*uvx, "--with", plugin, "dvc"])
-    if importlib.util.find_spec((plugin or "dvc").replace("-", "_")):
-        candidates.insert(0, [sys.executable, "-m", "dvc"])
     for command in candidates:
         if shutil.which(command[0]):
-            version = run([*command, "--version"], timeout=120)
-            if version.returncode == 0 and version.stdout.startswith("3."):
+            done = run([*command, "--version"], timeout=120)
+            if done.returncode == 0 and done.stdout.startswith("3."):
                 return command
     return []
 
@@ -139,17 +119,13 @@ def steps(nested: bool) -> Iterator[list[str]]:
     """Yield the commands to run, in order; each may depend on those before it."""
     source, raw = TABLE["source"], TABLE["raw"]
     if source and TABLE["copied"]:
-        yield ["curl", *CURL, raw, source] if "://" in source else ["cp", source, raw]
+        yield ["curl", *CURL, raw, source] if "://" in source else ["cp", "-R", source, raw]
     if not nested:
         yield ["git", "init", "--quiet"]
         yield ["git", "symbolic-ref", "HEAD", "refs/heads/main"]
         for key in ("name", "email"):
             if run(["git", "config", f"user.{key}"]).returncode:
                 yield ["git", "config", f"user.{key}", ANSWERS[f"author_{key}"]]
-    yield ["dvc", "init", *(["--subdir"] if nested else [])]
-    # Only `dvc init` may make the folder.
-    yield ["mv", SETTINGS, ".dvc/config"]
-    yield ["mv", "plots", ".dvc/plots"]
     yield ["dvc", "add", raw] if TABLE["copied"] else ["dvc", "import-url", source, raw]
     if not nested:
         address = ANSWERS["git_remote"] or REMOTE["git"]
@@ -159,36 +135,36 @@ def steps(nested: bool) -> Iterator[list[str]]:
         yield ["git", "commit", "--quiet", "--message", f"Start {ANSWERS['project_name']}"]
 
 
-def takes_long(source: str) -> bool:
-    """Return whether the table is far away, many files, or large."""
-    if not source or "://" in source:
-        return bool(source)
-    return os.path.isdir(source) or os.path.getsize(source) > LARGE
+def takes_long() -> bool:
+    """Return whether the table is far away, many files, or large, and somebody waits for it."""
+    source = TABLE["source"]
+    if not source or not sys.stderr.isatty():
+        return False
+    return "://" in source or os.path.isdir(source) or os.path.getsize(source) > LARGE
 
 
-def section(name: str, options: dict[str, str]) -> str:
-    """Return a section of a DVC config file, which configobj reads."""
-    lines = [f"[{name}]"]
-    for option, value in options.items():
-        # There are no escapes, but several kinds of quotes.
-        mark = next(mark for mark in ('"', "'", "'''", '"""') if mark not in value)
-        mark = "" if re.fullmatch(r"[\w./:-]+", value) else mark
-        lines.append(f"    {option} = {mark}{value}{mark}")
-    return "\n".join(lines) + "\n"
+def fetch(source: str, raw: str) -> None:
+    """Copy or download a table, as `cp` and `curl` do, which not every system has."""
+    if "://" in source:
+        agent = CURL[CURL.index("--user-agent") + 1]
+        request = urllib.request.Request(source, headers={"User-Agent": agent})
+        with urllib.request.urlopen(request, timeout=30) as answer, open(raw, "wb") as file:
+            packed = answer.headers.get("Content-Encoding") == "gzip"
+            shutil.copyfileobj(gzip.GzipFile(fileobj=answer) if packed else answer, file)
+    elif os.path.isdir(source):
+        shutil.copytree(source, raw)
+    elif takes_long():
+        from rich.console import Console
+        from rich.progress import Progress
 
-
-def write_settings() -> None:
-    """Write DVC's config for `steps` to put in its place.
-
-    Not by `dvc config`, which takes half a second for each and no letters but ASCII.
-    """
-    url = REMOTE["url"]
-    if "://" not in url:
-        # Absolute, so that a clone in any folder of this machine finds it.
-        url = os.path.normpath(PROJECT.parent / os.path.expanduser(url))
-    core = {"autostage": "true", "analytics": "false", "check_update": "false", "remote": "origin"}
-    text = section("core", core) + section("'remote \"origin\"'", {"url": url} | REMOTE["options"])
-    Path(SETTINGS).write_text(text, encoding="utf-8", newline="\n")
+        with (
+            Progress(console=Console(stderr=True), transient=True) as progress,
+            progress.open(source, "rb", description="Copying") as table,
+            open(raw, "wb") as file,
+        ):
+            shutil.copyfileobj(table, file, 2**20)
+    else:
+        shutil.copyfile(source, raw)
 
 
 def log_in() -> None:
@@ -198,16 +174,18 @@ def log_in() -> None:
     """
     path = Path(".dvc/config.local")
     path.touch(mode=0o600)
-    login = {option: value.format(token=TOKEN) for option, value in REMOTE["login"].items()}
-    path.write_text(section("'remote \"origin\"'", login), encoding="utf-8")
+    lines = ["['remote \"origin\"']"]
+    for option, value in REMOTE["login"].items():
+        lines.append(f'    {option} = "{value.format(token=TOKEN)}"')
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
     say("The token of DAGSHUB_USER_TOKEN is in .dvc/config.local, which git ignores.")
 
 
 def reason(done: subprocess.CompletedProcess) -> str:
-    """Return ": " and the line in which a command says why it failed, if it does."""
+    """Return the line in which a command says why it failed, if it does."""
     lines = (done.stderr or done.stdout or "").strip().splitlines()
     errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
-    return "".join(f": {line}" for line in (errors or lines[-1:])[:1])
+    return (errors or lines[-1:] or [f"status {done.returncode}"])[0]
 
 
 def quote(command: list[str]) -> str:
@@ -216,29 +194,22 @@ def quote(command: list[str]) -> str:
 
 def carry_out(commands: Iterator[list[str]]) -> tuple[str, list[list[str]]]:
     """Run commands up to the first that fails; return what is wrong with it, and those left."""
-    shown = takes_long(TABLE["source"]) and sys.stderr.isatty()
-    programs = {
-        "dvc": find_dvc(),
-        "python": [sys.executable],
-        # Not every system has these commands.
-        "cp": [sys.executable, "-c", COPY],
-        "curl": [sys.executable, "-c", DOWNLOAD],
-        "mv": [sys.executable, "-c", "import os, sys; os.replace(*sys.argv[1:])"],
-    }
+    dvc = find_dvc()
     for command in commands:
-        program = programs.get(command[0], command[:1])
-        if not program:
+        if command[0] == "dvc" and not dvc:
             return "DVC was not found", [command, *commands]
-        moves = command[0] in ("cp", "curl") or command[:2] in (
-            ["dvc", "add"],
-            ["dvc", "import-url"],
-        )
-        done = run([*program, *command[1:]], shown=shown and moves)
-        if done.returncode:
-            if command[:2] == ["dvc", "init"]:
-                # Half made, it would stop the next attempt.
-                shutil.rmtree(".dvc", ignore_errors=True)
-            return f"`{quote(command)}` failed{reason(done)}", [command, *commands]
+        failure = ""
+        if command[0] in ("cp", "curl"):
+            try:
+                fetch(TABLE["source"], TABLE["raw"])
+            except Exception as error:  # noqa: BLE001, each kind of source has its own
+                failure = f"{type(error).__name__}: {error}".splitlines()[0]
+        else:
+            program = dvc if command[0] == "dvc" else command[:1]
+            done = run([*program, *command[1:]], shown=command[0] == "dvc" and takes_long())
+            failure = reason(done) if done.returncode else ""
+        if failure:
+            return f"`{quote(command)}` failed: {failure}", [command, *commands]
         if command[:2] == ["git", "config"]:
             say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
     return "", []
@@ -277,7 +248,6 @@ def main() -> None:
         say(f"{TABLE['raw']}: {note}")
     leave_other_repositories()
     outer = enclosing_repository()
-    write_settings()
     say("Setting up git and DVC ...")
     problem, left = carry_out(steps(nested=outer is not None))
     hooks = ["python", "src/share.py", "hooks"]
@@ -287,7 +257,8 @@ def main() -> None:
         # The project is complete without them.
         say(told)
     if REMOTE["login"]:
-        if TOKEN and not problem:
+        # What DVC's config cannot hold in quotes is left to DVC.
+        if TOKEN and not problem and not re.search(r'["%\s]', TOKEN):
             log_in()
         else:
             left.append(["python", "src/share.py", "login"])

@@ -154,11 +154,13 @@ def test_dvc_keeps_the_name_of_a_remote_folder_as_it_is(text):
     try:
         url = read_remote(f"/{text}")["url"]
         check_text("remote", url)
-        check_place(url)
+        check_place(url, "project")
     except FailedHookException:
         return
+    env = create_env_with_context(generate_context(str(ROOT / "cookiecutter.json")))
     with TemporaryDirectory() as folder:
-        text = hook().section("'remote \"origin\"'", {"url": url})
+        options = env.filters["remote_options"]({"remote": url, "_output_dir": folder})
+        text = f"['remote \"origin\"']\n{options}\n"
         Path(folder, "config").write_text(text, encoding="utf-8")
         assert Config(folder)["remote"]["origin"]["url"] == os.path.normpath(url)
 
@@ -216,6 +218,7 @@ def test_answers_of_a_replay_are_checked_too(bake, template, env, tmp_path):
         ("description", "a\u202eb", "control character"),
         ("remote", "x" * 300, "too long for the name of a folder"),
         ("git_remote", "--upload-pack=id", "no address of a git repository"),
+        ("remote", "./iris-classifier/store", "is in the project"),
         ("data", "https://127.0.0.1/a.csv?sig=s3cr3t", "holds a key or signature ('sig')"),
     ],
 )
@@ -258,6 +261,11 @@ REPOSITORY = "https://dagshub.com/me/my.repo"
         "https://dagshub.com/me/my.repo/src/main/data",
         "https://dagshub.com/me/my.repo?tab=data#readme",
         "https://dagshub.com/me/my.repo.mlflow/#/experiments/0",
+        "https://dagshub.com:443/me/my.repo",
+        "ssh://git@dagshub.com:22/me/my.repo.git",
+        "git+ssh://git@dagshub.com/me/my.repo.git",
+        "https://dagshub.com./me/my.repo.DVC",
+        r"dagshub.com\me\my.repo",
     ],
 )
 def test_every_spelling_of_a_dagshub_repository_is_understood(answer):
@@ -279,11 +287,33 @@ def test_every_spelling_of_a_dagshub_repository_is_understood(answer):
         ("sftp://host/x", "ssh://host/x"),
         ("htps://host/x", "https://host/x"),
         ("https:/host/x", "https://host/x"),
-        ("file:///srv/store", "/srv/store"),
+        ("file:///srv/store", "mean /srv/store?"),
+        ("file://localhost/srv/store", "mean /srv/store?"),
+        ("file:///D:/store", "mean D:/store?"),
         ("me@host:srv/store", "ssh://me@host/srv/store"),
+        ("host:/srv/store", "ssh://host/srv/store"),
+        ("me@[2001:db8::7]:/srv", "ssh://me@[2001:db8::7]/srv"),
+        ("host:9000/store", "http://host:9000/store"),
+        ("data.example.org/store", "https://data.example.org/store"),
+        ("https;//host/x", "https://host/x"),
+        ("abfss://box@me.dfs.core.windows.net/x", "azure://box/x?"),
+        ("wasbs://box@me.blob.core.windows.net/x", "azure://box/x?"),
+        ("gdrive://folder", "pip install dvc-gdrive"),
         ("https://b.s3.eu-west-1.amazonaws.com/x", "s3://b/x"),
         ("https://storage.googleapis.com/b/x", "gs://b/x"),
         ("https://me.blob.core.windows.net/c/x", "azure://c/x"),
+        ("https://me.dfs.core.windows.net/c/x", "azure://c/x"),
+        ("https://b.storage.googleapis.com/x", "gs://b/x"),
+        ("https://console.cloud.google.com/storage/browser/b/x?project=p", "gs://b/x?"),
+        ("https://eu-west-1.console.aws.amazon.com/s3/buckets/b?tab=objects", "s3://b?"),
+        ("arn:aws:s3:::b/x", "s3://b/x"),
+        ("s3.amazonaws.com/b/x", "s3://b/x"),
+        (
+            "https://me.r2.cloudflarestorage.com/b",
+            "endpointurl https://me.r2.cloudflarestorage.com",
+        ),
+        ("s3://bucket:9000/x", "cannot be the name of a bucket"),
+        ("http://:9000/x", "no host"),
         *[
             (answer, "git_remote")
             for answer in (
@@ -292,6 +322,8 @@ def test_every_spelling_of_a_dagshub_repository_is_understood(answer):
                 "git@gitlab.com:me/x.git",
                 "ssh://git@bitbucket.org/me/x",
                 "https://www.kaggle.com/me/x",
+                "https://git.example.org/me/x.git",
+                "git@ssh.dev.azure.com:v3/me/x/x",
             )
         ],
         ("https://dagshub.com/user/login", "OWNER/REPO"),
@@ -307,7 +339,9 @@ def test_what_cannot_be_a_remote_is_refused_with_the_right_spelling(answer, righ
 
 
 @pytest.mark.parametrize(
-    "answer", ["store", "./a:b/c", "C:/store", r"C:\store", "~/store", "/a b/ü", "s3", "me@home"]
+    "answer",
+    ["store", "./a:b/c", "C:/store", r"C:\store", "~/store", "/a b/ü", "s3", "me@home", "-x"]
+    + ["./host:/srv", "my.com", "a=b", "//server/share", "Case:7"],
 )
 def test_a_folder_is_a_folder(answer):
     assert read_remote(answer)["url"] == answer
@@ -315,6 +349,7 @@ def test_a_folder_is_a_folder(answer):
 
 PARAMETERS = ["X-Amz-Signature", "X-Goog-Signature", "Signature", "sig", "token", "access_token"]
 PARAMETERS += ["api_key", "apikey", "AWSAccessKeyId", "X-Amz-Security-Token", "password", "rlkey"]
+PARAMETERS += ["PHPSESSIONID", "ticket", "hdnts", "Bearer"]
 PARAMETERS += ["SharedAccessSignature", "auth", "jwt", "client_secret", "X%2DAmz%2DSignature"]
 
 
@@ -329,6 +364,15 @@ PARAMETERS += ["SharedAccessSignature", "auth", "jwt", "client_secret", "X%2DAmz
         "ssh://me:S3CR3T@host/x",
         "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=S3CR3T==",
         f"https://host/ghp_S3CR3T{'a' * 20}/x.csv",
+        f"https://host/sk_live_S3CR3T{'a' * 20}/x.csv",
+        "https://host/x.csv;jsessionid=S3CR3T",
+        "https://me:S3CR3T/4@host/x",
+        "https://me:S3CR3T#4@host/x",
+        "ssh://me%3AS3CR3T@host/x",
+        "me:S3CR3T@host:/srv/x",
+        "//me:S3CR3T@host/x",
+        r"http:\\me:S3CR3T@host\x",
+        "https://host/x.csv?from=ftp://me:S3CR3T@host/x",
     ],
 )
 @pytest.mark.parametrize(
@@ -346,6 +390,10 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(check, url):
         "https://host/x.csv?raw=true&format=csv&id=3",
         "https://host/export?gid=0&sort=date&assign=1&design=2&monkey_island=1",
         "ssh://me@host/x.csv",
+        "https://host:8080/a@b:c/x.csv",
+        "http://[::1]:9000/a@b",
+        "git@host:me/x",
+        "C:/a@b.csv",
         "s3://bucket/a@b/x.csv",
         "data/my=table.csv",
     ],
@@ -355,7 +403,9 @@ def test_an_ordinary_address_holds_no_secret(url):
 
 
 @pytest.mark.parametrize(
-    "address", ["git@github.com:me/x.git", "https://gitlab.com/me/x", "../x.git", ""]
+    "address",
+    ["git@github.com:me/x.git", "https://gitlab.com/me/x", "../x.git", ""]
+    + ["file:///srv/x.git", "ssh://git@[::1]:22/x", "/srv/x.git", "~/x.git", r"C:\x.git"],
 )
 def test_code_may_live_elsewhere_than_data(bake, tmp_path, address):
     check_git_remote(address)
@@ -363,6 +413,12 @@ def test_code_may_live_elsewhere_than_data(bake, tmp_path, address):
         project = bake(tmp_path, git_remote=address, remote=REPOSITORY)
         assert project.run("git remote get-url origin") == f"{address}\n"
         assert project.run("dvc config remote.origin.url") == f"{REPOSITORY}.dvc\n"
+
+
+@pytest.mark.parametrize("address", ["ext::touch", "s3://bucket/x", "ssh://", "https://[::1/x"])
+def test_what_git_cannot_push_to_is_refused(address):
+    with pytest.raises(FailedHookException):
+        check_git_remote(address)
 
 
 def test_a_reader_of_the_output_that_is_gone_does_not_undo_the_bake(template, env, tmp_path):

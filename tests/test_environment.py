@@ -418,12 +418,14 @@ def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):
     """As where DVC's site_cache_dir belongs to another user: a folder that cannot be made."""
     env = {**env, "DVC_SITE_CACHE_DIR": "/dev/null/cache"}
     project = bake(tmp_path, env=env)
-    assert "`dvc init` failed: ERROR: unexpected error - [Errno 20]" in project.output
+    assert (
+        "`dvc add data/raw/iris.csv` failed: ERROR: unexpected error - [Errno 20]" in project.output
+    )
     assert "/dev/null/cache" in project.output and "Traceback" not in project.output
     # The printed commands work: nothing is left half made.
     project.env = baked.env
     lines = [line.strip() for line in project.output.splitlines() if line.startswith("  ")]
-    for line in lines[lines.index("dvc init") : -1]:
+    for line in lines[lines.index("dvc add data/raw/iris.csv") : -1]:
         project.run(["sh", "-c", line])
     assert project.run("git rev-list --count HEAD") == "1\n"
     project = baked.copy(tmp_path / "project")

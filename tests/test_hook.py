@@ -66,9 +66,15 @@ def test_dvc_in_the_python_of_cookiecutter(bake_with, baked):
     assert repository(project) == repository(baked)
 
 
-def test_dvc_on_path(bake_with, baked, python_without_dvc):
-    project = bake_with(python_without_dvc, "git", "dvc")
+def test_dvc_on_path_is_asked_for_its_version_and_started_once(
+    bake_with, baked, python_without_dvc, tmp_path
+):
+    dvc, log = tmp_path / "dvc", tmp_path / "log"
+    dvc.write_text(f'#!/bin/sh\necho "$@" >>{log}\nexec {BIN}/dvc "$@"\n')
+    dvc.chmod(0o755)
+    project = bake_with(python_without_dvc, "git", dvc)
     assert DONE in project.output
+    assert log.read_text().splitlines() == ["--version", "add data/raw/iris.csv"]
     assert repository(project) == repository(baked)
 
 
@@ -90,7 +96,7 @@ def test_without_dvc_the_printed_commands_finish_the_job(bake_with, baked, pytho
     project = bake_with(python_without_dvc, "git")
     assert "has all its files, but DVC was not found" in project.output
     commands = left_to_do(project)
-    assert commands[0] == "dvc init" and commands[-1] == "dvc repro"
+    assert commands[0] == "dvc add data/raw/iris.csv" and commands[-1] == "dvc repro"
     for command in commands[:-1]:
         project.run(["sh", "-c", command])
     assert repository(project) == repository(baked)

@@ -6,6 +6,7 @@ Only the standard library: the bake runs this in a Python that need not have any
 import os
 import shlex
 import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,18 +16,28 @@ MARK = "# Written by `python src/share.py hooks`"
 FORMER = "#!/bin/sh\n# Finds DVC in .venv even where no environment is activated, as in an IDE.\n"
 
 
+@cache
+def environment() -> dict[str, str]:
+    """Return the environment without the repository that it may name."""
+    command = ["git", "rev-parse", "--local-env-vars"]
+    local = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
+    return {name: value for name, value in os.environ.items() if name not in local}
+
+
+@cache
 def git(*arguments: str) -> str:
     """Return what git says of this project's repository, not of one that the environment names.
 
     Raises SystemExit with git's own reason.
     """
-    command = ["git", "rev-parse", "--local-env-vars"]
     try:
-        local = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
-        env = {name: value for name, value in os.environ.items() if name not in local}
-        command = ["git", *arguments]
         done = subprocess.run(
-            command, cwd=ROOT, env=env, check=False, capture_output=True, text=True
+            ["git", *arguments],
+            cwd=ROOT,
+            env=environment(),
+            check=False,
+            capture_output=True,
+            text=True,
         )
     except OSError as error:
         raise SystemExit(f"git cannot be run: {error.strerror}") from None
