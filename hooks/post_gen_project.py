@@ -126,6 +126,7 @@ def steps(nested: bool) -> Iterator[list[str]]:
         for key in ("name", "email"):
             if run(["git", "config", f"user.{key}"]).returncode:
                 yield ["git", "config", f"user.{key}", ANSWERS[f"author_{key}"]]
+    yield ["dvc", "init", *(["--subdir"] if nested else [])]
     yield ["dvc", "add", raw] if TABLE["copied"] else ["dvc", "import-url", source, raw]
     if not nested:
         address = ANSWERS["git_remote"] or REMOTE["git"]
@@ -167,6 +168,24 @@ def fetch(source: str, raw: str) -> None:
         shutil.copyfile(source, raw)
 
 
+def is_init(command: list[str]) -> bool:
+    return command[:2] == ["dvc", "init"]
+
+
+def initialise(command: list[str]) -> subprocess.CompletedProcess:
+    """Run `dvc init`, and put the project's own settings into the folder that it makes.
+
+    It takes none that is there. Where it fails, or there is no DVC, that of the project serves as well.
+    """
+    os.rename(".dvc", ".dvc-settings")
+    done = run(command)
+    if done.returncode:
+        shutil.rmtree(".dvc", ignore_errors=True)
+    shutil.copytree(".dvc-settings", ".dvc", dirs_exist_ok=True)
+    shutil.rmtree(".dvc-settings")
+    return done
+
+
 def log_in() -> None:
     """Write the token where DVC looks for it and git does not: .dvc/config.local.
 
@@ -196,20 +215,24 @@ def carry_out(commands: Iterator[list[str]]) -> tuple[str, list[list[str]]]:
     """Run commands up to the first that fails; return what is wrong with it, and those left."""
     dvc = find_dvc()
     for command in commands:
+        problem = failure = ""
         if command[0] == "dvc" and not dvc:
-            return "DVC was not found", [command, *commands]
-        failure = ""
-        if command[0] in ("cp", "curl"):
+            problem = "DVC was not found"
+        elif command[0] in ("cp", "curl"):
             try:
                 fetch(TABLE["source"], TABLE["raw"])
             except Exception as error:  # noqa: BLE001, each kind of source has its own
                 failure = f"{type(error).__name__}: {error}".splitlines()[0]
         else:
-            program = dvc if command[0] == "dvc" else command[:1]
-            done = run([*program, *command[1:]], shown=command[0] == "dvc" and takes_long())
+            program = [*dvc] if command[0] == "dvc" else command[:1]
+            shown = command[0] == "dvc" and takes_long()
+            program += command[1:]
+            done = initialise(program) if is_init(command) else run(program, shown=shown)
             failure = reason(done) if done.returncode else ""
         if failure:
-            return f"`{quote(command)}` failed: {failure}", [command, *commands]
+            problem = f"`{quote(command)}` failed: {failure}"
+        if problem:
+            return problem, [one for one in (command, *commands) if not is_init(one)]
         if command[:2] == ["git", "config"]:
             say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
     return "", []

@@ -418,9 +418,7 @@ def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):
     """As where DVC's site_cache_dir belongs to another user: a folder that cannot be made."""
     env = {**env, "DVC_SITE_CACHE_DIR": "/dev/null/cache"}
     project = bake(tmp_path, env=env)
-    assert (
-        "`dvc add data/raw/iris.csv` failed: ERROR: unexpected error - [Errno 20]" in project.output
-    )
+    assert "`dvc init` failed: ERROR: unexpected error - [Errno 20]" in project.output
     assert "/dev/null/cache" in project.output and "Traceback" not in project.output
     # The printed commands work: nothing is left half made.
     project.env = baked.env

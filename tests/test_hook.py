@@ -66,7 +66,7 @@ def test_dvc_in_the_python_of_cookiecutter(bake_with, baked):
     assert repository(project) == repository(baked)
 
 
-def test_dvc_on_path_is_asked_for_its_version_and_started_once(
+def test_dvc_on_path_is_asked_for_its_version_and_started_twice(
     bake_with, baked, python_without_dvc, tmp_path
 ):
     dvc, log = tmp_path / "dvc", tmp_path / "log"
@@ -74,7 +74,7 @@ def test_dvc_on_path_is_asked_for_its_version_and_started_once(
     dvc.chmod(0o755)
     project = bake_with(python_without_dvc, "git", dvc)
     assert DONE in project.output
-    assert log.read_text().splitlines() == ["--version", "add data/raw/iris.csv"]
+    assert log.read_text().splitlines() == ["--version", "init", "add data/raw/iris.csv"]
     assert repository(project) == repository(baked)
 
 
