@@ -11,7 +11,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 # Byte-compiled, whatever the environment says: each command of the tests imports these packages.
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --compile
 
-.PHONY: demo test soak sweep fuzz bench packages docs constraints
+.PHONY: demo test soak sweep fuzz bench packages docs constraints portable
 
 # Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
 demo: $(READY)
@@ -68,6 +68,10 @@ $(READY): tests/requirements.txt tests/tables.txt $(TEMPLATE)/constraints.txt
 	$(INSTALL) --requirement tests/requirements.txt
 	$(INSTALL) --no-deps --requirement tests/tables.txt
 	touch $@
+
+# Writes the template in a form whose names Windows allows.
+portable: $(READY)
+	$(VENV)/bin/python portable.py portable
 
 # Pins the newest versions that suit every platform, Python 3.11 and later, and every remote.
 constraints: $(READY)

@@ -165,12 +165,36 @@ def read_table(answers: Mapping[str, str]) -> dict[str, str]:
 def remote_options(answers: Mapping[str, str]) -> str:
     """Return the options of the DVC remote as lines of .dvc/config."""
     remote = read_remote(text(answers, "remote"))
-    url = remote["url"]
-    if "://" not in url:
-        # Absolute, so that a clone in any folder of this machine finds it.
-        url = os.path.normpath(os.path.join(answers["_output_dir"], os.path.expanduser(url)))
-    options = {"url": url} | remote["options"]
+    options = {"url": place_of(remote["url"], answers)} | remote["options"]
     return "\n".join(f"    {name} = {config_value(value)}" for name, value in options.items())
+
+
+def place_of(url: str, answers: Mapping[str, str]) -> str:
+    """Return the place of a DVC remote as .dvc/config has it.
+
+    A folder is absolute, so that a clone in any folder of this machine finds it; but from .dvc on for
+    cruft, which does not tell where the project will be.
+    """
+    if "://" in url:
+        return url
+    folder = answers.get("_output_dir", "../..")
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(url)))
+
+
+@simple_filter
+def recorded(answers: Mapping[str, str]) -> str:
+    """Return the template's version, and the answers as a config file of cookiecutter.
+
+    To make the project again from its own folder: of a file, `data` is the copy there.
+    """
+    kept = {name: value for name, value in answers.items() if not name.startswith("_")}
+    table, url = read_table(answers), read_remote(text(answers, "remote"))["url"]
+    if table["source"] and table["copied"]:
+        kept["data"] = table["raw"]
+    if "://" not in url:
+        kept["remote"] = place_of(url, answers)
+    values = {"version": answers["_version"], "default_context": kept}
+    return yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=10**6).strip()
 
 
 def config_value(value: str) -> str:

@@ -22,7 +22,10 @@ from urllib.parse import urlsplit
 
 from cookiecutter.exceptions import FailedHookException
 
-TEMPLATE = Path(__file__).parent / "<<cookiecutter.project_slug>>"
+# Its name has the template's delimiters, which differ in the portable form.
+[TEMPLATE] = Path(__file__).parent.glob("*cookiecutter.project_slug*")
+# What Python compiles would be copied into projects.
+sys.dont_write_bytecode = True
 # Without its __init__, which is for the project's scripts: it changes what they print.
 sys.modules.setdefault("support", ModuleType("support")).__path__ = [str(TEMPLATE / "src/support")]
 

@@ -93,6 +93,28 @@ def test_a_project_of_the_first_version_keeps_everything_when_it_is_updated(
     assert params(project) == now
 
 
+@pytest.mark.parametrize("name", ["my table.csv", "parts"])
+def test_a_project_is_made_again_from_its_own_record(bake, template, tmp_path, name):
+    """The file that it was made of may be gone."""
+    source = tmp_path / name
+    rows = "".join(f"{n % 7},{'ab'[n % 2]}\n" for n in range(14))
+    if source.suffix:
+        source.write_text(f"x,y\n{rows}")
+    else:
+        source.mkdir()
+        (source / "a.csv").write_text(f"x,y\n{rows}")
+    answers = {"data": str(source), "target": "y", "project_name": "Mine: 'x' #1"}
+    project = bake(tmp_path, project_slug="mine", **answers)
+    source.rename(tmp_path / "gone")
+    text = (project.path / "README.md").read_text()
+    command = re.search("`(cookiecutter .*--config-file.*)`", text)[1]
+    project.run(command.replace("gh:OWNER/cookiecutter-dvc-pipeline", str(template)))
+    newer = Project(project.path.parent / "newer" / project.path.name, project.env)
+    tree = "git rev-parse HEAD^{tree}"
+    assert newer.run(tree) == project.run(tree)
+    assert newer.run("git log --format=%s") == project.run("git log --format=%s")
+
+
 def test_the_hook_of_the_first_version_pushes_until_it_is_replaced(old, baked, tmp_path, env):
     project = baked.copy(tmp_path / "project")
     hook = project.path / ".git/hooks/pre-push"
