@@ -253,7 +253,7 @@ def main() -> None:
     hooks = ["python", "src/share.py", "hooks"]
     if problem:
         left.append(hooks)
-    elif not outer and (told := run([sys.executable, *hooks[1:]]).stderr.strip()):
+    elif not outer and (told := run([sys.executable, "-E", *hooks[1:]]).stderr.strip()):
         # The project is complete without them.
         say(told)
     if REMOTE["login"]:

@@ -225,6 +225,17 @@ def test_a_worktree_and_a_submodule_have_hooks(reproduced, tmp_path, env, kind):
     assert "files are there" in tree.run("python src/share.py check")
 
 
+def test_settings_of_python_keep_no_hook_away(bake, env, tmp_path):
+    """Without docstrings, and with the scripts' folder not on Python's path."""
+    env = {**env, "PYTHONOPTIMIZE": "2", "PYTHONSAFEPATH": "1"}
+    project = bake(tmp_path, env=env)
+    assert "one commit" in project.output and "Traceback" not in project.output
+    assert installed(project.path / ".git/hooks") == NAMES
+    run("git init --quiet --bare shared.git", tmp_path, env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    assert "all 1 files are there" in project.run("git push origin main")
+
+
 def mine(path: Path, text: str = "#!/bin/sh\necho mine\n") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -367,14 +378,20 @@ SETTINGS = """
     defaultObjectFormat = sha256
     defaultRefFormat = reftable
 [core]
+    attributesFile = ~/attributes
     autocrlf = true
     fsmonitor = true
     quotePath = true
+    splitIndex = true
     untrackedCache = true
 [feature]
     manyFiles = true
+[filter "lfs"]
+    process = git-lfs filter-process
+    required = true
 [index]
     skipHash = true
+    version = 4
 [status]
     showUntrackedFiles = no
 [push]
@@ -398,6 +415,10 @@ def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
 ):
     (home / ".config/dvc").mkdir(parents=True)
     (home / ".config/dvc/config").write_text(DVC_SETTINGS)
+    # As `git lfs track` writes them
+    (home / "attributes").write_text(
+        "*.csv filter=lfs diff=lfs merge=lfs -text\n*.json filter=lfs\n"
+    )
     env = settings(SETTINGS)
     env |= {"GIT_DEFAULT_HASH": "sha256", "GIT_DEFAULT_REF_FORMAT": "reftable"}
     project = bake(tmp_path, env=env)
@@ -412,6 +433,18 @@ def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
     project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
     output = project.run("git push origin main")
     assert f"{project.path}-remote: all {len(project.cached())} files are there" in output
+
+
+def test_an_index_that_dvc_cannot_read_is_told(reproduced, tmp_path):
+    """As in a clone without the hooks. DVC itself would wait for ever."""
+    project = reproduced.copy(tmp_path / "project")
+    project.run("git config core.splitIndex true")
+    project.run("git update-index --split-index")
+    said = project.run("python src/share.py check", status=1, timeout=60)
+    assert said.startswith("DVC cannot read git's index (") and len(said.splitlines()) == 1
+    for command in said.partition("): ")[2].split("; "):
+        project.run(command)
+    assert "files" in project.run("python src/share.py check", status=1, timeout=60)
 
 
 def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):

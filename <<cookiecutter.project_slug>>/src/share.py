@@ -16,8 +16,7 @@ from support import hooks
 
 
 def parse() -> argparse.Namespace:
-    summary, *_ = __doc__.splitlines()
-    parser = argparse.ArgumentParser(description=summary)
+    parser = argparse.ArgumentParser(description="Share data and models through the DVC remote.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="could a teammate get all of this commit?")
     check.add_argument("--repair", action="store_true", help="upload what is bad there")

@@ -4,6 +4,7 @@ Only the standard library: the bake runs this in a Python that need not have any
 """
 
 import os
+import re
 import shlex
 import subprocess
 from functools import cache
@@ -110,6 +111,11 @@ def install() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\n{MARK}, taken away by `hooks --remove`\n{line}\n", "utf-8")
         path.chmod(0o755)
+    settings = git("config", "--list").lower()
+    if re.search(r"^core\.splitindex(=(true|yes|on|1))?$", settings, re.MULTILINE):
+        # DVC waits for ever where it meets a split index.
+        git("config", "core.splitIndex", "false")
+        git("update-index", "--no-split-index")
     if left:
         raise SystemExit("\n".join(left))
 
