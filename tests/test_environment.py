@@ -499,6 +499,18 @@ def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content):
     assert project.repro() == ["train", "evaluate"]
 
 
+def test_a_lock_that_a_killed_experiment_leaves_is_removed(project):
+    lock = project.path / ".git/refs/exps/exec/EXEC_BRANCH.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    said = project.run("dvc exp run", status=255)
+    assert str(lock) in said and "File exists" in said
+    assert f"removed {lock.relative_to(project.path)}" in project.run(
+        "python src/share.py check", status=None
+    )
+    project.run("dvc exp run")
+
+
 def locked(*command: str | Path) -> list[str | Path]:
     """Return a command that heeds permissions, as root's commands do not."""
     drop = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
