@@ -499,6 +499,37 @@ def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content):
     assert project.repro() == ["train", "evaluate"]
 
 
+# Python imports it at each start.
+NO_NETWORK = """
+import socket
+def refuse(*arguments, **options):
+    with open({log!r}, "a") as log:
+        print(arguments, file=log)
+    raise OSError(101, "Network is unreachable")
+def connect(self, address, way=socket.socket.connect):
+    return way(self, address) if self.family == socket.AF_UNIX else refuse(address)
+socket.socket.connect, socket.getaddrinfo = connect, refuse
+"""
+
+
+def test_without_a_network_all_works_that_needs_none_and_the_rest_says_so(bake, env, tmp_path):
+    log = tmp_path / "log"
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK.format(log=str(log)))
+    env = {**env, "PYTHONPATH": str(tmp_path)}
+    project = bake(tmp_path, env=env, remote="https://dagshub.com/OWNER/REPO")
+    assert "one commit" in project.output
+    project.run("dvc repro prepare")
+    assert not log.exists()
+    for command in ("python src/share.py check", "python src/share.py check --repair"):
+        said = project.run(command, status=1)
+        assert said.startswith("https://dagshub.com/OWNER/REPO.dvc cannot be reached: is the")
+        assert len(said.splitlines()) == 1
+    table = {"data": "https://example.org/t.csv", "target": "y", "project_slug": "p"}
+    said = bake(tmp_path, status=1, env=env, **table).output
+    assert said.startswith("data: https://example.org/t.csv: ") and len(said.splitlines()) == 1
+    assert log.exists()
+
+
 def test_a_lock_that_a_killed_experiment_leaves_is_removed(project):
     lock = project.path / ".git/refs/exps/exec/EXEC_BRANCH.lock"
     lock.parent.mkdir(parents=True)
