@@ -177,7 +177,13 @@ def interpret_table(answers: Mapping[str, str]) -> dict[str, str]:
 
 def read_table(answers: Mapping[str, str]) -> dict[str, str]:
     data = text(answers, "data")
+    if not data.strip():
+        raise FailedHookException("data is empty: give bundled, a file, a folder, or a URL.")
     refuse_secret("data", data)
+    path = os.path.expanduser(data)
+    # A pipe would be waited for, and could be read once.
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise FailedHookException(f"data: {data!r} is neither a file nor a folder.")
     # The key of an object in a cloud may have blanks.
     special = r"[\s`\"<>\\]" if data.startswith("http") else r"[^\S ]|[`\"<>\\]"
     if "://" in data and re.search(special, data):

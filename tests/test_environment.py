@@ -269,6 +269,14 @@ def test_a_hook_that_is_there_stays_and_the_line_to_add_works(reproduced, tmp_pa
     assert installed(hook.parent) == ["pre-push"] and hook.read_text() == with_line
 
 
+def test_a_hook_that_ends_in_exec_is_told_apart(baked, tmp_path):
+    """As those of pre-commit and overcommit: what stands behind it is not run."""
+    project = baked.copy(tmp_path / "project")
+    hook = mine(project.path / ".git/hooks/pre-commit", "#!/bin/sh\n  exec true\n")
+    [line] = project.run(HOOKS, status=1).splitlines()
+    assert line.startswith(f"{hook} stays as it is; add to it above its exec, or to what makes it:")
+
+
 def test_a_hook_that_reads_what_git_sends_leaves_the_check_of_the_last_commit(
     reproduced, tmp_path, env
 ):
@@ -448,7 +456,7 @@ def test_an_index_that_dvc_cannot_read_is_told(reproduced, tmp_path):
     assert said.startswith("DVC cannot read git's index (") and len(said.splitlines()) == 1
     for command in said.partition("): ")[2].split("; "):
         project.run(command)
-    assert "files" in project.run("python src/share.py check", status=1, timeout=60)
+    assert " files" in project.run("python src/share.py check", status=None, timeout=60)
 
 
 def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):

@@ -104,7 +104,9 @@ def install() -> None:
             if f"git_hook.sh {name}".encode() in text:
                 continue
             if script == path:
-                left.append(f"{path} stays as it is; add to it, or to what makes it: {line}")
+                # Nothing behind an `exec` is run.
+                where = " above its exec" if re.search(rb"(?m)^\s*exec\b", text) else ""
+                left.append(f"{path} stays as it is; add to it{where}, or to what makes it: {line}")
             else:
                 left.append(f"{path} is made by husky; add to {script}: {line}")
             continue
