@@ -108,8 +108,8 @@ def refuse_secret(name: str, url: str) -> None:
         )
 
 
-def split(name: str, url: str) -> tuple[str, str, str]:
-    """Return a URL's scheme, host and path.
+def host_of(name: str, url: str) -> str:
+    """Return a URL's host, with its port.
 
     Raises FailedHookException when it has no host, or a malformed one.
     """
@@ -120,7 +120,7 @@ def split(name: str, url: str) -> tuple[str, str, str]:
         raise FailedHookException(f"{name}: {url!r} is no valid URL.") from None
     if not parts.hostname or re.search(r"\s", parts.netloc):
         raise FailedHookException(f"{name}: {url!r} is not understood: it has no host or bucket.")
-    return parts.scheme, parts.netloc, parts.path
+    return parts.netloc
 
 
 def read_dagshub(answer: str) -> tuple[str, str, str, str] | None:
@@ -225,7 +225,7 @@ def read_remote(answer: str) -> dict[str, Any]:
     scheme = scheme.lower()
     if scheme not in REMOTES:
         refuse_scheme(answer, scheme, rest)
-    _, host, _ = split("remote", answer)
+    host = host_of("remote", answer)
     if scheme in ("s3", "gs", "azure") and not re.fullmatch(r"arn:.*|[\w$][\w.-]*", host):
         raise FailedHookException(f"remote: {host!r} cannot be the name of a bucket or container.")
     if scheme in ("http", "https") and re.search(r"[?#]", answer):
@@ -263,7 +263,7 @@ def check_git_remote(answer: str) -> None:
     if not known or re.search(r"^-|^\w+::|\s", answer):
         raise FailedHookException(f"git_remote: {answer!r} is no address of a git repository.")
     if separator and scheme.lower() != "file":
-        split("git_remote", answer)
+        host_of("git_remote", answer)
     elif NO_REMOTES.match(answer) or answer.lower().startswith("dagshub.com/"):
         raise FailedHookException(
             f"git_remote: {answer!r} is not understood: did you mean https://{answer}?"

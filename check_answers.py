@@ -8,6 +8,7 @@ exits with status 1.
 import os
 import re
 import shutil
+import sys
 import unicodedata
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cookiecutter.config import get_user_config
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.utils import simple_filter
 from slugify import slugify  # comes with cookiecutter
@@ -61,16 +63,38 @@ def check_answers(answers: Mapping[str, str]) -> str:
     check_place(read_remote(text(answers, "remote"))["url"], slug)
     check_git_remote(text(answers, "git_remote"))
     read_table(answers)
+    check_store()
     # cookiecutter names it after the questions, before it writes anything; cruft does not.
     if answers.get("_output_dir"):
         check_room(answers["_output_dir"])
     return "yes"
 
 
-def check_room(folder: str) -> None:
-    """Raise FailedHookException when a project cannot be written into a folder, which may be new."""
+def existing(folder: str) -> str:
+    """Return the folder, or the nearest above it that exists."""
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
+    return folder
+
+
+def check_store() -> None:
+    """Raise FailedHookException when cookiecutter may not store the answers, which ends it.
+
+    Other programs that use the template store none, and a --config-file may name another folder.
+    """
+    if "cookiecutter.cli" not in sys.modules or "--config-file" in " ".join(sys.argv):
+        return
+    folder = get_user_config()["replay_dir"]
+    if not os.access(existing(folder), os.W_OK):
+        raise FailedHookException(
+            f"cookiecutter may not store the answers in {folder}: run it as HOME=$(mktemp -d) "
+            "cookiecutter ..., or with another replay_dir in a --config-file."
+        )
+
+
+def check_room(folder: str) -> None:
+    """Raise FailedHookException when a project cannot be written into a folder, which may be new."""
+    folder = existing(folder)
     if not os.access(folder, os.W_OK):
         raise FailedHookException(f"{folder} is no folder that you may write to.")
     if shutil.disk_usage(folder).free < ROOM:
@@ -153,7 +177,13 @@ def interpret_table(answers: Mapping[str, str]) -> dict[str, str]:
 
 def read_table(answers: Mapping[str, str]) -> dict[str, str]:
     data = text(answers, "data")
+    if not data.strip():
+        raise FailedHookException("data is empty: give bundled, a file, a folder, or a URL.")
     refuse_secret("data", data)
+    path = os.path.expanduser(data)
+    # A pipe would be waited for, and could be read once.
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise FailedHookException(f"data: {data!r} is neither a file nor a folder.")
     # The key of an object in a cloud may have blanks.
     special = r"[\s`\"<>\\]" if data.startswith("http") else r"[^\S ]|[`\"<>\\]"
     if "://" in data and re.search(special, data):

@@ -276,7 +276,7 @@ def main() -> None:
     hooks = ["python", "src/share.py", "hooks"]
     if problem:
         left.append(hooks)
-    elif not outer and (told := run([sys.executable, "-B", *hooks[1:]]).stderr.strip()):
+    elif not outer and (told := run([sys.executable, "-EB", *hooks[1:]]).stderr.strip()):
         # The project is complete without them.
         say(told)
     if REMOTE["login"]:

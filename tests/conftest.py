@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Files that share what takes long to make: servers, a browser, projects after their runs
 GROUPS = [
-    {"test_servers.py", "test_sharing.py", "test_withheld.py"},
+    {"test_secrets.py", "test_servers.py", "test_sharing.py", "test_withheld.py"},
     {"test_publish.py"},
     {"test_pages.py", "test_pipeline.py", "test_results.py"},
     {"test_crashes.py"},

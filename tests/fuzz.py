@@ -151,7 +151,7 @@ def fuzz_addresses(content: bytes) -> None:
         check_text("remote", text)
         with refused(FailedHookException):
             check_git_remote(text)
-        check_place(read_remote(text)["url"])
+        check_place(read_remote(text)["url"], "project")
 
 
 def fuzz_yaml(content: bytes) -> None:

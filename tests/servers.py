@@ -7,6 +7,7 @@ WebDAV module and moto's S3.
 import math
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -21,7 +22,7 @@ from string import Template
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-TOKEN = "token-for-tests"
+TOKEN = secrets.token_hex(20)
 MOTO = "moto[server]==5.2.5"
 STATUSES = ["401", "403", "413", "429", "503"]
 MODES = [*STATUSES, "login", "redirect", "silent"]

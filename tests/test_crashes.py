@@ -22,6 +22,7 @@ from helpers import BIN, Project, objects, run, wait_for_queue
 REMEDIES = {
     r"\"iris-classifier\" directory already exists": ["rm -r iris-classifier"],
     r"RWLock-file .* JSON structure is corrupted": ["python src/share.py check"],
+    r"refs/exps/\S+\.lock'\): \[Errno 17\] File exists": ["python src/share.py check"],
     r"is busy, it is being blocked by": ["rm .dvc/tmp/rwlock"],
 }
 PREDICT = "python src/predict.py data/raw/iris.csv -o predictions.csv"

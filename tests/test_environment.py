@@ -6,9 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from conftest import Project, run
+from cookiecutter.exceptions import FailedHookException
+from helpers import BIN, Project, run
+
+from check_answers import check_room
 
 NAMES = ["post-checkout", "pre-commit", "pre-push"]
 HOOKS = "python src/share.py hooks"
@@ -225,6 +229,17 @@ def test_a_worktree_and_a_submodule_have_hooks(reproduced, tmp_path, env, kind):
     assert "files are there" in tree.run("python src/share.py check")
 
 
+def test_settings_of_python_keep_no_hook_away(bake, env, tmp_path):
+    """Without docstrings, and with the scripts' folder not on Python's path."""
+    env = {**env, "PYTHONOPTIMIZE": "2", "PYTHONSAFEPATH": "1"}
+    project = bake(tmp_path, env=env)
+    assert "one commit" in project.output and "Traceback" not in project.output
+    assert installed(project.path / ".git/hooks") == NAMES
+    run("git init --quiet --bare shared.git", tmp_path, env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    assert "all 1 files are there" in project.run("git push origin main")
+
+
 def mine(path: Path, text: str = "#!/bin/sh\necho mine\n") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -252,6 +267,14 @@ def test_a_hook_that_is_there_stays_and_the_line_to_add_works(reproduced, tmp_pa
     with_line = hook.read_text()
     project.run(f"{HOOKS} --remove")
     assert installed(hook.parent) == ["pre-push"] and hook.read_text() == with_line
+
+
+def test_a_hook_that_ends_in_exec_is_told_apart(baked, tmp_path):
+    """As those of pre-commit and overcommit: what stands behind it is not run."""
+    project = baked.copy(tmp_path / "project")
+    hook = mine(project.path / ".git/hooks/pre-commit", "#!/bin/sh\n  exec true\n")
+    [line] = project.run(HOOKS, status=1).splitlines()
+    assert line.startswith(f"{hook} stays as it is; add to it above its exec, or to what makes it:")
 
 
 def test_a_hook_that_reads_what_git_sends_leaves_the_check_of_the_last_commit(
@@ -367,14 +390,20 @@ SETTINGS = """
     defaultObjectFormat = sha256
     defaultRefFormat = reftable
 [core]
+    attributesFile = ~/attributes
     autocrlf = true
     fsmonitor = true
     quotePath = true
+    splitIndex = true
     untrackedCache = true
 [feature]
     manyFiles = true
+[filter "lfs"]
+    process = git-lfs filter-process
+    required = true
 [index]
     skipHash = true
+    version = 4
 [status]
     showUntrackedFiles = no
 [push]
@@ -398,6 +427,10 @@ def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
 ):
     (home / ".config/dvc").mkdir(parents=True)
     (home / ".config/dvc/config").write_text(DVC_SETTINGS)
+    # As `git lfs track` writes them
+    (home / "attributes").write_text(
+        "*.csv filter=lfs diff=lfs merge=lfs -text\n*.json filter=lfs\n"
+    )
     env = settings(SETTINGS)
     env |= {"GIT_DEFAULT_HASH": "sha256", "GIT_DEFAULT_REF_FORMAT": "reftable"}
     project = bake(tmp_path, env=env)
@@ -412,6 +445,18 @@ def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
     project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
     output = project.run("git push origin main")
     assert f"{project.path}-remote: all {len(project.cached())} files are there" in output
+
+
+def test_an_index_that_dvc_cannot_read_is_told(reproduced, tmp_path):
+    """As in a clone without the hooks. DVC itself would wait for ever."""
+    project = reproduced.copy(tmp_path / "project")
+    project.run("git config core.splitIndex true")
+    project.run("git update-index --split-index")
+    said = project.run("python src/share.py check", status=1, timeout=60)
+    assert said.startswith("DVC cannot read git's index (") and len(said.splitlines()) == 1
+    for command in said.partition("): ")[2].split("; "):
+        project.run(command)
+    assert " files" in project.run("python src/share.py check", status=None, timeout=60)
 
 
 def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):
@@ -432,11 +477,14 @@ def test_a_cache_of_somebody_else_is_named(bake, env, baked, tmp_path):
     assert "/dev/null/cache" in said and len(said.splitlines()) == 1
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
-def test_a_repository_of_another_owner_is_refused_with_gits_own_reason(baked, tmp_path, env):
+def test_a_repository_of_another_owner_is_refused_with_gits_own_reason(baked, tmp_path):
     project = baked.copy(tmp_path / "project")
-    for path in (project.path, project.path / ".git"):
-        os.chown(path, 12345, 12345)
+    if os.geteuid() == 0:
+        for path in (project.path, project.path / ".git"):
+            os.chown(path, 12345, 12345)
+    else:
+        # Only root can give files away; git's own tests set this.
+        project.env = {**project.env, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
     said = project.run(HOOKS, status=1)
     assert said.startswith("no git hooks were installed: fatal: detected dubious ownership")
     assert len(said.splitlines()) == 1
@@ -457,32 +505,86 @@ def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content):
     assert project.repro() == ["train", "evaluate"]
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """A function that makes a disk with the options of mount, where that is permitted."""
-    mounted = []
-
-    def disk(options: str) -> Path:
-        (path := tmp_path / "disk").mkdir(exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", path]
-        if subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode:
-            pytest.skip("this user may not mount a disk")
-        mounted.append(path)
-        return path
-
-    yield disk
-    for path in mounted:
-        subprocess.run(["umount", path], check=True)
+# Python imports it at each start.
+NO_NETWORK = """
+import socket
+def refuse(*arguments, **options):
+    with open({log!r}, "a") as log:
+        print(arguments, file=log)
+    raise OSError(101, "Network is unreachable")
+def connect(self, address, way=socket.socket.connect):
+    return way(self, address) if self.family == socket.AF_UNIX else refuse(address)
+socket.socket.connect, socket.getaddrinfo = connect, refuse
+"""
 
 
-@pytest.mark.parametrize(
-    ("options", "said"), [("size=400k", "is full: a project takes"), ("ro", "may write to")]
-)
-def test_a_disk_without_room_is_told_before_anything_is_written(bake, disk, options, said):
-    folder = disk(options)
-    output = bake(folder, status=1).output
-    assert str(folder) in output and said in output and len(output.splitlines()) == 1
-    assert list(folder.iterdir()) == []
+def test_without_a_network_all_works_that_needs_none_and_the_rest_says_so(bake, env, tmp_path):
+    log = tmp_path / "log"
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK.format(log=str(log)))
+    env = {**env, "PYTHONPATH": str(tmp_path)}
+    project = bake(tmp_path, env=env, remote="https://dagshub.com/OWNER/REPO")
+    assert "one commit" in project.output
+    project.run("dvc repro prepare")
+    assert not log.exists()
+    for command in ("python src/share.py check", "python src/share.py check --repair"):
+        said = project.run(command, status=1)
+        assert said.startswith("https://dagshub.com/OWNER/REPO.dvc cannot be reached: is the")
+        assert len(said.splitlines()) == 1
+    table = {"data": "https://example.org/t.csv", "target": "y", "project_slug": "p"}
+    said = bake(tmp_path, status=1, env=env, **table).output
+    assert said.startswith("data: https://example.org/t.csv: ") and len(said.splitlines()) == 1
+    assert log.exists()
+
+
+def test_a_lock_that_a_killed_experiment_leaves_is_removed(project):
+    lock = project.path / ".git/refs/exps/exec/EXEC_BRANCH.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    said = project.run("dvc exp run", status=255)
+    assert str(lock) in said and "File exists" in said
+    assert f"removed {lock.relative_to(project.path)}" in project.run(
+        "python src/share.py check", status=None
+    )
+    project.run("dvc exp run")
+
+
+def locked(*command: str | Path) -> list[str | Path]:
+    """Return a command that heeds permissions, as root's commands do not."""
+    drop = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    return [*(drop if os.geteuid() == 0 else []), *command]
+
+
+def test_a_folder_that_one_may_not_write_to_is_told_before_anything_is_written(
+    template, env, home, tmp_path
+):
+    bake = locked(BIN / "cookiecutter", template, "--no-input", "--output-dir", tmp_path / "work")
+    for folder, said in {
+        home: f"cookiecutter may not store the answers in {home}/.cookiecutter_replay/",
+        tmp_path / "work": f"{tmp_path}/work is no folder that you may write to",
+    }.items():
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o555)
+        output = run(bake, tmp_path, {**env, "HOME": str(home)}, status=1).stdout
+        assert output.startswith(said) and len(output.splitlines()) == 1, output
+        folder.chmod(0o755)
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_anything_is_written(bake, tmp_path, monkeypatch):
+    (folder := tmp_path / "disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder]
+    if subprocess.run(mount, check=False, stderr=subprocess.DEVNULL).returncode:
+        # As in most containers: what the bake calls, told of such a disk
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=400 * 2**10))
+        with pytest.raises(FailedHookException, match="is full: a project takes"):
+            check_room(str(folder))
+        return
+    try:
+        output = bake(folder, status=1).output
+        assert f"the disk of {folder} is full: a project takes" in output
+        assert len(output.splitlines()) == 1 and list(folder.iterdir()) == []
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 def test_a_disk_that_fills_up_leaves_what_was_there(project, reproduced):
@@ -513,18 +615,19 @@ def test_a_disk_that_fills_up_leaves_what_was_there(project, reproduced):
     assert project.outcome() == reproduced.outcome()
 
 
-def test_in_a_read_only_folder_each_command_says_so_in_one_line(disk, reproduced):
-    folder = disk("size=60m")
-    project = reproduced.copy(folder / "project")
-    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
-    for command in (
-        "src/prepare.py",
-        "src/share.py hooks",
-        "src/predict.py data/raw/iris.csv -o predictions.csv",
-    ):
-        said = project.run(f"python {command}", status=1)
-        assert "Read-only file system" in said and len(said.splitlines()) == 1, said
-    assert len(project.run("python src/predict.py data/raw/iris.csv").splitlines()) == 151
+def test_in_a_read_only_folder_each_command_says_so_in_one_line(reproduced, tmp_path, home):
+    project = reproduced.copy(tmp_path / "project")
+    project.env = {**project.env, "HOME": str(home)}
+    paths = [home, project.path, *project.path.rglob("*")]
+    for path in paths:
+        path.chmod(path.stat().st_mode & ~0o222)
+    for script in ("prepare.py", "share.py hooks", "predict.py data/raw/iris.csv -o new.csv"):
+        said = project.run(locked("sh", "-c", f"python src/{script}"), status=1)
+        assert "Permission denied" in said and len(said.splitlines()) == 1, said
+    predictions = project.run(locked("python", "src/predict.py", "data/raw/iris.csv"))
+    assert len(predictions.splitlines()) == 151
+    for path in paths:
+        path.chmod(path.stat().st_mode | 0o200)
 
 
 def test_spaces_quotes_and_letters_of_any_script_in_every_path(bake, env, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from helpers import Project, in_terminal
+from helpers import Project, in_terminal, run
 from servers import free_ports
 
 
@@ -112,6 +112,32 @@ def test_a_token_is_in_the_local_config_and_nowhere_else(bake, planted, tmp_path
             shown.append(project.run(command, status=None, timeout=120))
     assert places(tmp_path, token) == kept
     assert not [text for text in shown if token in text]
+    assert watch.samples > 50 and not watch.seen
+
+
+@pytest.mark.parametrize("form", ["", ".s3"])
+def test_a_push_and_a_pull_that_work_leave_the_token_where_it_was(
+    bake, planted, host, tmp_path, form
+):
+    _, env = planted
+    env = {**env, "DAGSHUB_CLIENT_HOST": host.url, "DAGSHUB_USER_TOKEN": host.token}
+    # As people have it: git's own helper, which is not ours to search
+    with (tmp_path / "home/.gitconfig").open("a") as config:
+        config.write("[credential]\nhelper = store\n")
+    address = host.url.replace("//", f"//{host.user}:{host.token}@")
+    (tmp_path / "home/.git-credentials").write_text(f"{address}\n")
+    url = host.create(f"planted{form}")
+    with Watch(host.token) as watch:
+        project = bake(tmp_path / "work", env=env, remote=f"{url}{form}")
+        shown = [project.output, project.run("git push --verbose origin main")]
+        clone = Project(tmp_path / "work/clone", env)
+        shown.append(run(["git", "clone", url + ".git", clone.path], tmp_path, env).stdout)
+        shown.append(clone.run("python src/share.py login"))
+        shown.append(clone.run("dvc pull --verbose data/raw/iris.csv.dvc"))
+    assert "all 1 files are there" in shown[1] and (clone.path / "data/raw/iris.csv").exists()
+    assert not [text for text in shown if host.token in text]
+    kept = [f"work/{name}/.dvc/config.local" for name in ("iris-classifier", "clone")]
+    assert sorted(places(tmp_path, host.token)) == sorted(["home/.git-credentials", *kept])
     assert watch.samples > 50 and not watch.seen
 
 

@@ -372,6 +372,19 @@ def test_a_remote_that_goes_silent_in_the_middle_is_given_up_and_the_rest_follow
     assert (clone.path / BIG).read_bytes() == (project.path / BIG).read_bytes()
 
 
+def test_a_silent_git_server_is_given_up_with_the_settings_of_the_readme(
+    baked, host, proxy, tmp_path
+):
+    project = baked.copy(tmp_path / "project")
+    url = host.create("silent").replace(str(host.port), str(proxy.port))
+    project.run(f"git remote add origin {url}.git")
+    proxy.silence(download=0)
+    readme = (project.path / "README.md").read_text(encoding="utf-8")
+    for command in re.findall(r"git config http\.\w+ \d+", readme):
+        project.run(command.replace(" 60", " 2"))
+    assert "too slow" in project.run("git ls-remote origin", status=128, timeout=120)
+
+
 def stored(project: Project, file: str) -> str:
     """Return the path of an output's object on a remote."""
     lock = yaml.safe_load((project.path / "dvc.lock").read_text())

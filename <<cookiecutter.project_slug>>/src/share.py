@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,7 @@ from support import hooks
 
 
 def parse() -> argparse.Namespace:
-    summary, *_ = __doc__.splitlines()
-    parser = argparse.ArgumentParser(description=summary)
+    parser = argparse.ArgumentParser(description="Share data and models through the DVC remote.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="could a teammate get all of this commit?")
     check.add_argument("--repair", action="store_true", help="upload what is bad there")
@@ -35,22 +35,30 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def mend_lock(folder: Path) -> None:
-    """Remove DVC's list of files in use where it is unreadable, which stops each `dvc repro`.
-
-    DVC empties the file and writes it anew; a process that is killed in between leaves it so.
-    """
-    path = folder / ".dvc/tmp/rwlock"
+def is_readable(path: Path) -> bool:
     try:
         json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return
-    except ValueError:
-        # Unless another process is just about to write it
-        time.sleep(max(0, path.stat().st_mtime + 2 - time.time()))
-        if time.time() - path.stat().st_mtime >= 2:
-            path.unlink()
-            print(f"removed {path.relative_to(folder)}, which a killed DVC had left unreadable")
+    except (FileNotFoundError, ValueError) as error:
+        return isinstance(error, FileNotFoundError)
+    return True
+
+
+def mend_locks(folder: Path) -> None:
+    """Remove what a DVC that was killed while it wrote has left, and what stops each later run.
+
+    That is its list of files in use, empty or in part, and git's locks on the references of
+    experiments.
+    """
+    left = [*(folder / ".git/refs/exps").rglob("*.lock")]
+    if not is_readable(folder / ".dvc/tmp/rwlock"):
+        left.append(folder / ".dvc/tmp/rwlock")
+    for path in left:
+        # Unless another process is just about to write it, or has done so
+        with suppress(FileNotFoundError):
+            time.sleep(max(0, path.stat().st_mtime + 2 - time.time()))
+            if time.time() - path.stat().st_mtime >= 2:
+                path.unlink()
+                print(f"removed {path.relative_to(folder)}, which a killed DVC had left")
 
 
 def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
@@ -77,7 +85,7 @@ def main() -> None:
     from dvc.repo import Repo
 
     try:
-        mend_lock(hooks.ROOT)
+        mend_locks(hooks.ROOT)
         use_remote(Repo(str(hooks.ROOT)), arguments)
     except (DvcException, OSError) as error:
         raise SystemExit(str(error).splitlines()[0]) from None

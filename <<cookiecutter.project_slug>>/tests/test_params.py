@@ -46,6 +46,18 @@ def test_load_params_names_what_is_wrong(tmp_path, monkeypatch, text, message):
         load_params("s", {**expected, "e": {"f": bool, "g": bool}})
 
 
+def test_aliases_that_stand_for_billions_of_values_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(params, "PARAMS", tmp_path / "params.yaml")
+    lists = ["&a0 [x, x, x, x, x, x, x, x]"]
+    lists += [f"&a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 12)]
+    for text in ("[" + ", ".join(lists) + "]", "&a [*a]"):
+        params.PARAMS.write_text(f"prepare:\n  drop: {text}\n")
+        with pytest.raises(InputError, match="its aliases stand for more than"):
+            load_params("prepare", {"drop": list})
+    params.PARAMS.write_text("prepare: {drop: &a [x, y], text: *a}\n")
+    assert load_params("prepare")["text"] == ["x", "y"]
+
+
 def test_lines_that_older_parameters_lack_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(params, "PARAMS", tmp_path / "params.yaml")
     monkeypatch.setattr(params, "ADDED", {"s.b": "[]", "s.c": "'x'", "t": "{a: 1}"})

@@ -5,6 +5,8 @@ shift
 cd "${0%/*}/../.." || exit
 # In a part of a larger repository, what git says of itself is not true of this folder.
 [ -e .git ] || unset $(git rev-parse --local-env-vars)
+# With it, Python would not find the modules beside a script.
+unset PYTHONSAFEPATH
 # DVC is found in .venv even where no environment is activated, as in an IDE.
 PATH="$PWD/.venv/bin:$PWD/.venv/Scripts:$PATH"
 # Without DVC a commit or a checkout goes on. A push does not: git would point at data that nobody

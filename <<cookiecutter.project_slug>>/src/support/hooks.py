@@ -4,6 +4,7 @@ Only the standard library: the bake runs this in a Python that need not have any
 """
 
 import os
+import re
 import shlex
 import subprocess
 from functools import cache
@@ -103,13 +104,20 @@ def install() -> None:
             if f"git_hook.sh {name}".encode() in text:
                 continue
             if script == path:
-                left.append(f"{path} stays as it is; add to it, or to what makes it: {line}")
+                # Nothing behind an `exec` is run.
+                where = " above its exec" if re.search(rb"(?m)^\s*exec\b", text) else ""
+                left.append(f"{path} stays as it is; add to it{where}, or to what makes it: {line}")
             else:
                 left.append(f"{path} is made by husky; add to {script}: {line}")
             continue
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\n{MARK}, taken away by `hooks --remove`\n{line}\n", "utf-8")
         path.chmod(0o755)
+    settings = git("config", "--list").lower()
+    if re.search(r"^core\.splitindex(=(true|yes|on|1))?$", settings, re.MULTILINE):
+        # DVC waits for ever where it meets a split index.
+        git("config", "core.splitIndex", "false")
+        git("update-index", "--no-split-index")
     if left:
         raise SystemExit("\n".join(left))
 

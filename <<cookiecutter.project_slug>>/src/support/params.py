@@ -1,6 +1,7 @@
 """Read params.yaml, and report mistakes in one line."""
 
 import difflib
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ ADDED = {
     "train.scale_target": "true",
     "findings": "{mute: []}",
 }
+# More values than anybody writes into params.yaml
+MANY = 1_000_000
 
 
 class InputError(SystemExit):
@@ -70,6 +73,8 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
         raise InputError(f"{PARAMS}, line {line}: {error.problem}") from None
     except Exception as error:  # noqa: BLE001, a value that is none, or no text at all
         raise InputError(f"{PARAMS} cannot be read: {first_line(error)}") from None
+    if count(params, {}) > MANY:
+        raise InputError(f"{PARAMS}: its aliases stand for more than {MANY:,} values")
 
     values = params.get(section) if isinstance(params, dict) else None
     if values is None and section in ADDED:
@@ -79,6 +84,18 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
     if expected is not None:
         check(section, values, expected)
     return values
+
+
+def count(value: Any, known: dict[int, float]) -> float:
+    """Return of how many values something from a YAML file is made, each alias counted anew.
+
+    A few lines can stand for billions. What holds itself has no end.
+    """
+    if id(value) not in known:
+        known[id(value)] = math.inf
+        parts = value if isinstance(value, list) else getattr(value, "values", tuple)()
+        known[id(value)] = 1 + sum(count(part, known) for part in parts)
+    return known[id(value)]
 
 
 def check(name: str, value: Any, expected: Any) -> None:

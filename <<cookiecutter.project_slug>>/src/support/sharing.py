@@ -10,6 +10,7 @@ from typing import Any
 from support.params import InputError, first_line
 from support.remote import address, reach, within
 
+import pygit2  # comes with DVC
 from dvc.fs.callbacks import TqdmCallback
 from dvc_data.hashfile.tree import Tree
 
@@ -111,6 +112,17 @@ def pushed_commits(refs: Iterable[str]) -> list[str]:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
+def check_index(repo: Any) -> None:
+    """Raise InputError when git's index is in a form for which DVC would wait for ever."""
+    try:
+        _ = pygit2.Repository(repo.scm.root_dir).index
+    except pygit2.GitError as error:
+        raise InputError(
+            f"DVC cannot read git's index ({error}): git config core.splitIndex false; "
+            "git config index.sparse false; git update-index --no-split-index"
+        ) from None
+
+
 def check(repo: Any, commits: Iterable[str], repair: bool) -> str:
     """Return a line for each remote that says that all objects which `commits` need are there.
 
@@ -118,6 +130,7 @@ def check(repo: Any, commits: Iterable[str], repair: bool) -> str:
 
     Raises InputError with what is wrong otherwise.
     """
+    check_index(repo)
     # First, because to list what a directory holds may take a remote
     reached = remotes(repo)
     for name in reached:
