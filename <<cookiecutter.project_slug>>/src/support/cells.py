@@ -45,11 +45,10 @@ _MONTH = (
     "(?i:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|january|february|march|april|june|july"
     "|august|september|october|november|december)"
 )
-_ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9](?::?[0-5][0-9])?)"
-_PAST = ":[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+_ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9]:?[0-5][0-9])"
 _TIME = (
-    f"(?:(?:T|,? )(?:(?:[01]?[0-9]|2[0-3]){_PAST}|(?:0?[0-9]|1[0-2]){_PAST} ?[AaPp][Mm])"
-    f"(?:{_ZONE})?)?"
+    "(?:(?:T|,? )(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    f"(?: ?[AaPp][Mm])?(?:{_ZONE})?)?"
 )
 
 
@@ -80,7 +79,7 @@ def _large_day(order: str) -> str:
 _TWELVE = "(?:0?[1-9]|1[0-2])"
 _DATES = {
     "iso": _day("{y}-{m}-{d}"),
-    "iso_slash": f"(?:{_day('{y}/{m}/{d}')}|{_day('{y}[.]{m}[.]{d}')})",
+    "iso_slash": _day("{y}/{m}/{d}"),
     # Day and month could change places.
     "either": f"{_TWELVE}(?:/{_TWELVE}/{_SHORT}|-{_TWELVE}-{_YEAR})",
     "day_first": _large_day("{{d}}{s}{{m}}{s}{{y}}"),
