@@ -7,7 +7,6 @@ A failure is shown with its traceback and the bytes that cause it, to become an 
 """
 
 import io
-import re
 import subprocess
 import sys
 import tempfile
@@ -92,7 +91,6 @@ def fuzz_table(content: bytes) -> None:
 COLUMNS = [Column("size", "number"), Column("price", "number", ",", "."), Column("word")]
 COLUMNS += [Column("sure", "boolean"), Column("day", "date", dates="ISO8601")]
 COLUMNS += [Column("date", "date", dates="day first"), Column("share", "number", unit="%")]
-COLUMNS += [Column("weight", "number", unit="kg"), Column("cost", "number", unit="$ USD")]
 COLUMNS += [Column("pattern", "date", dates="%d/%m/%y %H:%M")]
 
 
@@ -126,9 +124,9 @@ def fuzz_cells(content: bytes) -> None:
             if (
                 column.name == "size"
                 and form in NUMBERS["."]
-                and not set(cell) & set(" '’,\u00a0\u2009\u202f")
+                and not set(cell) & set(" '’,\u00a0\u202f")
             ):
-                assert value == float(re.sub("[\u2212\u2013]", "-", cell)), cell
+                assert value == float(cell.replace("\u2212", "-")), cell
 
 
 def fuzz_pattern(content: bytes) -> None:

@@ -1,6 +1,5 @@
 """Metrics against scikit-learn's, and how sure they are against a bootstrap of rows."""
 
-import warnings
 from typing import Any
 
 from evaluate import evaluate
@@ -96,16 +95,6 @@ def test_classes_that_one_side_lacks_count_as_in_scikit_learn():
             expected = metric(actual, predictions.values, average="macro", zero_division=0)
             assert scores[name] == pytest.approx(expected)
         assert scores["accuracy"] == sk.accuracy_score(actual, predictions.values)
-
-
-def test_a_model_that_knows_one_class_is_scored_without_a_warning():
-    """As in a fold by time, whose older rows are all of it."""
-    one = Predictions(np.array(["a"] * 3, dtype=object), np.ones((3, 1)), np.array(["a"]))
-    for actual, accuracy in (("aaa", 1), ("aab", 2 / 3)):
-        with warnings.catch_warnings(action="error"):
-            scores = score(pd.Series(list(actual)), one)
-        assert scores["accuracy"] == pytest.approx(accuracy)
-        assert np.isnan(scores["roc_auc"]) and np.isnan(scores["average_precision"])
 
 
 @pytest.mark.parametrize("positive", ["a", "b"])

@@ -19,23 +19,18 @@ NO_VALUES = frozenset(
 )
 MAYBE_VALUES = frozenset(
     {"NA", "na", "n.a.", "N.A.", "None", "none", "NONE", "nil", "(null)", "-", "--", "---", "."}
-    | {"\u2013", "\u2014"}
     | {"..", "*", "missing", "Missing", "unknown", "Unknown", "UNKNOWN"}
 )
 # Of cells without a form, a profile keeps so many spellings. More of them make a column text.
 SPELLINGS = 20
-# So many things may stand beside the numbers of a column. More of them are words of a text.
-UNITS = 5
 
 # The forms are regular expressions that Python and RE2, Arrow's engine, read alike.
-# With the minus of typographers, and the dash that stands for it
-SIGNS = "[+\u2212\u2013-]"
-_SIGN = f"{SIGNS}?"
+_SIGN = "[+\u2212-]?"  # with the minus of typographers
 _WHOLE = "(?:0|[1-9][0-9]*)"
 _GROUP = "[1-9][0-9]{0,2}"
 _UNGROUPED = "(?:0|[1-9][0-9]{3,})"
 _OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
-SPACE = "[ '\u2019\u00a0\u2009\u202f]"
+SPACE = "[ '\u2019\u00a0\u202f]"
 _YEAR = "[1-9][0-9]{3}"
 _LEAP_YEAR = "(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
 # Two digits are a year of 1969 to 2068, as POSIX reads %y.
@@ -116,37 +111,16 @@ FORMS = {
     "month": "[1-9][0-9]{3}-(?:0[1-9]|1[0-2])",
     **{name: day + _TIME for name, day in _DATES.items()},
 }
-# What stands before a number: a currency, by its sign, its code or its short name
+# What stands beside a number: a currency, a percent sign, brackets that accountants write for minus
 _CURRENCY = (
-    "[A-Z]{0,3}[$]|[\u00a2-\u00a5\u20a0-\u20bf]|Rs[.]?|Rp[.]?|kr[.]?|Fr[.]?|RM"
-    "|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|UAH|RUB|TRY|ILS"
-    "|ZAR|BRL|MXN|ARS|CLP|COP|PEN|KRW|TWD|HKD|SGD|THB|IDR|MYR|PHP|VND|AED|SAR|EGP|NGN|KES"
+    "[$\u00a2-\u00a5\u20a0-\u20bf]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL"
 )
-# What stands behind one: a currency as well, a percent sign, or a unit, such as kg, km/h or \u00b0C
-_UNIT = r"\u00b0?[^\W\d_]{1,8}(?:/[^\W\d_]{1,8})?[.]?|\u00b0"
-
-
-def decorated(before: str = _CURRENCY, after: str = f"%|{_CURRENCY}|{_UNIT}") -> str:
-    """Return the pattern of a number with something beside it: a unit, a sign apart, brackets.
-
-    Groups 2, 7 and 5 are its sign, in front or behind, and the number. Brackets are minus to
-    accountants.
-    """
-    blank = "[ \u00a0\u202f]?"
-    return (
-        f"(?P<open>[(])?(?P<minus>{SIGNS})? ?(?P<before>{before})?{blank}(?P<inner>[(])?"
-        f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212\u2013-]|{SPACE})*?)"
-        f"{blank}(?P<after>{after})?(?P<late>[\u2212\u2013-])?(?P<close>[)])?"
-    )
-
-
-def of_unit(unit: str) -> str:
-    """Return the pattern of a number with a column's unit beside it, or none."""
-    either = "|".join(re.escape(part) for part in unit.split() if part != "()")
-    return decorated(either, either)
-
-
-_DECORATED = re.compile(decorated())
+DECORATED = (
+    f"(?P<open>[(])?(?P<minus>[+\u2212-])? ?(?P<before>{_CURRENCY})?[ \u00a0\u202f]?"
+    f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212-]|{SPACE})*?)"
+    f"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY})?(?P<close>[)])?"
+)
+_DECORATED = re.compile(DECORATED)
 
 # The forms that can be read as numbers by a decimal mark, and those that tell which mark it is
 POINT = frozenset({"point", "commas", "commas_point", "spaces_point", "exponent"})
@@ -168,21 +142,18 @@ DATES = {
 
 
 def undecorate(cell: str) -> tuple[str, str] | None:
-    """Return the number in a cell and its unit; None if nothing stands beside a number.
+    """Return the number in a cell and what stands beside it; None if nothing does.
 
-    >>> undecorate("$ 1,234.50"), undecorate("(12)"), undecorate("5 kg"), undecorate("5")
-    (('1,234.50', '$'), ('-12', ''), ('5', 'kg'), None)
+    >>> undecorate("$ 1,234.50"), undecorate("(12)"), undecorate("5 %"), undecorate("-5")
+    (('1,234.50', '$'), ('-12', ''), ('5', '%'), None)
     """
     match = _DECORATED.fullmatch(cell)
-    if not match:
+    if not match or bool(match["open"]) != bool(match["close"]):
         return None
-    _, minus, before, _, number, after, late, _ = match.groups()
-    brackets = [match[name] is not None for name in ("open", "inner", "close")]
-    unit = " ".join(filter(None, (before, after)))
-    signs = [sign for sign in (minus, late, brackets[2]) if sign]
-    if brackets[0] + brackets[1] != brackets[2] or len(signs) > 1 or not (unit or signs):
+    unit = (match["before"] or "") + (match["after"] or "")
+    if not unit and not match["open"]:
         return None
-    return ("-" if brackets[2] else "".join(signs)) + number, unit
+    return ("-" if match["open"] else match["minus"] or "") + match["number"], unit
 
 
 def pattern_of(dates: str) -> str:
@@ -303,16 +274,12 @@ class Profile:
                     self.rows_of[cell] = row_of(cell)
                 continue
             form = "" if self.is_text else self.known.of(cell)
-            if form.endswith("*"):
-                unit = undecorate(cell)[1]
-                if unit in self.units or len(self.units) < UNITS:
-                    self.units[unit] += number
-                else:
-                    form = ""
             self.forms[form] += number
             if not form and (cell in self.others or not self.is_text):
                 self.others[cell] += number
                 if cell not in self.rows_of:
                     self.rows_of[cell] = row_of(cell)
+            if form.endswith("*"):
+                self.units[undecorate(cell)[1]] += number
             if form not in self.first:
                 self.first[form] = (row_of(cell), cell)

@@ -36,8 +36,7 @@ class Column:
     """A column's name, its kind, and how the values in its cells are written.
 
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
-    mark and perhaps marks between `thousands`, a `unit` beside them, which is () for mere brackets or
-    signs apart, or leading `zeros`.
+    mark and perhaps marks between `thousands`, a `unit` or brackets around them, or leading `zeros`.
     Dates are `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'. The words
     `gaps` count as missing. `notes` are for people.
     """

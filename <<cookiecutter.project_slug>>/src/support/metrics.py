@@ -235,7 +235,7 @@ def score_classes(
     by_row = losses(codes[0], probabilities)
     scores["log_loss"] = float(by_row["log_loss"].mean())
     complete = np.array_equal(np.unique(codes[0]), np.arange(len(classes)))
-    told = range(len(classes) == 2, len(classes)) if complete and len(classes) > 1 else []
+    told = (range(1, 2) if len(classes) == 2 else range(len(classes))) if complete else []
     for name, metric in [
         ("roc_auc", roc_auc_score),
         ("average_precision", average_precision_score),

@@ -3,7 +3,7 @@
 import datetime
 from contextlib import suppress
 
-from support.cells import DATES, FORMS, GROUPED, NUMBERS, SPACE, SPACES, of_unit
+from support.cells import DATES, DECORATED, FORMS, GROUPED, NUMBERS, SPACE, SPACES
 from support.columns import Column
 
 import pyarrow as pa
@@ -110,9 +110,8 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     numbers = cells
     if column.unit:
         # Without what stands beside them; brackets are a minus.
-        numbers = pc.replace_substring_regex(cells, rf"\A{of_unit(column.unit)}\z", r"\2\7\5")
-        negative = pc.match_substring(cells, "(")
-        _check(cells, pc.equal(*(pc.count_substring(cells, mark) for mark in "()")))
+        numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\2\4")
+        negative = pc.starts_with(cells, "(")
         numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
         if column.unit == "%":
             _check(cells, pc.match_substring(cells, "%"))
@@ -124,7 +123,7 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     if column.zeros:
         forms = forms | {"zeros", "long"}
     _check(cells, matches(numbers, *(FORMS[form] for form in sorted(forms))))
-    numbers = pc.replace_substring_regex(numbers, "[\u2212\u2013]", "-")
+    numbers = pc.replace_substring(numbers, "\u2212", "-")
     if " " in column.thousands:
         numbers = pc.replace_substring_regex(numbers, SPACE, "")
     if column.thousands:
