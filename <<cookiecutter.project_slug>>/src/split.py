@@ -60,7 +60,10 @@ def split(
         )
         return train, test
     except ValueError as error:
-        raise InputError(f"params.yaml: split of {len(key)} rows: {error}") from None
+        problem = str(error).rstrip(".")
+        if stratify and role == "target" and "classes" in problem:
+            problem += "; or set split.stratify to false"
+        raise InputError(f"params.yaml: split of {len(key)} rows: {problem}") from None
 
 
 def none_older(rows: int, test_size: float) -> InputError:
