@@ -177,8 +177,10 @@ def check_target(
     if column.kind == "empty" or not profile.filled and task == "regression":
         raise FileError(f"{target}, the target, has no values")
     if task == "regression":
-        if column.kind == "text":
-            raise FileError(f"{misfit(target, profile)}, but task=regression predicts a number")
+        if column.kind in ("text", "date"):
+            raise FileError(
+                f"{misfit(target, profile, column.kind)}, but task=regression predicts a number"
+            )
         return column.notes
     content.seek(0)
     rows = Rows(content, kind, dialect)
@@ -301,11 +303,19 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
         params["drop"] = index
         roles, survey = find_roles(table, params), open_survey(table, params)
-        for _ in survey:
-            pass
-        decide_schema(table, survey, params, roles)
+        counts: Counter[Any] = Counter()
+        for batch in survey:
+            if answers["task"] == "classification":
+                counts.update(batch.column(answers["target"]).to_pylist())
+        schema = decide_schema(table, survey, params, roles)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
+    for gap in (None, "", *schema.column(answers["target"]).gaps):
+        counts.pop(gap, None)
+    if answers["task"] == "classification" and (
+        problem := class_problem(counts, answers["target"], repeated=0)
+    ):
+        raise FileError(problem)
     notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []
     return {"drop": index, "notes": notes}
 

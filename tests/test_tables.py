@@ -260,6 +260,11 @@ def test_a_file_with_types_is_checked_where_that_is_possible(tmp_path, web):
     assert table["drop"] == ["__index_level_0__"] and "only numbers the rows" in table["notes"][0]
     with pytest.raises(FailedHookException, match=r"no column 'labl'; did you mean 'label'\?"):
         inspect(str(folder / "t.parquet"), "classification", "labl")
+    frame.assign(one="a", lists=[[1]] * 16).to_parquet(folder / "u.parquet")
+    with pytest.raises(FailedHookException, match="at least two classes, but is 'a' in every row"):
+        inspect(str(folder / "u.parquet"), "classification", "one")
+    with pytest.raises(FailedHookException, match="lists, the target, holds values of type list"):
+        inspect(str(folder / "u.parquet"), "classification", "lists")
     table = inspect(f"{url}/t.parquet", "classification", "label")
     assert "stage prepare will check it" in table["notes"][0]
     assert table["raw"] == "data/raw/t.parquet"
@@ -298,6 +303,11 @@ GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
         ("a,b,label\n1,x,u\n1,x,v\n1,x,u\n1,x,v\n", {}, "no column that could be a feature"),
         ("x,label\n" + "".join(f"{n},{n}.5\n" for n in range(40)), {}, "the task is regression"),
         (GOOD, {"task": "regression"}, "row 2: label is 'yes', but task=regression predicts"),
+        (
+            GOOD.replace("yes", "3/15/2024").replace("no", "4/2/2024"),
+            {"task": "regression"},
+            "label holds dates, but task=regression predicts a number",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_by_the_bake_and_by_prepare(

@@ -443,7 +443,12 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ({}, {"task": "regression"}, "row 2: label is 'a', but the target of a regression"),
         ({"label": [*range(23), "9.5.1"]}, {"task": "regression"}, "row 25: label is '9.5.1', but"),
         ({"label": "a"}, {}, "at least two classes"),
-        ({"label": None}, {}, "no rows left"),
+        ({"label": None}, {}, "label, the target, has no values"),
+        (
+            {"label": [f"2024-01-{day:02d}" for day in range(1, 25)]},
+            {"task": "regression"},
+            "label holds dates, but the target of a regression is a number",
+        ),
         ({"label": ["a"] * 23 + ["b"]}, {}, "the class 'b' of label, the target, has a single row"),
         ({"label": [445] * 23 + [446]}, {}, "the class '446' of label"),
         (

@@ -348,10 +348,10 @@ class _Decision:
                 self.note(f"is text because its {what}s are written in more than one way")
 
 
-def misfit(name: str, profile: Any) -> str:
-    """Return which cell keeps a column from being numbers or dates, and its row."""
-    if not isinstance(profile, Profile):
-        return f"{name} is text"
+def misfit(name: str, profile: Any, kind: str = "text") -> str:
+    """Return what keeps a column of this kind from being numbers: if it is one cell, with its row."""
+    if kind == "date" or not isinstance(profile, Profile):
+        return f"{name} holds {kind}s"
     families = [NUMBERS["."] | NUMBERS[","], frozenset({"pattern"}).union(*DATES.values())]
     forms = max(families, key=profile.count)
     places = [place for form, place in profile.first.items() if form.removesuffix("*") not in forms]

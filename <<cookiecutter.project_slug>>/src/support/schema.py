@@ -201,12 +201,16 @@ def decide_schema(
     if not schema.names("feature") and params["features"] == "all":
         raise InputError(f"{source} has no column that could be a feature of {target}")
 
+    if columns[target].kind == "empty":
+        held = table.unusable.get(target)
+        what = f"holds values of type {held}, which no model takes" if held else "has no values"
+        raise InputError(f"{source}: {target}, the target, {what}")
     if params["task"] == "classification":
         schema.labels = {"integer": "int64", "boolean": "bool"}.get(columns[target].kind, "text")
         if schema.labels == "text":
             columns[target].kind = "text"
-    elif columns[target].kind == "text":
-        wrong = misfit(target, profiles[target])
+    elif columns[target].kind in ("text", "date"):
+        wrong = misfit(target, profiles[target], columns[target].kind)
         raise InputError(f"{source}, {wrong}, but the target of a regression is a number")
     if time and columns[time].kind not in ("date", "number", "integer"):
         wrong = misfit(time, profiles[time])
