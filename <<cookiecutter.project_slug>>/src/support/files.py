@@ -28,7 +28,8 @@ WORKBOOK, UNPACKED = 2**28, 2**30
 COLUMNS = 200_000
 CELLS = 20_000_000  # of a spreadsheet
 csv.field_size_limit(LONGEST)
-SEPARATORS = [",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
+# A comma or semicolon and a blank stand between cells that are quoted behind the blank: "a", "b".
+SEPARATORS = [", ", "; ", ",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
 # Where the header is looked for, and rows are compared
 HEADER_LINES = 50
 SAMPLE = 64 * 1024
@@ -316,18 +317,19 @@ class Lines(io.BufferedIOBase):
 def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     """Return the rows of some lines, which keep their ends; empty lines are left out."""
     separator = dialect.separator
-    if len(separator) > 1:
+    blank = len(separator) == 2 and separator[1] == " "
+    if len(separator) > 1 and not blank:
         rows = (line.rstrip("\r\n").split(separator) for line in lines)
     else:
         if separator == " ":
             lines = (line.strip(" ") for line in lines)
         rows = csv.reader(
             lines,
-            delimiter=separator,
+            delimiter=separator[:1],
             quotechar=dialect.quote,
             doublequote=not dialect.escape,
             escapechar=dialect.escape or None,
-            skipinitialspace=separator == " ",
+            skipinitialspace=blank or separator == " ",
         )
     return (row for row in rows if row and (len(row) > 1 or row[0].strip()))
 
@@ -350,30 +352,35 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
     else:
         separators = SEPARATORS
 
-    def judge(candidate: Dialect) -> tuple[bool, float, int]:
-        """Return whether the header has the target, the share of rows of its length, its names."""
+    def judge(candidate: Dialect) -> tuple[bool, float, int, float]:
+        """Return whether the header has the target, the share of rows of its length, its names.
+
+        The share comes first rounded, as some rows may be ragged, and last as it is.
+        """
         try:
             header, *rows = parse(lines[candidate.skip : candidate.skip + 500], candidate)
         except (ValueError, csv.Error):
-            return False, 0, 0
+            return False, 0, 0, 0
         width = len(header)
         even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
         has = target in [name.strip() for name in header]
-        named = sum(bool(name.strip()) for name in header)
-        return has, round(even, 1) if width > 1 or has else 0, named
+        # What is left of n | w | y between blanks is no name.
+        named = sum(bool(re.search(r"\w", name)) for name in header)
+        return has, round(even, 1) if width > 1 or has else 0, named, even
 
     def candidates(skip: int) -> Iterator[Dialect]:
         for separator in separators:
             for quote, escape in (('"', ""), ('"', "\\"), ("'", ""), ("'", "\\")):
-                if (
-                    quote in sample
-                    and (not escape or escape in sample)
-                    or (quote, escape) == ('"', "")
+                if escape not in sample or quote == "'" and quote not in sample:
+                    continue
+                if separator in (", ", "; ") and not re.search(
+                    f"{separator} *{quote}(?!{quote})", sample
                 ):
-                    yield Dialect("utf-8", separator, quote, escape, skip)
+                    continue
+                yield Dialect("utf-8", separator, quote, escape, skip)
 
     best = max(candidates(dialect.skip), key=judge)
-    if not target or judge(best)[0]:
+    if not target or judge(best)[0] and judge(best)[1] > 0.5:
         return best
     # Below a title, there may be a line that has the target.
     for skip in range(dialect.skip + 1, min(HEADER_LINES, len(lines))):
