@@ -33,6 +33,7 @@ from support.files import (
     Dialect,
     FileError,
     Rows,
+    check_headers,
     find_dialect,
     find_encoding,
     kind_of,
@@ -346,11 +347,24 @@ def look_at_url(url: str, answers: dict[str, str]) -> dict[str, Any]:
     return found | {"plugin": plugin, "copied": refuses_dvc(url)}
 
 
+def names_in(part: Path, dialect: Dialect) -> list[str]:
+    """Return the columns of a text file. Raises FileError, with its name, if it has none."""
+    try:
+        with part.open("rb") as file:
+            content = unpack(file)
+            return Rows(content, kind_of(content), dialect).names
+    except FileError as error:
+        raise FileError(f"{part.name}: {error}") from None
+
+
 def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
     """Return what `read` does of a file, or of the first one in a folder."""
     first, *others = parts_of(path)
     with first.open("rb") as file:
         found = read(file, answers, whole=not others)
+    if others and found["kind"] == "csv":
+        dialect = Dialect(**{key: found[key] for key in vars(Dialect())})
+        check_headers({part: names_in(part, dialect) for part in (first, *others)})
     if others:
         found.setdefault("notes", []).append(f"the bake looked at {first.name} alone")
     return found

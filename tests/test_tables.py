@@ -258,6 +258,16 @@ def test_a_column_that_only_numbers_the_rows_is_dropped(tmp_path):
     assert "Unnamed: 0, customer_id only numbers the rows" in table["notes"][0]
 
 
+def test_the_header_of_each_part_is_compared(tmp_path):
+    (tmp_path / "a.csv").write_text(GOOD)
+    (tmp_path / "b.csv").write_text(GOOD.replace("a,b,label", "b,a,label"))
+    assert "looked at a.csv alone" in inspect(str(tmp_path), "classification", "label")["notes"][0]
+    (tmp_path / "c.csv").write_text(GOOD.replace("a,b,label", "a,c,label"))
+    inspect.cache_clear()
+    with pytest.raises(FailedHookException, match="c.csv has another header than a.csv: 'c'"):
+        inspect(str(tmp_path), "classification", "label")
+
+
 def test_a_file_with_types_is_checked_where_that_is_possible(tmp_path, web):
     folder, url = web()
     frame = pd.DataFrame({"x": range(20), "label": ["a", "b"] * 10}).sample(16, random_state=0)

@@ -4,6 +4,8 @@ import bz2
 import gzip
 import lzma
 import zipfile
+from datetime import time, timedelta
+from decimal import Decimal
 
 from prepare import prepare, sample
 from support import reader
@@ -16,6 +18,7 @@ from support.summary import summarise
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers import PREPARE
 
@@ -147,6 +150,39 @@ def test_parts_with_different_headers_are_refused(run, tmp_path):
     (tmp_path / "parts/b.csv").write_text("y,label\n1,2\n")
     with pytest.raises(InputError, match="b.csv has another header than a.csv: 'y'"):
         run("", name="parts")
+    (tmp_path / "parts/b.csv").write_bytes(b"x,label\n\xe9,2\n")
+    with pytest.raises(InputError, match="parts cannot be read: b.csv: row 2 is no utf-8"):
+        run("", name="parts")
+
+
+def test_parts_may_have_their_columns_in_another_order(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/a.csv").write_text("x,label\n1,u\n2,v\n")
+    (tmp_path / "parts/b.csv").write_text("label,x\nu,3\nv,4\n")
+    (tmp_path / "parts/c.csv").write_text("")
+    (tmp_path / "parts/README.md").write_text("About these files")
+    table, _ = run("", name="parts")
+    assert table["x"].tolist() == [1, 2, 3, 4] and table["label"].tolist() == list("uvuv")
+
+
+def test_parts_with_types_keep_what_both_hold(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    labels = {"label": ["u", "v"]}
+    for name, values in {"a": [1, 2], "b": [2.5, 3.5], "c": [None, None]}.items():
+        pd.DataFrame({"x": values} | labels).to_parquet(tmp_path / f"parts/{name}.parquet")
+    table, _ = run("", name="parts", duplicates="keep")
+    assert table["x"].tolist()[:4] == [1, 2, 2.5, 3.5] and table["x"][4:].isna().all()
+    pd.DataFrame({"x": ["1", "2"]} | labels).to_parquet(tmp_path / "parts/d.parquet")
+    with pytest.raises(InputError, match="d.parquet: x is of type string, in another .* double"):
+        run("", name="parts")
+
+
+def test_a_file_beside_the_table_in_an_archive_is_no_second_one(run, tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.csv", "w") as archive:
+        archive.writestr("data/table.csv.gz", gzip.compress(b"x,label\n1,u\n2,v\n3,u\n4,v\n"))
+        archive.writestr("data/README.txt", "About it")
+        archive.writestr("LICENSE", "Free")
+    assert run("")[0]["x"].tolist() == [1, 2, 3, 4]
 
 
 def test_short_rows_are_filled_and_counted(run):
@@ -237,6 +273,24 @@ def test_integers_in_a_file_with_types_that_no_float_holds_are_text(run, tmp_pat
     frame.to_parquet(tmp_path / "t.parquet")
     table, _ = run("", name="t.parquet")
     assert table["id"].tolist()[:2] == [str(number) for number in large[:2]]
+
+
+def test_what_types_hold_keeps_its_value(run, tmp_path):
+    """Decimals to the last digit, identifiers beyond int64, times of day and durations in seconds."""
+    columns = {
+        "price": pa.array([Decimal("1100.10"), Decimal("0.07")] * 2, pa.decimal128(12, 2)),
+        "key": pa.array([2**64 - 1, 2**64 - 2, 7, 8], pa.uint64()),
+        "code": pa.array([Decimal(10**20), Decimal(10**20 + 1)] * 2, pa.decimal128(21, 0)),
+        "at": pa.array([time(10, 30), time(0, 0, 1)] * 2),
+        "took": pa.array([timedelta(days=1), timedelta(milliseconds=1500)] * 2),
+        "label": pa.array(list("uvuv")),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    table, _ = run("", name="t.parquet")
+    assert table["price"].tolist()[:2] == [1100.10, 0.07]
+    assert table["key"].tolist() == [str(2**64 - 1), str(2**64 - 2), "7", "8"]
+    assert table["code"].tolist()[:2] == [str(10**20), str(10**20 + 1)]
+    assert table["at"].tolist()[:2] == [37800, 1] and table["took"].tolist()[:2] == [86400, 1.5]
 
 
 def test_a_type_that_no_model_takes_is_said(run, tmp_path):

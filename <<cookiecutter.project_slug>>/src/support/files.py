@@ -59,6 +59,11 @@ SMALL_PAGES = ["cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "koi8_r", "cp12
 SMALL_PAGES += ["cp1257", "cp850", "mac_roman"]
 LARGE_PAGES = ["cp932", "gb18030", "big5", "cp949", "euc_jp"]
 CENTRAL = {"Czech", "Polish", "Slovak", "Hungarian", "Croatian", "Slovene", "Romanian"}
+# Hidden files, and those that describe a table, in a folder or an archive
+NO_TABLE = re.compile(
+    r"(?i)(^|/)([._][^/]*|(readme|licen[cs]e|citation|changelog|index)([.]txt)?)$"
+    r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
+)
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 
 
@@ -85,16 +90,26 @@ class Dialect:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """Return the files of a table: itself, or those in the folder, without hidden ones.
+    """Return the files of a table: itself, or those in the folder that may hold rows.
 
     Raises FileError when there are none.
     """
     if not path.is_dir():
         return [path]
-    files = [one for one in sorted(path.rglob("*")) if one.is_file() and one.name[0] not in "._"]
-    if not files:
-        raise FileError("the folder holds no files")
-    return files
+    files = [one for one in sorted(path.rglob("*")) if one.is_file() and one.stat().st_size]
+    tables = [one for one in files if not NO_TABLE.search(one.name)]
+    if not tables:
+        raise FileError("the folder holds no files that may be tables")
+    return tables
+
+
+def check_headers(headers: dict[Path, list[str]]) -> None:
+    """Raise FileError unless all files of a folder have the same columns, in any order."""
+    (first, names), *others = headers.items()
+    for part, found in others:
+        if different := set(found) ^ set(names):
+            column = next(name for name in [*found, *names] if name in different)
+            raise FileError(f"{part.name} has another header than {first.name}: {column!r}")
 
 
 def suffix_of(start: bytes) -> str:
@@ -123,12 +138,10 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
             archive = zipfile.ZipFile(raw)
         except zipfile.BadZipFile:
             raise FileError("it is a damaged zip archive") from None
-        names = [
-            one for one in archive.namelist() if not re.search(r"/$|(^|/)(__MACOSX/|[.][^./])", one)
-        ]
-        if any(name.startswith("xl/") for name in names):
+        if any(name.startswith("xl/") for name in archive.namelist()):
             raw.seek(0)
             return raw
+        names = [one for one in archive.namelist() if not NO_TABLE.search(one)]
         if len(names) != 1:
             listed = ", ".join(names[:5]) or "nothing"
             raise FileError(
@@ -136,7 +149,10 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
             )
         if archive.getinfo(names[0]).flag_bits & 1:
             raise FileError("the archive is protected by a password: unpack it")
-        return archive.open(names[0])
+        content = archive.open(names[0])
+        packed = suffix_of(content.read(8))
+        content.seek(0)
+        return unpack(content) if packed else content
     return raw
 
 
