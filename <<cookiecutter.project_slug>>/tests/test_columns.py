@@ -73,6 +73,9 @@ def test_numbers_and_words_are_what_is_written(given, kind, expected):
     assert values_of(given) == (kind, expected)
 
 
+DAY_16 = datetime(2023, 5, 16, 13, 20)
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -95,6 +98,16 @@ def test_numbers_and_words_are_what_is_written(given, kind, expected):
         (["3 Jan 2024", "12-December-2023"], [datetime(2024, 1, 3), datetime(2023, 12, 12)]),
         (["Sept 3, 2024", "May 12, 2023"], [datetime(2024, 9, 3), datetime(2023, 5, 12)]),
         (["2024-02", "2023-11"], [datetime(2024, 2, 1), datetime(2023, 11, 1)]),
+        (["2021.7.4", "0001-01-01"], [datetime(2021, 7, 4), datetime(1, 1, 1)]),
+        (["5/6/2023 13:20 PM", "5/16/2023 1:20 p.m."], [datetime(2023, 5, 6, 13, 20), DAY_16]),
+        (["2023-05-16 15:20+02", "2023-05-16 07:50-0530"], [DAY_16, DAY_16]),
+        (["16MAY2023:13:20:00", "16/May/2023:15:20:00 +0200"], [DAY_16, DAY_16]),
+        (["Tue, 16 May 2023 13:20:00 GMT", "16. may 2023 13:20"], [DAY_16, DAY_16]),
+        (["May 16th, 2023 1:20 PM", "Tuesday, May 16, 2023 13:20"], [DAY_16, DAY_16]),
+        (
+            ["9999-12-31T23:30:00-01:00", "0001-01-01T00:30:00+01:00"],
+            [datetime.max, datetime.min],
+        ),
     ],
 )
 def test_dates_are_what_is_written(given, expected):
@@ -110,6 +123,9 @@ def test_dates_are_what_is_written(given, expected):
         ["now", "today"],
         ["32.01.2024", "01.13.2024"],
         ["12-10-05", "11-10-05"],
+        ["31 Apr 2022", "1 Mar 2022"],
+        ["Feb 29, 2021", "Feb 28, 2021"],
+        ["29.02.21", "01.03.21"],
     ],
 )
 def test_what_only_looks_like_a_date_is_text(given):

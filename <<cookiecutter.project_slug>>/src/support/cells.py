@@ -31,19 +31,25 @@ _GROUP = "[1-9][0-9]{0,2}"
 _UNGROUPED = "(?:0|[1-9][0-9]{3,})"
 _OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
 SPACE = "[ '\u2019\u00a0\u202f]"
-_YEAR = "[1-9][0-9]{3}"
+# With the year 1, from which some databases count
+_YEAR = "(?:[1-9][0-9]{3}|0001)"
 _LEAP_YEAR = "(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
 # Two digits are a year of 1969 to 2068, as POSIX reads %y.
-_SHORT = "(?:[1-9][0-9]{3}|[0-9]{2})"
-_SHORT_LEAP = f"(?:{_LEAP_YEAR}|[02468][048]|[13579][26])"
-_MONTH = (
-    "(?i:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|january|february|march|april|june|july"
-    "|august|september|october|november|december)"
+_SHORT = f"(?:{_YEAR}|[0-9]{{2}})"
+_TWO_DIGITS = ("[0-9]{2}", "(?:[02468][048]|[13579][26])")
+_SHORT_LEAP = f"(?:{_LEAP_YEAR}|{_TWO_DIGITS[1]})"
+# The names of the months by how many days they have
+_NAMES = (
+    "(?i:jan|january|mar|march|may|jul|july|aug|august|oct|october|dec|december)",
+    "(?i:apr|april|jun|june|sept?|september|nov|november)",
+    "(?i:feb|february)",
 )
-_ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9]:?[0-5][0-9])"
+_MONTH = f"(?:{'|'.join(_NAMES)})"
+_WEEKDAY = "(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
+_ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9](?::?[0-5][0-9])?)"
 _TIME = (
-    "(?:(?:T|,? )(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-    f"(?: ?[AaPp][Mm])?(?:{_ZONE})?)?"
+    "(?:(?:T|,? |:)(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    f"(?: ?[AaPp][.]?[Mm][.]?)?(?:{_ZONE})?)?"
 )
 
 
@@ -53,14 +59,21 @@ def _day(
     leap_year: str = _LEAP_YEAR,
     zero: str = "0?",
     from_13: bool = False,
+    names: bool = False,
 ) -> str:
-    """Return the pattern of a day that is in the calendar; `order` is such as "{d}/{m}/{y}"."""
+    """Return the pattern of a day that is in the calendar; `order` is such as "{d}/{m}/{y}".
+
+    Days and months below 10 begin with `zero`; with `names`, months are words.
+    """
+    long, short, february = _NAMES
+    if not names:
+        long, short, february = f"(?:{zero}[13578]|1[02])", f"(?:{zero}[469]|11)", f"{zero}2"
     first = "1[3-9]" if from_13 else f"{zero}[1-9]|1[0-9]"
     days = [
-        (year, f"(?:{zero}[13578]|1[02])", f"(?:{first}|2[0-9]|3[01])"),
-        (year, f"(?:{zero}[469]|11)", f"(?:{first}|2[0-9]|30)"),
-        (year, f"{zero}2", f"(?:{first}|2[0-8])"),
-        (leap_year, f"{zero}2", "29"),
+        (year, long, f"(?:{first}|2[0-9]|3[01])"),
+        (year, short, f"(?:{first}|2[0-9]|30)"),
+        (year, february, f"(?:{first}|2[0-8])"),
+        (leap_year, february, "29"),
     ]
     return "(?:" + "|".join(order.format(y=y, m=m, d=d) for y, m, d in days) + ")"
 
@@ -71,17 +84,20 @@ def _large_day(order: str) -> str:
     return f"(?:{slashes}|{_day(order.format(s='-'), from_13=True)})"
 
 
+_DAY_NAME = "{d}(?:st|nd|rd|th|[.])?[ /-]{m}[ ,/-] ?{y}"
+_NAME_DAY = "{m}[ -]{d}(?:st|nd|rd|th)?,? {y}"
 _TWELVE = "(?:0?[1-9]|1[0-2])"
 _DATES = {
     "iso": _day("{y}-{m}-{d}"),
-    "iso_slash": _day("{y}/{m}/{d}"),
+    "iso_slash": f"(?:{_day('{y}/{m}/{d}')}|{_day('{y}[.]{m}[.]{d}')})",
     # Day and month could change places.
     "either": f"{_TWELVE}(?:/{_TWELVE}/{_SHORT}|-{_TWELVE}-{_YEAR})",
     "day_first": _large_day("{{d}}{s}{{m}}{s}{{y}}"),
     "month_first": _large_day("{{m}}{s}{{d}}{s}{{y}}"),
-    "day_dot": f"(?:{_day(r'{d}[.]{m}[.]{y}')}|{_day(r'{d}[.]{m}[.]{y}', '[0-9]{2}', '[0-9]{2}', '0')})",
-    "day_name": f"(?:0?[1-9]|[12][0-9]|3[01])[ -]{_MONTH}[ ,-] ?{_SHORT}",
-    "name_day": f"{_MONTH}[ -](?:0?[1-9]|[12][0-9]|3[01]),? {_YEAR}",
+    "day_dot": f"(?:{_day(r'{d}[.]{m}[.]{y}')}|{_day(r'{d}[.]{m}[.]{y}', *_TWO_DIGITS, zero='0')})",
+    "day_name": f"{_WEEKDAY}{_day(_DAY_NAME, _SHORT, _SHORT_LEAP, names=True)}"
+    f"|{_day('{d}{m}{y}', names=True)}",
+    "name_day": f"{_WEEKDAY}{_day(_NAME_DAY, names=True)}",
 }
 # A cell has one form at most, so that Arrow can count one without a look at the others.
 FORMS = {
@@ -109,7 +125,7 @@ FORMS = {
     "long": f"{_SIGN}[1-9][0-9]{{15,}}",
     "boolean": "(?i:true|false)",
     "month": "[1-9][0-9]{3}-(?:0[1-9]|1[0-2])",
-    **{name: day + _TIME for name, day in _DATES.items()},
+    **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
 }
 # What stands beside a number: a currency, a percent sign, brackets that accountants write for minus
 _CURRENCY = (

@@ -26,7 +26,7 @@ from support.files import (
     unpack,
 )
 from support.params import InputError
-from support.values import matches, trim
+from support.values import TIMES, matches, trim
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,8 +38,6 @@ BLOCK = 2**21  # bytes that Arrow parses at a time: it reads some 30 blocks ahea
 BATCH = 2**24  # bytes of a batch, about
 ROWS = 50_000  # rows that Python parses at a time
 POOL = ThreadPoolExecutor()  # for what Arrow does, which lets other threads run
-# From the year 1 to before the year 10000, in microseconds since 1970
-TIMES = (-62_135_596_800_000_000, 253_402_300_800_000_000)
 
 
 class Table:
