@@ -379,7 +379,7 @@ def test_a_table_in_many_parts_is_prepared_as_one(run, table, in_small_parts):
         ("2024-06-05 2024-06-06", "0000-00-00", False),
         ("red blue", "7", False),
         ("red blue", "NULL", False),
-        ("NA 7x", "7", False),
+        ("NA x7", "7", False),
         ("red red", "red", False),
         ("7 7", "8", True),  # it was no feature
         ("- -", "7", True),
@@ -533,6 +533,8 @@ def test_prepare_names_what_is_wrong(run, table, tmp_path, change, settings, mes
         (["0.5", "1.5"], ["0.5", "1.5"]),
         (["1", "b"], ["1", "b"]),
         (["01", "1"], ["01", "1"]),
+        (["$5", "$10"], ["$5", "$10"]),
+        (["1,000", "2,000"], ["1,000", "2,000"]),
         (["None", "NA"], ["None", "NA"]),
         (["12345678901234567", "12345678901234568"], ["12345678901234567", "12345678901234568"]),
     ],

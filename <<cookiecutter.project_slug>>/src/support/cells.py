@@ -9,6 +9,7 @@ Only the standard library: the template reads a table by this module before the 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from copy import copy
 from functools import cached_property
 
 # Words that stand for a missing value, and words that may: Namibia's code is NA, and None is an
@@ -25,12 +26,12 @@ MAYBE_VALUES = frozenset(
 SPELLINGS = 20
 
 # The forms are regular expressions that Python and RE2, Arrow's engine, read alike.
-_SIGN = "[+\u2212-]?"  # with the minus of typographers
+_SIGN = "[+\u2212\u2013-]?"  # with the minus of typographers, and a dash in its place
 _WHOLE = "(?:0|[1-9][0-9]*)"
 _GROUP = "[1-9][0-9]{0,2}"
 _UNGROUPED = "(?:0|[1-9][0-9]{3,})"
 _OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
-SPACE = "[ '\u2019\u00a0\u202f]"
+SPACE = "[ '\u2019\u00a0\u2009\u202f]"
 # With the year 1, from which some databases count
 _YEAR = "(?:[1-9][0-9]{3}|0001)"
 _LEAP_YEAR = "(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
@@ -127,16 +128,21 @@ FORMS = {
     "month": "[1-9][0-9]{3}-(?:0[1-9]|1[0-2])",
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
 }
-# What stands beside a number: a currency, a percent sign, brackets that accountants write for minus
-_CURRENCY = (
-    "[$\u00a2-\u00a5\u20a0-\u20bf]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL"
+# What stands beside a number: a currency, a percent sign, brackets or a minus behind it, which
+# accountants write, or a unit, such as km/h
+CURRENCY = (
+    "[A-Z]{0,3}[$\u00a2-\u00a5\u20a0-\u20bf\uff04\uffe1\uffe5]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD"
+    "|NZD|SEK|NOK|DKK|PLN|CZK|BRL|Rs[.]?|RM|kr[.]?|Fr[.]|z\u0142|K\u010d|Ft|TL|\u0440\u0443\u0431[.]?"
 )
+_UNIT = "[A-Za-z\"'%\u2030\u00b0\u00b5-\uffff][A-Za-z/\u00b0\u00b2-\uffff]{0,9}[.]?"
 DECORATED = (
-    f"(?P<open>[(])?(?P<minus>[+\u2212-])? ?(?P<before>{_CURRENCY})?[ \u00a0\u202f]?"
-    f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212-]|{SPACE})*?)"
-    f"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY})?(?P<close>[)])?"
+    f"(?P<open>[(])?(?P<minus>[+\u2212\u2013-])? ?(?P<before>{CURRENCY})?[ \u00a0\u202f]?(?P<inner>[(])?"
+    f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212\u2013-]|{SPACE})*?)"
+    f"[ \u00a0\u202f]?(?P<after>{CURRENCY}|{_UNIT})?(?P<close>[)])?(?P<behind>-)?"
 )
 _DECORATED = re.compile(DECORATED)
+# Days and day are one unit.
+PLURAL = "([A-Za-z]{2,})s"
 
 # The forms that can be read as numbers by a decimal mark, and those that tell which mark it is
 POINT = frozenset({"point", "commas", "commas_point", "spaces_point", "exponent"})
@@ -162,14 +168,17 @@ def undecorate(cell: str) -> tuple[str, str] | None:
 
     >>> undecorate("$ 1,234.50"), undecorate("(12)"), undecorate("5 %"), undecorate("-5")
     (('1,234.50', '$'), ('-12', ''), ('5', '%'), None)
+    >>> undecorate("$(3)"), undecorate("4.20-"), undecorate("2 days"), undecorate("80 km/h")
+    (('-3', '$'), ('-4.20', ''), ('2', 'day'), ('80', 'km/h'))
     """
     match = _DECORATED.fullmatch(cell)
-    if not match or bool(match["open"]) != bool(match["close"]):
+    if not match or len(match["open"] or match["inner"] or "") != len(match["close"] or ""):
         return None
-    unit = (match["before"] or "") + (match["after"] or "")
-    if not unit and not match["open"]:
+    unit = re.sub(f"{PLURAL}$", r"\1", (match["before"] or "") + (match["after"] or ""))
+    negative = match["close"] or match["behind"]
+    if not unit and not negative:
         return None
-    return ("-" if match["open"] else match["minus"] or "") + match["number"], unit
+    return ("-" if negative else match["minus"] or "") + match["number"], unit
 
 
 def pattern_of(dates: str) -> str:
@@ -232,7 +241,8 @@ class Profile:
     """How the cells of a column are written, counted over its rows.
 
     `forms` counts the cells of each form, the others as "", `words` those that may stand for a gap,
-    and `others` the first SPELLINGS that have no form. `units` counts what stands beside numbers.
+    and `others` the first SPELLINGS that have no form. `units` counts what stands beside numbers,
+    and `beside` the first SPELLINGS of such cells.
     `varies` tells whether there are two different cells; `constant` is the only one otherwise.
     `first` has the row and the cell where a form comes first, and `rows_of` the row of each word
     and other. Rows count from 2, as in a spreadsheet: the header is 1.
@@ -246,6 +256,7 @@ class Profile:
         self.units: Counter[str] = Counter()
         self.words: Counter[str] = Counter()
         self.others: Counter[str] = Counter()
+        self.beside: Counter[str] = Counter()
         self.first: dict[str, tuple[int, str]] = {}
         self.rows_of: dict[str, int] = {}
 
@@ -262,6 +273,16 @@ class Profile:
     def count(self, forms: Iterable[str]) -> int:
         """Return the number of cells in some forms, with or without something beside them."""
         return sum(self.forms[form] + self.forms[f"{form}*"] for form in forms)
+
+    def without_units(self) -> "Profile":
+        """Return the same profile, but for numbers with something beside them, which have no form."""
+        other = copy(self)
+        other.forms, other.first = self.forms.copy(), self.first.copy()
+        other.others, other.units, other.beside = self.others + self.beside, Counter(), Counter()
+        for form in [form for form in self.forms if form.endswith("*")]:
+            other.forms[""] += other.forms.pop(form)
+            other.first[""] = min(other.first.pop(form), other.first.get("", (self.rows + 2, "")))
+        return other
 
     def add(self, cells: list[str]) -> None:
         """Count the cells of some more rows."""
@@ -290,12 +311,20 @@ class Profile:
                     self.rows_of[cell] = row_of(cell)
                 continue
             form = "" if self.is_text else self.known.of(cell)
+            if form.endswith("*"):
+                unit = undecorate(cell)[1]
+                # More units than that are none, but the second half of a code.
+                if unit not in self.units and len(self.units) > SPELLINGS:
+                    form = ""
+                else:
+                    self.units[unit] += number
+                    if cell in self.beside or len(self.beside) <= SPELLINGS:
+                        self.beside[cell] += number
+                        self.rows_of.setdefault(cell, row_of(cell))
             self.forms[form] += number
             if not form and (cell in self.others or not self.is_text):
                 self.others[cell] += number
                 if cell not in self.rows_of:
                     self.rows_of[cell] = row_of(cell)
-            if form.endswith("*"):
-                self.units[undecorate(cell)[1]] += number
             if form not in self.first:
                 self.first[form] = (row_of(cell), cell)

@@ -10,12 +10,14 @@ from typing import Any
 
 from support.cells import (
     COMMA,
+    CURRENCY,
     DATES,
     GROUPED,
     NO_VALUES,
     NUMBERS,
     POINT,
     SPACES,
+    SPELLINGS,
     Profile,
     pattern_of,
 )
@@ -201,11 +203,15 @@ class _Decision:
             return False
         units = {unit for unit in profile.units if unit}
         starred = sum(profile.units.values())
-        if len(units) > 1 or (
-            "%" in units and starred < profile.count(NUMBERS["."] | NUMBERS[","])
-        ):
-            shown = ", ".join(sorted(units)) + " and none" * (len(units) == 1)
-            self.note(f"is text: its numbers have different units, {shown}")
+        money = all(re.fullmatch(CURRENCY, unit) for unit in units)
+        if len(units) > 1 or (not money and starred < profile.count(NUMBERS["."] | NUMBERS[","])):
+            if starred <= profile.filled // 20 and len(profile.beside) <= SPELLINGS:
+                # As few as typing errors
+                self.profile = profile.without_units()
+                return self.number()
+            if len(units) <= 3 and not all(re.fullmatch("[A-Za-z]", unit) for unit in units):
+                shown = ", ".join(sorted(units)) + " and none" * (len(units) == 1)
+                self.note(f"is text: its numbers have different units, {shown}")
             return False
         mark, doubt = self.decimal_mark(plain)
         thousands = ("," if mark == "." else ".") * bool(plain & GROUPED[mark])

@@ -411,7 +411,11 @@ class Survey:
         return [
             (one.varies, one.blank > 0, one.exact)
             if isinstance(one, Stored)
-            else (one.varies, one.blank > 0, len(one.forms), len(one.words), len(one.others))
+            else (
+                one.varies,
+                one.blank > 0,
+                *map(len, (one.forms, one.words, one.others, one.units, one.beside)),
+            )
             for one in self.profiles.values()
         ]
 

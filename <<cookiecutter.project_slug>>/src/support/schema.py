@@ -188,7 +188,8 @@ def decide_schema(
         profile = profiles[name]
         gaps = profile.blank
         if isinstance(profile, Profile):
-            gaps += sum(profile.words[word] + profile.others[word] for word in column.gaps)
+            seen = profile.words + profile.others + profile.beside
+            gaps += sum(seen[word] for word in column.gaps)
         if column.kind == "integer" and not gaps:
             schema.whole.append(name)
         constant = column.kind == "empty" or (not profile.varies and not gaps)
@@ -206,7 +207,10 @@ def decide_schema(
         what = f"holds values of type {held}, which no model takes" if held else "has no values"
         raise InputError(f"{source}: {target}, the target, {what}")
     if params["task"] == "classification":
-        schema.labels = {"integer": "int64", "boolean": "bool"}.get(columns[target].kind, "text")
+        label = columns[target]
+        schema.labels = {"integer": "int64", "boolean": "bool"}.get(label.kind, "text")
+        if label.unit or label.thousands:
+            schema.labels = "text"  # $5 is the name of a class
         if schema.labels == "text":
             columns[target].kind = "text"
     elif columns[target].kind in ("text", "date"):

@@ -1,9 +1,20 @@
 """The values in cells, read as their column's kind and format say."""
 
 import datetime
+import re
 from contextlib import suppress
 
-from support.cells import DATES, DECORATED, FORMS, GROUPED, NUMBERS, SPACE, SPACES
+from support.cells import (
+    CURRENCY,
+    DATES,
+    DECORATED,
+    FORMS,
+    GROUPED,
+    NUMBERS,
+    PLURAL,
+    SPACE,
+    SPACES,
+)
 from support.columns import Column
 
 import pyarrow as pa
@@ -112,12 +123,16 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     """Return numbers, without their units and marks."""
     numbers = cells
     if column.unit:
-        # Without what stands beside them; brackets are a minus.
-        numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\2\4")
-        negative = pc.starts_with(cells, "(")
+        # Without what stands beside them; brackets, or a minus behind them, are a minus.
+        numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\8\2\5")
+        negative = pc.match_substring(cells, "(")
         numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
-        if column.unit == "%":
-            _check(cells, pc.match_substring(cells, "%"))
+        units = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\3\6")
+        units = pc.replace_substring_regex(units, f"{PLURAL}$", r"\1")
+        known = [column.unit] if column.unit != "()" else []
+        if not known or re.fullmatch(CURRENCY, column.unit):
+            known.append("")
+        _check(cells, pc.or_(pc.is_null(cells), pc.is_in(units, pa.array(known, pa.string()))))
     forms = NUMBERS[column.decimal]
     if "," not in column.thousands and "." not in column.thousands:
         forms = forms - GROUPED[column.decimal]
@@ -126,7 +141,7 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     if column.zeros:
         forms = forms | {"zeros", "long"}
     _check(cells, matches(numbers, *(FORMS[form] for form in sorted(forms))))
-    numbers = pc.replace_substring(numbers, "\u2212", "-")
+    numbers = pc.replace_substring_regex(numbers, "[\u2212\u2013]", "-")
     if " " in column.thousands:
         numbers = pc.replace_substring_regex(numbers, SPACE, "")
     if column.thousands:
