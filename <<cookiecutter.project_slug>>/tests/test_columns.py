@@ -236,9 +236,12 @@ def test_a_new_cell_of_another_kind_is_refused(seen, new):
 
 def test_arrow_counts_as_python_does():
     some = ["1", " 2", "", "NA", "1.5", "x", "2020-01-01", "$3", "4,702", "true", "  ", "é"]
+    # More units than are remembered: Arrow counts them by itself.
+    some += [f"{n} kg" for n in range(30)] + ["(5 kg)", "7.5 days", "6-", "1 day", "8 q("]
     one, other = Profile(Forms()), Profile(Forms())
     for part in (some, some[::-1] * 300):
         one.add(part)
         count(other, pa.array(part))
     for key in ("rows", "blank", "padded", "forms", "units", "words", "others", "first"):
         assert getattr(one, key) == getattr(other, key), key
+    assert one.beside.keys() == other.beside.keys()

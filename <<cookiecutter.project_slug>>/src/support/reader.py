@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from support.cells import Forms, Profile
+from support.cells import SPELLINGS, Forms, Profile
 from support.files import (
     WORKBOOK,
     Dialect,
@@ -26,7 +26,7 @@ from support.files import (
     unpack,
 )
 from support.params import InputError
-from support.values import TIMES, matches, trim
+from support.values import TIMES, matches, trim, undecorate
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -479,6 +479,24 @@ def count(profile: Profile, cells: pa.Array) -> pa.Array:
             fits = matches(rest, profile.known.patterns[form])
             profile.forms[form] += pc.sum(fits).as_py()
             rest = rest.filter(pc.invert(fits))
+    if len(rest) and len(profile.beside) > SPELLINGS and not profile.is_text:
+        rest = count_units(profile, rest)
     if len(rest):
         add(rest)
     return stripped
+
+
+def count_units(profile: Profile, cells: pa.Array) -> pa.Array:
+    """Count the numbers with units that are known to occur, and return the other cells."""
+    numbers, units = undecorate(cells)
+    plain = pc.invert(matches(cells, ".*[(].*", ".*-"))
+    known = pc.is_in(units, pa.array(sorted({*profile.units} - {""}), pa.string()))
+    candidates = pc.and_(plain, known)
+    rest = pc.invert(candidates)
+    for form in [one for one in profile.forms if one.endswith("*")]:
+        fits = pc.and_(candidates, matches(numbers, profile.known.patterns[form[:-1]]))
+        profile.forms[form] += pc.sum(fits).as_py()
+        values, counts = pc.value_counts(units.filter(fits)).flatten()
+        profile.units.update(dict(zip(values.to_pylist(), counts.to_pylist(), strict=True)))
+        candidates = pc.and_not(candidates, fits)
+    return cells.filter(pc.or_(rest, candidates))

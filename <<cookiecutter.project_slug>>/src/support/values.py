@@ -64,6 +64,18 @@ def matches(cells: pa.Array, *patterns: str) -> pa.Array:
     return pc.match_substring_regex(cells, rf"\A(?:{'|'.join(patterns)})\z")
 
 
+def undecorate(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the numbers in some cells, and what stands beside them, as cells.undecorate does.
+
+    A cell with anything else is in both as it is. Brackets, or a minus behind them, are a minus.
+    """
+    numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\8\2\5")
+    negative = pc.match_substring(cells, "(")
+    numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
+    units = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\3\6")
+    return numbers, pc.replace_substring_regex(units, f"{PLURAL}$", r"\1")
+
+
 def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array:
     """Return the values of some cells in the type of the column's kind, see TYPES; gaps are null.
 
@@ -123,12 +135,7 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     """Return numbers, without their units and marks."""
     numbers = cells
     if column.unit:
-        # Without what stands beside them; brackets, or a minus behind them, are a minus.
-        numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\8\2\5")
-        negative = pc.match_substring(cells, "(")
-        numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
-        units = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\3\6")
-        units = pc.replace_substring_regex(units, f"{PLURAL}$", r"\1")
+        numbers, units = undecorate(cells)
         known = [column.unit] if column.unit != "()" else []
         if not known or re.fullmatch(CURRENCY, column.unit):
             known.append("")
