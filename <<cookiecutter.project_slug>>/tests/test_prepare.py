@@ -293,6 +293,18 @@ def test_what_types_hold_keeps_its_value(run, tmp_path):
     assert table["at"].tolist()[:2] == [37800, 1] and table["took"].tolist()[:2] == [86400, 1.5]
 
 
+def test_objects_inside_of_json_objects_are_columns(run):
+    rows = ['{"a": {"b": %d, "c": {"d": 1e2}}, "l": [1.50, "x", {"k": true}], "label": "%s"}']
+    rows += ['{"a": {"b": %d, "c": {}}, "l": [], "label": "%s"}']
+    content = "\n".join(rows[n % 2] % (n, "uv"[n % 2]) for n in range(4))
+    table, _ = run(content, name="t.jsonl", columns={"a.c.d": "number"})
+    assert table["a.b"].tolist() == [0, 1, 2, 3]
+    assert table["a.c.d"].tolist()[::2] == [100, 100] and table["a.c.d"][1::2].isna().all()
+    assert table["l"][0] == '[1.50, "x", {"k": true}]'
+    with pytest.raises(InputError, match="it is one object, .* make 'rows' in it a file by itself"):
+        run('{"rows": [{"x": 1, "label": "u"}]}', name="t.json")
+
+
 def test_a_type_that_no_model_takes_is_said(run, tmp_path):
     frame = pd.DataFrame({"x": [1, 2, 3, 4], "list": [[1]] * 4, "label": list("abab")})
     frame.to_parquet(tmp_path / "t.parquet")

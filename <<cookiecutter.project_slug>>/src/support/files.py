@@ -232,7 +232,7 @@ def kind_of(content: IO[bytes]) -> str:
         raise FileError("it is a web page, not a table: is this the address of the file itself?")
     if text.startswith(b"version https://git-lfs"):
         raise FileError("it is a pointer of Git LFS: fetch the file with `git lfs pull`")
-    if re.match(rb'[{\[]\s*[{"]', text) or text[:2] == b"{}":
+    if re.match(rb'[{\[]\s*[{\["]', text) or text[:2] == b"{}":
         return "json"
     if b"\0" in start and not _is_utf16(start):
         raise FileError("it is a binary file that is not known: export it as CSV or Parquet")
@@ -479,14 +479,21 @@ class Rows:
 
     def _json(self) -> Iterator[list[str]]:
         names: dict[str, None] = {}
+        count, one = 0, {}
         for one in self._objects():
+            count += 1
             names.update(dict.fromkeys(one))
             if len(names) > COLUMNS:
                 break
+        tables = [name for name, value in one.items() if isinstance(value, list) and value]
+        if count == 1 and tables and isinstance(one[tables[0]][0], dict | list):
+            raise FileError(
+                f"it is one object, not one for each row: make {tables[0]!r} in it a file by itself"
+            )
         yield list(names)
         self._content.seek(0)
         for one in self._objects():
-            yield [_as_cell(one.get(name)) for name in names]
+            yield [_as_cell(one.get(name, "")) for name in names]
 
     def _objects(self) -> Iterator[dict[str, Any]]:
         is_array = self._content.read(2048).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
@@ -494,7 +501,7 @@ class Rows:
         content = self._content if is_array else Lines(self._content)
         text = io.TextIOWrapper(content, "utf-8-sig")
         # Numbers stay as they are written.
-        decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+        decoder = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
         number = 0
         try:
             entries = (
@@ -505,7 +512,7 @@ class Rows:
             for number, entry in enumerate(entries, start=1):
                 if not isinstance(entry, dict):
                     raise FileError(f"entry {number} is no object with a value for each column")
-                yield entry
+                yield flat(entry)
         except json.JSONDecodeError as error:
             raise FileError(
                 f"it is no JSON, or not an object in each line: entry {number + 1}: {error.msg}"
@@ -561,9 +568,38 @@ def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:
             yield entry
 
 
+class Number(str):
+    """A number in a JSON file, as it is written there."""
+
+
+def flat(entry: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return an object with what is in objects inside of it, by names with a point.
+
+    >>> flat({"id": 1, "size": {"x": 2, "y": {"from": 3}}})
+    {'id': 1, 'size.x': 2, 'size.y.from': 3}
+    """
+    found = {}
+    for name, value in entry.items():
+        inside = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
+        found |= inside or {f"{prefix}{name}": value}
+    return found
+
+
 def _as_cell(value: Any) -> str:
-    if value is None:
+    """Return a value of JSON as a cell: a text without its quotes, the others as they are written."""
+    if value is None or value == {}:
         return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_list, value))}]"
+    return json.dumps(value)
+
+
+def _in_list(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)}: {_in_list(one)}" for key, one in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if value is None or isinstance(value, str) and not isinstance(value, Number):
+        return json.dumps(value, ensure_ascii=False)
+    return _as_cell(value)
