@@ -281,7 +281,7 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
 def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:
     """Check a file whose columns have types, if this Python has what reads it.
 
-    Returns what is to be dropped, and notes. Raises FileError when stage prepare would refuse it.
+    Returns `drop`, `notes`, `sheet` and `skip`, see inspect. Raises FileError when stage prepare would refuse it.
     """
     later = {
         "notes": [f"this Python cannot look into a {kind} file, so stage prepare will check it"]
@@ -291,7 +291,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         return later
     try:
         from support.params import InputError
-        from support.reader import Table
+        from support.reader import Table, find_sheet
         from support.schema import decide_schema, find_roles, open_survey
     except ImportError:
         return later
@@ -299,6 +299,9 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     params |= {**vars(Dialect()), **answers, "raw": path, "sheet": "", "features": "all"}
     params |= {"group": "", "time": "", "drop": []}
     try:
+        if kind == "excel":
+            with parts_of(Path(path))[0].open("rb") as file:
+                params["sheet"], params["skip"] = find_sheet(unpack(file), answers["target"])
         table = Table(path, params)
         # What pandas calls an index without a name
         index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
@@ -318,7 +321,11 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     ):
         raise FileError(problem)
     notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []
-    return {"drop": index, "notes": notes}
+    if params["sheet"]:
+        notes.append(f"it is sheet {params['sheet']!r} that has {answers['target']}")
+    if params["skip"]:
+        notes.append(f"its header is row {params['skip'] + 1}")
+    return {"drop": index, "notes": notes, "sheet": params["sheet"], "skip": params["skip"]}
 
 
 def check_address(data: str) -> str:
@@ -377,14 +384,14 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     `source` is the absolute path or the URL (empty for a bundled table), `raw` where the project
     keeps it, `plugin` the package that DVC needs to fetch it, and `reader` the one that reads it.
     `copied` tells that DVC does not import it from its source: it is a file or DVC may not read it.
-    `encoding`, `separator`, `quote`, `escape`, `skip` and `drop` are parameters of the section
+    `encoding`, `separator`, `quote`, `escape`, `skip`, `sheet` and `drop` are parameters of the section
     `prepare`, and `notes` is for people: what this Python cannot read is left to stage prepare.
 
     Raises FailedHookException with a message for the user when it is no table with that target.
     """
     answers = {"task": task, "target": target}
     table = {**vars(Dialect()), "plugin": "", "copied": True, "kind": "csv", "suffix": ".csv"}
-    table |= {"drop": [], "notes": []}
+    table |= {"drop": [], "notes": [], "sheet": ""}
     name, _, _ = BUNDLED[task]
     path = next((TEMPLATE / FOLDER).glob(f"*{name}*"))
     source = "" if data == "bundled" else data

@@ -258,6 +258,19 @@ def test_a_column_that_only_numbers_the_rows_is_dropped(tmp_path):
     assert "Unnamed: 0, customer_id only numbers the rows" in table["notes"][0]
 
 
+def test_the_table_in_a_workbook_is_found(tmp_path):
+    frame = pd.DataFrame({"x": range(8), "class": list("uvuvuvuv")})
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame().to_excel(book, sheet_name="About")
+        frame.to_excel(book, sheet_name="Data", index=False, startrow=3, startcol=1)
+        book.sheets["Data"]["B1"] = "All that we measured"
+    table = inspect(str(tmp_path / "t.xlsx"), "classification", "class")
+    assert (table["sheet"], table["skip"]) == ("Data", 3)
+    assert table["notes"] == ["it is sheet 'Data' that has class", "its header is row 4"]
+    with pytest.raises(FailedHookException, match="its sheet 'About' is empty"):
+        inspect(str(tmp_path / "t.xlsx"), "classification", "klass")
+
+
 def test_the_header_of_each_part_is_compared(tmp_path):
     (tmp_path / "a.csv").write_text(GOOD)
     (tmp_path / "b.csv").write_text(GOOD.replace("a,b,label", "b,a,label"))

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from support.cells import SPELLINGS, Forms, Profile
 from support.files import (
+    HEADER_LINES,
     WORKBOOK,
     Dialect,
     FileError,
@@ -219,16 +220,7 @@ class Table:
 
     def _sheet(self, content: IO[bytes]) -> Iterator[list[str]]:
         """Yield the rows of an Excel sheet as text, first the names of the columns."""
-        try:
-            from python_calamine import CalamineWorkbook
-        except ImportError:
-            raise FileError("it is an Excel file: `pip install python-calamine`") from None
-        stored = content.read(WORKBOOK + 1)
-        check_workbook(stored)
-        try:
-            book = CalamineWorkbook.from_filelike(io.BytesIO(stored))
-        except Exception as error:  # noqa: BLE001, calamine raises its own
-            raise FileError(f"it is no Excel file that can be read: {error}") from None
+        book = open_workbook(content)
         name = self.params["sheet"] or book.sheet_names[0]
         if name not in book.sheet_names:
             raise FileError(f"it has no sheet {name!r}; there is {', '.join(book.sheet_names)}")
@@ -245,6 +237,34 @@ class Table:
         while chunk := list(islice(rows, ROWS)):
             arrays = [pa.array(cells, pa.string()) for cells in zip(*chunk, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def open_workbook(content: IO[bytes]) -> Any:
+    """Return the workbook in an Excel file."""
+    try:
+        from python_calamine import CalamineWorkbook
+    except ImportError:
+        raise FileError("it is an Excel file: `pip install python-calamine`") from None
+    stored = content.read(WORKBOOK + 1)
+    check_workbook(stored)
+    try:
+        return CalamineWorkbook.from_filelike(io.BytesIO(stored))
+    except Exception as error:  # noqa: BLE001, calamine raises its own
+        raise FileError(f"it is no Excel file that can be read: {error}") from None
+
+
+def find_sheet(content: IO[bytes], target: str) -> tuple[str, int]:
+    """Return the first sheet of an Excel file whose header has the target, and the rows above it.
+
+    The sheet is empty if it is the first one, or if no header has the target.
+    """
+    book = open_workbook(content)
+    for name in book.sheet_names:
+        rows = book.get_sheet_by_name(name).to_python(nrows=HEADER_LINES)
+        for number, row in enumerate(rows):
+            if target in names_of([_excel_text(cell) for cell in row]):
+                return name if name != book.sheet_names[0] else "", number
+    return "", 0
 
 
 def grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
