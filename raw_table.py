@@ -172,7 +172,7 @@ def check_target(
     """Return what to know of the target. Raises FileError unless it suits the task."""
     target, task = answers["target"], answers["task"]
     params = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
-    params["separator"] = dialect.separator
+    params |= {"separator": dialect.separator, "task": task, "target": target}
     [column] = [one for one in decide(profiles, params, {target}) if one.name == target]
     profile = profiles[target]
     if column.kind == "empty" or not profile.filled and task == "regression":

@@ -231,6 +231,7 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
         ('x,y\n"he said, ""no"", twice",1\n2,2\n', {}),
         ("x | y\n1 | 1\n2 | 2\n", {"separator": "|"}),
         ("All of x and y below\nx,y\n1,1\n2,2\n", {"skip": 1}),
+        ("x,y\n1,1e5\n2,02\n", {}),
         ("x,y\na\\,b,1\nc,2\n", {"escape": "\\"}),
         ("'x',y\n'1,5',1\n'2,5',2\n", {"quote": "'"}),
         ('x,y\n"a \\" b, c",1\n"d",2\n', {"escape": "\\"}),

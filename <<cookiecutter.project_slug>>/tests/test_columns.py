@@ -75,6 +75,7 @@ def test_examples_in_docstrings(module):
         (["TRUE", "false", ""], "boolean", [True, False, None]),
         (["None", "NA", "x"], "text", ["None", "NA", "x"]),
         (["NULL", "x"], "text", [None, "x"]),
+        (["#NV", "1", "k.A.", "n/d", "\u2013", "-1.#IND"], "integer", [None, 1, *[None] * 4]),
         (["", " "], "empty", [None, None]),
         (["NA", "NA"], "empty", [None, None]),
     ],

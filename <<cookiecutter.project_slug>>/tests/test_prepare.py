@@ -305,6 +305,12 @@ def test_objects_inside_of_json_objects_are_columns(run):
         run('{"rows": [{"x": 1, "label": "u"}]}', name="t.json")
 
 
+def test_the_target_of_a_regression_is_a_number_where_that_is_possible(run, table):
+    cells = ["007", "1e3", "12345678901234567", *map(str, range(21))]
+    prepared, _ = run(table.assign(label=cells), task="regression", duplicates="keep")
+    assert prepared["label"].tolist() == [float(cell) for cell in cells]
+
+
 def test_a_type_that_no_model_takes_is_said(run, tmp_path):
     frame = pd.DataFrame({"x": [1, 2, 3, 4], "list": [[1]] * 4, "label": list("abab")})
     frame.to_parquet(tmp_path / "t.parquet")
@@ -508,6 +514,11 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ({}, {"group": "x", "time": "y"}, "prepare.group or prepare.time, not both"),
         ({}, {"task": "regression"}, "row 2: label is 'a', but the target of a regression"),
         ({"label": [*range(23), "9.5.1"]}, {"task": "regression"}, "row 25: label is '9.5.1', but"),
+        (
+            {"label": [*range(10), "1,5", *range(12), "2.5"]},
+            {"task": "regression"},
+            "row (12|25): label is '(1,5|2.5)', and other rows are written in another way",
+        ),
         ({"label": "a"}, {}, "at least two classes"),
         ({"label": None}, {}, "label, the target, has no values"),
         (

@@ -16,11 +16,25 @@ from functools import cached_property
 # answer like any other.
 NO_VALUES = frozenset(
     {"NaN", "nan", "NAN", "NaT", "<NA>", "NULL", "null", "Null", r"\N", "N/A", "n/a", "?"}
-    | {"#N/A", "#NA", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "#NULL!"}
+    | {"#N/A", "#NA", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#NV", "#WERT!"}
+    | {
+        "#BEZUG!",
+        "#ZAHL!",
+        "#VALEUR!",
+        "#NOMBRE?",
+        "#\u00a1VALOR!",
+        "#\u00a1DIV/0!",
+        "#N/D",
+        "#N/B",
+    }
+    | {"N/a", "Nan", "-nan", "-NaN", "1.#QNAN", "-1.#IND", "<NULL>", "[NULL]", "<null>"}
 )
 MAYBE_VALUES = frozenset(
     {"NA", "na", "n.a.", "N.A.", "None", "none", "NONE", "nil", "(null)", "-", "--", "---", "."}
-    | {"..", "*", "missing", "Missing", "unknown", "Unknown", "UNKNOWN"}
+    | {"..", "*", "missing", "Missing", "unknown", "Unknown", "UNKNOWN", "undefined", "TBD"}
+    | {"n.d.", "N.D.", "n/d", "N/D", "s/d", "S/D", "k.A.", "k. A.", "keine Angabe", "unbekannt"}
+    | {"inconnu", "desconocido", "desconhecido", "not available", "Not available", "Not Available"}
+    | {"(blank)", "(empty)", "(Leer)", "\u2013", "\u2014"}
 )
 # Of cells without a form, a profile keeps so many spellings. More of them make a column text.
 SPELLINGS = 20

@@ -101,6 +101,8 @@ def decide(
     for profile in profiles.values():
         evidence.add(profile)
     wanted = dict.fromkeys(params["text"], "text") | params["columns"]
+    if params.get("task") == "regression" and number_like(profiles.get(params["target"])):
+        wanted = {params["target"]: "number"} | wanted
     columns = []
     for name, profile in profiles.items():
         kind = wanted.get(name, "")
@@ -113,6 +115,12 @@ def decide(
             pattern_of(kind)
         columns.append(_Decision(name, profile, evidence, params, kind, name in strict).column)
     return columns
+
+
+def number_like(profile: Profile | None) -> bool:
+    """Return whether all cells are numbers if they are no codes, such as 1e5 or 007."""
+    codes = {"zeros", "long"}
+    return bool(profile and profile.filled == profile.count(NUMBERS["."] | NUMBERS[","] | codes))
 
 
 class _Decision:
@@ -362,7 +370,8 @@ def misfit(name: str, profile: Any, kind: str = "text") -> str:
     forms = max(families, key=profile.count)
     places = [place for form, place in profile.first.items() if form.removesuffix("*") not in forms]
     if not places:
-        row, cell = min(profile.first.values())
+        rarest = min(profile.first, key=profile.forms.__getitem__)
+        row, cell = profile.first[rarest]
         return f"row {row}: {name} is {cell!r}, and other rows are written in another way"
     row, cell = min(places)
     return f"row {row}: {name} is {cell!r}"

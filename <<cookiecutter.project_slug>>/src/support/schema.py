@@ -127,6 +127,7 @@ class Schema:
                 return None
             kind = {"integer": "number", "boolean": "true or false"}.get(column.kind, column.kind)
             how = f" that is written {column.dates}" if column.dates else ""
+            how += f" in {column.unit}" if column.unit.strip("()") else ""
             raise InputError(
                 f"{source}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
                 f"is no {kind}{how}"
