@@ -185,6 +185,7 @@ def test_other_columns_decide_what_one_leaves_open():
         (["1"] * 60 + ["unknown."] * 9, "9 values taken as missing .* row 62: 'unknown.'"),
         (["1"] * 30 + ["A1", "B2", "C3"], "text because of 3 values .* row 32: 'A1'"),
         (["12e45", "3"], "'12e45' in row 2 may be a code"),
+        (["12e45 kg", "3 kg"], "'12e45 kg' in row 2 may be a code"),
         (["Yes", "no", "yes"], "differ in case alone, such as 'Yes' and 'yes'"),
         (["1115-02", "2040-07"], "'1115-02' in row 2 may be a code"),
         (["5%", "6"], "different units, % and none"),

@@ -519,6 +519,7 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
             {"task": "regression"},
             "row (12|25): label is '(1,5|2.5)', and other rows are written in another way",
         ),
+        ({"label": ["None", "NA"] * 12}, {"task": "regression"}, "row 2: label is 'None', but"),
         ({"label": "a"}, {}, "at least two classes"),
         ({"label": None}, {}, "label, the target, has no values"),
         (

@@ -288,6 +288,10 @@ class Profile:
         """Return the number of cells in some forms, with or without something beside them."""
         return sum(self.forms[form] + self.forms[f"{form}*"] for form in forms)
 
+    def first_of(self, form: str) -> tuple[int, str]:
+        """Return the row and the cell where a form comes first, perhaps with something beside it."""
+        return min(self.first[one] for one in (form, f"{form}*") if one in self.first)
+
     def without_units(self) -> "Profile":
         """Return the same profile, but for numbers with something beside them, which have no form."""
         other = copy(self)

@@ -206,7 +206,7 @@ class _Decision:
             return False
         bare = "bare_exponent" in plain and not plain & (POINT | COMMA | {"point3", "comma3"})
         if bare and not self.wanted:
-            row, cell = profile.first["bare_exponent"]
+            row, cell = profile.first_of("bare_exponent")
             self.note(f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns")
             return False
         units = {unit for unit in profile.units if unit}
@@ -264,9 +264,7 @@ class _Decision:
         if bool(evidence.point) != bool(evidence.comma):
             return (".", "") if evidence.point else (",", "")
         mark = "," if evidence.separator == ";" and sign == "comma" else "."
-        row, cell = next(
-            profile.first[form] for form in (f"{sign}3", f"{sign}3*") if form in profile.first
-        )
+        row, cell = profile.first_of(f"{sign}3")
         role = "decimals" if mark == decimal else "thousands"
         return mark, (
             f"has {number} values such as {cell!r} (row {row}) whose {sign} was taken to mark "
@@ -369,6 +367,9 @@ def misfit(name: str, profile: Any, kind: str = "text") -> str:
     families = [NUMBERS["."] | NUMBERS[","], frozenset({"pattern"}).union(*DATES.values())]
     forms = max(families, key=profile.count)
     places = [place for form, place in profile.first.items() if form.removesuffix("*") not in forms]
+    if not profile.first:
+        row, word = min((profile.rows_of[word], word) for word in profile.words)
+        return f"row {row}: {name} is {word!r}"
     if not places:
         rarest = min(profile.first, key=profile.forms.__getitem__)
         row, cell = profile.first[rarest]
