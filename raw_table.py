@@ -36,6 +36,7 @@ from support.files import (
     Dialect,
     FileError,
     Rows,
+    check_headers,
     find_dialect,
     find_encoding,
     kind_of,
@@ -174,14 +175,16 @@ def check_target(
     """Return what to know of the target. Raises FileError unless it suits the task."""
     target, task = answers["target"], answers["task"]
     params = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
-    params["separator"] = dialect.separator
+    params |= {"separator": dialect.separator, "task": task, "target": target}
     [column] = [one for one in decide(profiles, params, {target}) if one.name == target]
     profile = profiles[target]
     if column.kind == "empty" or not profile.filled and task == "regression":
         raise FileError(f"{target}, the target, has no values")
     if task == "regression":
-        if column.kind == "text":
-            raise FileError(f"{misfit(target, profile)}, but task=regression predicts a number")
+        if column.kind in ("text", "date"):
+            raise FileError(
+                f"{misfit(target, profile, column.kind)}, but task=regression predicts a number"
+            )
         return column.notes
     content.seek(0)
     rows = Rows(content, kind, dialect)
@@ -281,7 +284,7 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
 def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:
     """Check a file whose columns have types, if this Python has what reads it.
 
-    Returns what is to be dropped, and notes. Raises FileError when stage prepare would refuse it.
+    Returns `drop`, `notes`, `sheet` and `skip`, see inspect. Raises FileError when stage prepare would refuse it.
     """
     later = {
         "notes": [f"this Python cannot look into a {kind} file, so stage prepare will check it"]
@@ -291,7 +294,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         return later
     try:
         from support.params import InputError
-        from support.reader import Table
+        from support.reader import Table, find_sheet
         from support.schema import decide_schema, find_roles, open_survey
     except ImportError:
         return later
@@ -299,18 +302,33 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     params |= {**vars(Dialect()), **answers, "raw": path, "sheet": "", "features": "all"}
     params |= {"group": "", "time": "", "drop": []}
     try:
+        if kind == "excel":
+            with parts_of(Path(path))[0].open("rb") as file:
+                params["sheet"], params["skip"] = find_sheet(unpack(file), answers["target"])
         table = Table(path, params)
         # What pandas calls an index without a name
         index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
         params["drop"] = index
         roles, survey = find_roles(table, params), open_survey(table, params)
-        for _ in survey:
-            pass
-        decide_schema(table, survey, params, roles)
+        counts: Counter[Any] = Counter()
+        for batch in survey:
+            if answers["task"] == "classification":
+                counts.update(batch.column(answers["target"]).to_pylist())
+        schema = decide_schema(table, survey, params, roles)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
+    for gap in (None, "", *schema.column(answers["target"]).gaps):
+        counts.pop(gap, None)
+    if answers["task"] == "classification" and (
+        problem := class_problem(counts, answers["target"], repeated=0)
+    ):
+        raise FileError(problem)
     notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []
-    return {"drop": index, "notes": notes}
+    if params["sheet"]:
+        notes.append(f"it is sheet {params['sheet']!r} that has {answers['target']}")
+    if params["skip"]:
+        notes.append(f"its header is row {params['skip'] + 1}")
+    return {"drop": index, "notes": notes, "sheet": params["sheet"], "skip": params["skip"]}
 
 
 def check_address(data: str) -> str:
@@ -339,11 +357,24 @@ def look_at_url(url: str, answers: dict[str, str]) -> dict[str, Any]:
     return found | {"plugin": plugin, "copied": refuses_dvc(url)}
 
 
+def names_in(part: Path, dialect: Dialect) -> list[str]:
+    """Return the columns of a text file. Raises FileError, with its name, if it has none."""
+    try:
+        with part.open("rb") as file:
+            content = unpack(file)
+            return Rows(content, kind_of(content), dialect).names
+    except FileError as error:
+        raise FileError(f"{part.name}: {error}") from None
+
+
 def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
     """Return what `read` does of a file, or of the first one in a folder."""
     first, *others = parts_of(path)
     with first.open("rb") as file:
         found = read(file, answers, whole=not others)
+    if others and found["kind"] == "csv":
+        dialect = Dialect(**{key: found[key] for key in vars(Dialect())})
+        check_headers({part: names_in(part, dialect) for part in (first, *others)})
     if others:
         found.setdefault("notes", []).append(f"the bake looked at {first.name} alone")
     return found
@@ -356,14 +387,14 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     `source` is the absolute path or the URL (empty for a bundled table), `raw` where the project
     keeps it, `plugin` the package that DVC needs to fetch it, and `reader` the one that reads it.
     `copied` tells that DVC does not import it from its source: it is a file or DVC may not read it.
-    `encoding`, `separator`, `quote`, `escape`, `skip` and `drop` are parameters of the section
+    `encoding`, `separator`, `quote`, `escape`, `skip`, `sheet` and `drop` are parameters of the section
     `prepare`, and `notes` is for people: what this Python cannot read is left to stage prepare.
 
     Raises FailedHookException with a message for the user when it is no table with that target.
     """
     answers = {"task": task, "target": target}
     table = {**vars(Dialect()), "plugin": "", "copied": True, "kind": "csv", "suffix": ".csv"}
-    table |= {"drop": [], "notes": []}
+    table |= {"drop": [], "notes": [], "sheet": ""}
     name, _, _ = BUNDLED[task]
     path = next((TEMPLATE / FOLDER).glob(f"*{name}*"))
     source = "" if data == "bundled" else data

@@ -226,6 +226,13 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
         ("sep=|\nx|y\n1,5|1\n5|2\n", {"separator": "|", "skip": 1}),
         ("Sales, 2024\n\nmade by us\nx,y\n1,1\n2,2\n", {"skip": 3}),
         ("# made by us\nx;y\n1;1\n2;2\n", {"separator": ";", "skip": 1}),
+        ('"x", "y"\n"1, 5", "1"\n"2", "2"\n', {"separator": ", "}),
+        ('"y"; "x"\n1; "a; b"\n2; "c"\n', {"separator": "; "}),
+        ('x,y\n"he said, ""no"", twice",1\n2,2\n', {}),
+        ("x | y\n1 | 1\n2 | 2\n", {"separator": "|"}),
+        ("All of x and y below\nx,y\n1,1\n2,2\n", {"skip": 1}),
+        ("x,y\n1,1e5\n2,02\n", {}),
+        ("x,y\na\\,b,1\nc,2\n", {"escape": "\\"}),
         ("'x',y\n'1,5',1\n'2,5',2\n", {"quote": "'"}),
         ('x,y\n"a \\" b, c",1\n"d",2\n', {"escape": "\\"}),
         ("x,y\nMünchen,1\nBesançon,2\n".encode("cp1252"), {"encoding": "cp1252"}),
@@ -252,6 +259,29 @@ def test_a_column_that_only_numbers_the_rows_is_dropped(tmp_path):
     assert "Unnamed: 0, customer_id only numbers the rows" in table["notes"][0]
 
 
+def test_the_table_in_a_workbook_is_found(tmp_path):
+    frame = pd.DataFrame({"x": range(8), "class": list("uvuvuvuv")})
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame().to_excel(book, sheet_name="About")
+        frame.to_excel(book, sheet_name="Data", index=False, startrow=3, startcol=1)
+        book.sheets["Data"]["B1"] = "All that we measured"
+    table = inspect(str(tmp_path / "t.xlsx"), "classification", "class")
+    assert (table["sheet"], table["skip"]) == ("Data", 3)
+    assert table["notes"] == ["it is sheet 'Data' that has class", "its header is row 4"]
+    with pytest.raises(FailedHookException, match="its sheet 'About' is empty"):
+        inspect(str(tmp_path / "t.xlsx"), "classification", "klass")
+
+
+def test_the_header_of_each_part_is_compared(tmp_path):
+    (tmp_path / "a.csv").write_text(GOOD)
+    (tmp_path / "b.csv").write_text(GOOD.replace("a,b,label", "b,a,label"))
+    assert "looked at a.csv alone" in inspect(str(tmp_path), "classification", "label")["notes"][0]
+    (tmp_path / "c.csv").write_text(GOOD.replace("a,b,label", "a,c,label"))
+    inspect.cache_clear()
+    with pytest.raises(FailedHookException, match="c.csv has another header than a.csv: 'c'"):
+        inspect(str(tmp_path), "classification", "label")
+
+
 def test_a_file_with_types_is_checked_where_that_is_possible(tmp_path, web):
     folder, url = web()
     frame = pd.DataFrame({"x": range(20), "label": ["a", "b"] * 10}).sample(16, random_state=0)
@@ -260,6 +290,11 @@ def test_a_file_with_types_is_checked_where_that_is_possible(tmp_path, web):
     assert table["drop"] == ["__index_level_0__"] and "only numbers the rows" in table["notes"][0]
     with pytest.raises(FailedHookException, match=r"no column 'labl'; did you mean 'label'\?"):
         inspect(str(folder / "t.parquet"), "classification", "labl")
+    frame.assign(one="a", lists=[[1]] * 16).to_parquet(folder / "u.parquet")
+    with pytest.raises(FailedHookException, match="at least two classes, but is 'a' in every row"):
+        inspect(str(folder / "u.parquet"), "classification", "one")
+    with pytest.raises(FailedHookException, match="lists, the target, holds values of type list"):
+        inspect(str(folder / "u.parquet"), "classification", "lists")
     table = inspect(f"{url}/t.parquet", "classification", "label")
     assert "stage prepare will check it" in table["notes"][0]
     assert table["raw"] == "data/raw/t.parquet"
@@ -298,6 +333,11 @@ GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
         ("a,b,label\n1,x,u\n1,x,v\n1,x,u\n1,x,v\n", {}, "no column that could be a feature"),
         ("x,label\n" + "".join(f"{n},{n}.5\n" for n in range(40)), {}, "the task is regression"),
         (GOOD, {"task": "regression"}, "row 2: label is 'yes', but task=regression predicts"),
+        (
+            GOOD.replace("yes", "3/15/2024").replace("no", "4/2/2024"),
+            {"task": "regression"},
+            "label holds dates, but task=regression predicts a number",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_by_the_bake_and_by_prepare(

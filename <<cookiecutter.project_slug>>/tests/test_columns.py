@@ -52,6 +52,16 @@ def test_examples_in_docstrings(module):
         (["12 €", "1.234,50 €"], "number", [12, 1234.5]),
         (["5%", "6 %", "-7%"], "integer", [5, 6, -7]),
         (["(3)", "4", "5"], "integer", [-3, 4, 5]),
+        (["$ (3.50)", "US$4", "$5"], "text", ["$ (3.50)", "US$4", "$5"]),
+        (["R$ 1.234,50", "R$(3,00)", ""], "number", [1234.5, -3, None]),
+        (["1 200,50 kr", "-40 kr"], "number", [1200.5, -40]),
+        (["4.20-", "1,234.00", "5"], "number", [-4.2, 1234, 5]),
+        (["82 km/h", "97.5km/h", ""], "number", [82, 97.5, None]),
+        (["1 day", "12 days"], "integer", [1, 12]),
+        (["21,5 °C", "–3 °C"], "number", [21.5, -3]),
+        (["1.5K", "2M", "900"], "text", ["1.5K", "2M", "900"]),
+        (["3 lb", "4 kg"], "text", ["3 lb", "4 kg"]),
+        (["1\u2009234", "12\u2009000"], "integer", [1234, 12000]),
         (["\u22125", "4", "\u22121,234"], "integer", [-5, 4, -1234]),
         (["1e-05", "1.5E+3", "2"], "number", [1e-05, 1500, 2]),
         (["0.5", "1e5"], "number", [0.5, 100000]),
@@ -65,12 +75,16 @@ def test_examples_in_docstrings(module):
         (["TRUE", "false", ""], "boolean", [True, False, None]),
         (["None", "NA", "x"], "text", ["None", "NA", "x"]),
         (["NULL", "x"], "text", [None, "x"]),
+        (["#NV", "1", "k.A.", "n/d", "\u2013", "-1.#IND"], "integer", [None, 1, *[None] * 4]),
         (["", " "], "empty", [None, None]),
         (["NA", "NA"], "empty", [None, None]),
     ],
 )
 def test_numbers_and_words_are_what_is_written(given, kind, expected):
     assert values_of(given) == (kind, expected)
+
+
+DAY_16 = datetime(2023, 5, 16, 13, 20)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +109,16 @@ def test_numbers_and_words_are_what_is_written(given, kind, expected):
         (["3 Jan 2024", "12-December-2023"], [datetime(2024, 1, 3), datetime(2023, 12, 12)]),
         (["Sept 3, 2024", "May 12, 2023"], [datetime(2024, 9, 3), datetime(2023, 5, 12)]),
         (["2024-02", "2023-11"], [datetime(2024, 2, 1), datetime(2023, 11, 1)]),
+        (["2021.7.4", "0001-01-01"], [datetime(2021, 7, 4), datetime(1, 1, 1)]),
+        (["5/6/2023 13:20 PM", "5/16/2023 1:20 p.m."], [datetime(2023, 5, 6, 13, 20), DAY_16]),
+        (["2023-05-16 15:20+02", "2023-05-16 07:50-0530"], [DAY_16, DAY_16]),
+        (["16MAY2023:13:20:00", "16/May/2023:15:20:00 +0200"], [DAY_16, DAY_16]),
+        (["Tue, 16 May 2023 13:20:00 GMT", "16. may 2023 13:20"], [DAY_16, DAY_16]),
+        (["May 16th, 2023 1:20 PM", "Tuesday, May 16, 2023 13:20"], [DAY_16, DAY_16]),
+        (
+            ["9999-12-31T23:30:00-01:00", "0001-01-01T00:30:00+01:00"],
+            [datetime.max, datetime.min],
+        ),
     ],
 )
 def test_dates_are_what_is_written(given, expected):
@@ -110,6 +134,9 @@ def test_dates_are_what_is_written(given, expected):
         ["now", "today"],
         ["32.01.2024", "01.13.2024"],
         ["12-10-05", "11-10-05"],
+        ["31 Apr 2022", "1 Mar 2022"],
+        ["Feb 29, 2021", "Feb 28, 2021"],
+        ["29.02.21", "01.03.21"],
     ],
 )
 def test_what_only_looks_like_a_date_is_text(given):
@@ -158,9 +185,13 @@ def test_other_columns_decide_what_one_leaves_open():
         (["1"] * 60 + ["unknown."] * 9, "9 values taken as missing .* row 62: 'unknown.'"),
         (["1"] * 30 + ["A1", "B2", "C3"], "text because of 3 values .* row 32: 'A1'"),
         (["12e45", "3"], "'12e45' in row 2 may be a code"),
+        (["12e45 kg", "3 kg"], "'12e45 kg' in row 2 may be a code"),
         (["Yes", "no", "yes"], "differ in case alone, such as 'Yes' and 'yes'"),
         (["1115-02", "2040-07"], "'1115-02' in row 2 may be a code"),
         (["5%", "6"], "different units, % and none"),
+        (["16.5 kmpl", "20 km/kg"], "different units, km/kg, kmpl"),
+        (["7"] * 60 + ["8x"], "1 value taken as missing .* row 62: '8x'"),
+        (["7"] * 60 + ["8x", "9 y"], "text because of 2 values .* row 62: '8x'"),
     ],
 )
 def test_what_was_taken_is_said(given, note):
@@ -191,6 +222,9 @@ def test_in_strict_columns_nothing_is_missing_for_being_different():
         (["true", "false"], "7"),
         (["1", "2"], "4,702"),
         (["5%"], "6"),
+        (["$5"], "€6"),
+        (["5 kg"], "6 lb"),
+        (["(5)"], "6 kg"),
         (["31.12.2024"], "2024-12-31"),
         (["1", "2"], "unknown."),
     ],
@@ -204,9 +238,12 @@ def test_a_new_cell_of_another_kind_is_refused(seen, new):
 
 def test_arrow_counts_as_python_does():
     some = ["1", " 2", "", "NA", "1.5", "x", "2020-01-01", "$3", "4,702", "true", "  ", "é"]
+    # More units than are remembered: Arrow counts them by itself.
+    some += [f"{n} kg" for n in range(30)] + ["(5 kg)", "7.5 days", "6-", "1 day", "8 q("]
     one, other = Profile(Forms()), Profile(Forms())
     for part in (some, some[::-1] * 300):
         one.add(part)
         count(other, pa.array(part))
     for key in ("rows", "blank", "padded", "forms", "units", "words", "others", "first"):
         assert getattr(one, key) == getattr(other, key), key
+    assert one.beside.keys() == other.beside.keys()

@@ -12,6 +12,7 @@ from support.metrics import (
     per_class,
     put_second,
     score,
+    score_classes,
 )
 from support.params import InputError
 from train import train
@@ -204,6 +205,16 @@ def test_rows_that_belong_together_are_drawn_together(role):
         scores = score(actual, Predictions(shared))
         width[name] = np.ptp(list(intervals(actual, Predictions(shared), scores)["mae"].values()))
     assert width[role] > 3 * width["rows"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_curves_of_a_model_that_knows_one_class_are_not_defined():
+    """As of the first folds of rows in order of time, where a class comes late."""
+    actual, one = pd.Series(["a", "a", "b"]), np.array(["a"])
+    for rows in (actual[:2], actual):
+        scores = score_classes(rows, np.repeat(one, len(rows)), np.ones((len(rows), 1)), one)
+        assert np.isnan(scores["roc_auc"]) and np.isnan(scores["average_precision"])
+    assert scores["accuracy"] == 2 / 3
 
 
 def test_r2_of_a_constant_target_is_not_defined():

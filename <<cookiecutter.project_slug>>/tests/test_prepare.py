@@ -4,6 +4,8 @@ import bz2
 import gzip
 import lzma
 import zipfile
+from datetime import time, timedelta
+from decimal import Decimal
 
 from prepare import prepare, sample
 from support import reader
@@ -16,6 +18,7 @@ from support.summary import summarise
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers import PREPARE
 
@@ -147,6 +150,39 @@ def test_parts_with_different_headers_are_refused(run, tmp_path):
     (tmp_path / "parts/b.csv").write_text("y,label\n1,2\n")
     with pytest.raises(InputError, match="b.csv has another header than a.csv: 'y'"):
         run("", name="parts")
+    (tmp_path / "parts/b.csv").write_bytes(b"x,label\n\xe9,2\n")
+    with pytest.raises(InputError, match="parts cannot be read: b.csv: row 2 is no utf-8"):
+        run("", name="parts")
+
+
+def test_parts_may_have_their_columns_in_another_order(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/a.csv").write_text("x,label\n1,u\n2,v\n")
+    (tmp_path / "parts/b.csv").write_text("label,x\nu,3\nv,4\n")
+    (tmp_path / "parts/c.csv").write_text("")
+    (tmp_path / "parts/README.md").write_text("About these files")
+    table, _ = run("", name="parts")
+    assert table["x"].tolist() == [1, 2, 3, 4] and table["label"].tolist() == list("uvuv")
+
+
+def test_parts_with_types_keep_what_both_hold(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    labels = {"label": ["u", "v"]}
+    for name, values in {"a": [1, 2], "b": [2.5, 3.5], "c": [None, None]}.items():
+        pd.DataFrame({"x": values} | labels).to_parquet(tmp_path / f"parts/{name}.parquet")
+    table, _ = run("", name="parts", duplicates="keep")
+    assert table["x"].tolist()[:4] == [1, 2, 2.5, 3.5] and table["x"][4:].isna().all()
+    pd.DataFrame({"x": ["1", "2"]} | labels).to_parquet(tmp_path / "parts/d.parquet")
+    with pytest.raises(InputError, match="d.parquet: x is of type string, in another .* double"):
+        run("", name="parts")
+
+
+def test_a_file_beside_the_table_in_an_archive_is_no_second_one(run, tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.csv", "w") as archive:
+        archive.writestr("data/table.csv.gz", gzip.compress(b"x,label\n1,u\n2,v\n3,u\n4,v\n"))
+        archive.writestr("data/README.txt", "About it")
+        archive.writestr("LICENSE", "Free")
+    assert run("")[0]["x"].tolist() == [1, 2, 3, 4]
 
 
 def test_short_rows_are_filled_and_counted(run):
@@ -239,6 +275,42 @@ def test_integers_in_a_file_with_types_that_no_float_holds_are_text(run, tmp_pat
     assert table["id"].tolist()[:2] == [str(number) for number in large[:2]]
 
 
+def test_what_types_hold_keeps_its_value(run, tmp_path):
+    """Decimals to the last digit, identifiers beyond int64, times of day and durations in seconds."""
+    columns = {
+        "price": pa.array([Decimal("1100.10"), Decimal("0.07")] * 2, pa.decimal128(12, 2)),
+        "key": pa.array([2**64 - 1, 2**64 - 2, 7, 8], pa.uint64()),
+        "code": pa.array([Decimal(10**20), Decimal(10**20 + 1)] * 2, pa.decimal128(21, 0)),
+        "at": pa.array([time(10, 30), time(0, 0, 1)] * 2),
+        "took": pa.array([timedelta(days=1), timedelta(milliseconds=1500)] * 2),
+        "label": pa.array(list("uvuv")),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    table, _ = run("", name="t.parquet")
+    assert table["price"].tolist()[:2] == [1100.10, 0.07]
+    assert table["key"].tolist() == [str(2**64 - 1), str(2**64 - 2), "7", "8"]
+    assert table["code"].tolist()[:2] == [str(10**20), str(10**20 + 1)]
+    assert table["at"].tolist()[:2] == [37800, 1] and table["took"].tolist()[:2] == [86400, 1.5]
+
+
+def test_objects_inside_of_json_objects_are_columns(run):
+    rows = ['{"a": {"b": %d, "c": {"d": 1e2}}, "l": [1.50, "x", {"k": true}], "label": "%s"}']
+    rows += ['{"a": {"b": %d, "c": {}}, "l": [], "label": "%s"}']
+    content = "\n".join(rows[n % 2] % (n, "uv"[n % 2]) for n in range(4))
+    table, _ = run(content, name="t.jsonl", columns={"a.c.d": "number"})
+    assert table["a.b"].tolist() == [0, 1, 2, 3]
+    assert table["a.c.d"].tolist()[::2] == [100, 100] and table["a.c.d"][1::2].isna().all()
+    assert table["l"][0] == '[1.50, "x", {"k": true}]'
+    with pytest.raises(InputError, match="it is one object, .* make 'rows' in it a file by itself"):
+        run('{"rows": [{"x": 1, "label": "u"}]}', name="t.json")
+
+
+def test_the_target_of_a_regression_is_a_number_where_that_is_possible(run, table):
+    cells = ["007", "1e3", "12345678901234567", *map(str, range(21))]
+    prepared, _ = run(table.assign(label=cells), task="regression", duplicates="keep")
+    assert prepared["label"].tolist() == [float(cell) for cell in cells]
+
+
 def test_a_type_that_no_model_takes_is_said(run, tmp_path):
     frame = pd.DataFrame({"x": [1, 2, 3, 4], "list": [[1]] * 4, "label": list("abab")})
     frame.to_parquet(tmp_path / "t.parquet")
@@ -325,7 +397,7 @@ def test_a_table_in_many_parts_is_prepared_as_one(run, table, in_small_parts):
         ("2024-06-05 2024-06-06", "0000-00-00", False),
         ("red blue", "7", False),
         ("red blue", "NULL", False),
-        ("NA 7x", "7", False),
+        ("NA x7", "7", False),
         ("red red", "red", False),
         ("7 7", "8", True),  # it was no feature
         ("- -", "7", True),
@@ -442,8 +514,19 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ({}, {"group": "x", "time": "y"}, "prepare.group or prepare.time, not both"),
         ({}, {"task": "regression"}, "row 2: label is 'a', but the target of a regression"),
         ({"label": [*range(23), "9.5.1"]}, {"task": "regression"}, "row 25: label is '9.5.1', but"),
+        (
+            {"label": [*range(10), "1,5", *range(12), "2.5"]},
+            {"task": "regression"},
+            "row (12|25): label is '(1,5|2.5)', and other rows are written in another way",
+        ),
+        ({"label": ["None", "NA"] * 12}, {"task": "regression"}, "row 2: label is 'None', but"),
         ({"label": "a"}, {}, "at least two classes"),
-        ({"label": None}, {}, "no rows left"),
+        ({"label": None}, {}, "label, the target, has no values"),
+        (
+            {"label": [f"2024-01-{day:02d}" for day in range(1, 25)]},
+            {"task": "regression"},
+            "label holds dates, but the target of a regression is a number",
+        ),
         ({"label": ["a"] * 23 + ["b"]}, {}, "the class 'b' of label, the target, has a single row"),
         ({"label": [445] * 23 + [446]}, {}, "the class '446' of label"),
         (
@@ -474,6 +557,8 @@ def test_prepare_names_what_is_wrong(run, table, tmp_path, change, settings, mes
         (["0.5", "1.5"], ["0.5", "1.5"]),
         (["1", "b"], ["1", "b"]),
         (["01", "1"], ["01", "1"]),
+        (["$5", "$10"], ["$5", "$10"]),
+        (["1,000", "2,000"], ["1,000", "2,000"]),
         (["None", "NA"], ["None", "NA"]),
         (["12345678901234567", "12345678901234568"], ["12345678901234567", "12345678901234568"]),
     ],

@@ -9,41 +9,62 @@ Only the standard library: the template reads a table by this module before the 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from copy import copy
 from functools import cached_property
 
 # Words that stand for a missing value, and words that may: Namibia's code is NA, and None is an
 # answer like any other.
 NO_VALUES = frozenset(
     {"NaN", "nan", "NAN", "NaT", "<NA>", "NULL", "null", "Null", r"\N", "N/A", "n/a", "?"}
-    | {"#N/A", "#NA", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "#NULL!"}
+    | {"#N/A", "#NA", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#NV", "#WERT!"}
+    | {
+        "#BEZUG!",
+        "#ZAHL!",
+        "#VALEUR!",
+        "#NOMBRE?",
+        "#\u00a1VALOR!",
+        "#\u00a1DIV/0!",
+        "#N/D",
+        "#N/B",
+    }
+    | {"N/a", "Nan", "-nan", "-NaN", "1.#QNAN", "-1.#IND", "<NULL>", "[NULL]", "<null>"}
 )
 MAYBE_VALUES = frozenset(
     {"NA", "na", "n.a.", "N.A.", "None", "none", "NONE", "nil", "(null)", "-", "--", "---", "."}
-    | {"..", "*", "missing", "Missing", "unknown", "Unknown", "UNKNOWN"}
+    | {"..", "*", "missing", "Missing", "unknown", "Unknown", "UNKNOWN", "undefined", "TBD"}
+    | {"n.d.", "N.D.", "n/d", "N/D", "s/d", "S/D", "k.A.", "k. A.", "keine Angabe", "unbekannt"}
+    | {"inconnu", "desconocido", "desconhecido", "not available", "Not available", "Not Available"}
+    | {"(blank)", "(empty)", "(Leer)", "\u2013", "\u2014"}
 )
 # Of cells without a form, a profile keeps so many spellings. More of them make a column text.
 SPELLINGS = 20
 
 # The forms are regular expressions that Python and RE2, Arrow's engine, read alike.
-_SIGN = "[+\u2212-]?"  # with the minus of typographers
+_SIGN = "[+\u2212\u2013-]?"  # with the minus of typographers, and a dash in its place
 _WHOLE = "(?:0|[1-9][0-9]*)"
 _GROUP = "[1-9][0-9]{0,2}"
 _UNGROUPED = "(?:0|[1-9][0-9]{3,})"
 _OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
-SPACE = "[ '\u2019\u00a0\u202f]"
-_YEAR = "[1-9][0-9]{3}"
+SPACE = "[ '\u2019\u00a0\u2009\u202f]"
+# With the year 1, from which some databases count
+_YEAR = "(?:[1-9][0-9]{3}|0001)"
 _LEAP_YEAR = "(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
 # Two digits are a year of 1969 to 2068, as POSIX reads %y.
-_SHORT = "(?:[1-9][0-9]{3}|[0-9]{2})"
-_SHORT_LEAP = f"(?:{_LEAP_YEAR}|[02468][048]|[13579][26])"
-_MONTH = (
-    "(?i:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|january|february|march|april|june|july"
-    "|august|september|october|november|december)"
+_SHORT = f"(?:{_YEAR}|[0-9]{{2}})"
+_TWO_DIGITS = ("[0-9]{2}", "(?:[02468][048]|[13579][26])")
+_SHORT_LEAP = f"(?:{_LEAP_YEAR}|{_TWO_DIGITS[1]})"
+# The names of the months by how many days they have
+_NAMES = (
+    "(?i:jan|january|mar|march|may|jul|july|aug|august|oct|october|dec|december)",
+    "(?i:apr|april|jun|june|sept?|september|nov|november)",
+    "(?i:feb|february)",
 )
-_ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9]:?[0-5][0-9])"
+_MONTH = f"(?:{'|'.join(_NAMES)})"
+_WEEKDAY = "(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
+_ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9](?::?[0-5][0-9])?)"
 _TIME = (
-    "(?:(?:T|,? )(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-    f"(?: ?[AaPp][Mm])?(?:{_ZONE})?)?"
+    "(?:(?:T|,? |:)(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    f"(?: ?[AaPp][.]?[Mm][.]?)?(?:{_ZONE})?)?"
 )
 
 
@@ -53,14 +74,21 @@ def _day(
     leap_year: str = _LEAP_YEAR,
     zero: str = "0?",
     from_13: bool = False,
+    names: bool = False,
 ) -> str:
-    """Return the pattern of a day that is in the calendar; `order` is such as "{d}/{m}/{y}"."""
+    """Return the pattern of a day that is in the calendar; `order` is such as "{d}/{m}/{y}".
+
+    Days and months below 10 begin with `zero`; with `names`, months are words.
+    """
+    long, short, february = _NAMES
+    if not names:
+        long, short, february = f"(?:{zero}[13578]|1[02])", f"(?:{zero}[469]|11)", f"{zero}2"
     first = "1[3-9]" if from_13 else f"{zero}[1-9]|1[0-9]"
     days = [
-        (year, f"(?:{zero}[13578]|1[02])", f"(?:{first}|2[0-9]|3[01])"),
-        (year, f"(?:{zero}[469]|11)", f"(?:{first}|2[0-9]|30)"),
-        (year, f"{zero}2", f"(?:{first}|2[0-8])"),
-        (leap_year, f"{zero}2", "29"),
+        (year, long, f"(?:{first}|2[0-9]|3[01])"),
+        (year, short, f"(?:{first}|2[0-9]|30)"),
+        (year, february, f"(?:{first}|2[0-8])"),
+        (leap_year, february, "29"),
     ]
     return "(?:" + "|".join(order.format(y=y, m=m, d=d) for y, m, d in days) + ")"
 
@@ -71,17 +99,20 @@ def _large_day(order: str) -> str:
     return f"(?:{slashes}|{_day(order.format(s='-'), from_13=True)})"
 
 
+_DAY_NAME = "{d}(?:st|nd|rd|th|[.])?[ /-]{m}[ ,/-] ?{y}"
+_NAME_DAY = "{m}[ -]{d}(?:st|nd|rd|th)?,? {y}"
 _TWELVE = "(?:0?[1-9]|1[0-2])"
 _DATES = {
     "iso": _day("{y}-{m}-{d}"),
-    "iso_slash": _day("{y}/{m}/{d}"),
+    "iso_slash": f"(?:{_day('{y}/{m}/{d}')}|{_day('{y}[.]{m}[.]{d}')})",
     # Day and month could change places.
     "either": f"{_TWELVE}(?:/{_TWELVE}/{_SHORT}|-{_TWELVE}-{_YEAR})",
     "day_first": _large_day("{{d}}{s}{{m}}{s}{{y}}"),
     "month_first": _large_day("{{m}}{s}{{d}}{s}{{y}}"),
-    "day_dot": f"(?:{_day(r'{d}[.]{m}[.]{y}')}|{_day(r'{d}[.]{m}[.]{y}', '[0-9]{2}', '[0-9]{2}', '0')})",
-    "day_name": f"(?:0?[1-9]|[12][0-9]|3[01])[ -]{_MONTH}[ ,-] ?{_SHORT}",
-    "name_day": f"{_MONTH}[ -](?:0?[1-9]|[12][0-9]|3[01]),? {_YEAR}",
+    "day_dot": f"(?:{_day(r'{d}[.]{m}[.]{y}')}|{_day(r'{d}[.]{m}[.]{y}', *_TWO_DIGITS, zero='0')})",
+    "day_name": f"{_WEEKDAY}{_day(_DAY_NAME, _SHORT, _SHORT_LEAP, names=True)}"
+    f"|{_day('{d}{m}{y}', names=True)}",
+    "name_day": f"{_WEEKDAY}{_day(_NAME_DAY, names=True)}",
 }
 # A cell has one form at most, so that Arrow can count one without a look at the others.
 FORMS = {
@@ -109,18 +140,23 @@ FORMS = {
     "long": f"{_SIGN}[1-9][0-9]{{15,}}",
     "boolean": "(?i:true|false)",
     "month": "[1-9][0-9]{3}-(?:0[1-9]|1[0-2])",
-    **{name: day + _TIME for name, day in _DATES.items()},
+    **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
 }
-# What stands beside a number: a currency, a percent sign, brackets that accountants write for minus
-_CURRENCY = (
-    "[$\u00a2-\u00a5\u20a0-\u20bf]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL"
+# What stands beside a number: a currency, a percent sign, brackets or a minus behind it, which
+# accountants write, or a unit, such as km/h
+CURRENCY = (
+    "[A-Z]{0,3}[$\u00a2-\u00a5\u20a0-\u20bf\uff04\uffe1\uffe5]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD"
+    "|NZD|SEK|NOK|DKK|PLN|CZK|BRL|Rs[.]?|RM|kr[.]?|Fr[.]|z\u0142|K\u010d|Ft|TL|\u0440\u0443\u0431[.]?"
 )
+_UNIT = "[A-Za-z\"'%\u2030\u00b0\u00b5-\uffff][A-Za-z/\u00b0\u00b2-\uffff]{0,9}[.]?"
 DECORATED = (
-    f"(?P<open>[(])?(?P<minus>[+\u2212-])? ?(?P<before>{_CURRENCY})?[ \u00a0\u202f]?"
-    f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212-]|{SPACE})*?)"
-    f"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY})?(?P<close>[)])?"
+    f"(?P<open>[(])?(?P<minus>[+\u2212\u2013-])? ?(?P<before>{CURRENCY})?[ \u00a0\u202f]?(?P<inner>[(])?"
+    f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212\u2013-]|{SPACE})*?)"
+    f"[ \u00a0\u202f]?(?P<after>{CURRENCY}|{_UNIT})?(?P<close>[)])?(?P<behind>-)?"
 )
 _DECORATED = re.compile(DECORATED)
+# Days and day are one unit.
+PLURAL = "([A-Za-z]{2,})s"
 
 # The forms that can be read as numbers by a decimal mark, and those that tell which mark it is
 POINT = frozenset({"point", "commas", "commas_point", "spaces_point", "exponent"})
@@ -146,14 +182,17 @@ def undecorate(cell: str) -> tuple[str, str] | None:
 
     >>> undecorate("$ 1,234.50"), undecorate("(12)"), undecorate("5 %"), undecorate("-5")
     (('1,234.50', '$'), ('-12', ''), ('5', '%'), None)
+    >>> undecorate("$(3)"), undecorate("4.20-"), undecorate("2 days"), undecorate("80 km/h")
+    (('-3', '$'), ('-4.20', ''), ('2', 'day'), ('80', 'km/h'))
     """
     match = _DECORATED.fullmatch(cell)
-    if not match or bool(match["open"]) != bool(match["close"]):
+    if not match or len(match["open"] or match["inner"] or "") != len(match["close"] or ""):
         return None
-    unit = (match["before"] or "") + (match["after"] or "")
-    if not unit and not match["open"]:
+    unit = re.sub(f"{PLURAL}$", r"\1", (match["before"] or "") + (match["after"] or ""))
+    negative = match["close"] or match["behind"]
+    if not unit and not negative:
         return None
-    return ("-" if match["open"] else match["minus"] or "") + match["number"], unit
+    return ("-" if negative else match["minus"] or "") + match["number"], unit
 
 
 def pattern_of(dates: str) -> str:
@@ -216,7 +255,8 @@ class Profile:
     """How the cells of a column are written, counted over its rows.
 
     `forms` counts the cells of each form, the others as "", `words` those that may stand for a gap,
-    and `others` the first SPELLINGS that have no form. `units` counts what stands beside numbers.
+    and `others` the first SPELLINGS that have no form. `units` counts what stands beside numbers,
+    and `beside` the first SPELLINGS of such cells.
     `varies` tells whether there are two different cells; `constant` is the only one otherwise.
     `first` has the row and the cell where a form comes first, and `rows_of` the row of each word
     and other. Rows count from 2, as in a spreadsheet: the header is 1.
@@ -230,6 +270,7 @@ class Profile:
         self.units: Counter[str] = Counter()
         self.words: Counter[str] = Counter()
         self.others: Counter[str] = Counter()
+        self.beside: Counter[str] = Counter()
         self.first: dict[str, tuple[int, str]] = {}
         self.rows_of: dict[str, int] = {}
 
@@ -246,6 +287,20 @@ class Profile:
     def count(self, forms: Iterable[str]) -> int:
         """Return the number of cells in some forms, with or without something beside them."""
         return sum(self.forms[form] + self.forms[f"{form}*"] for form in forms)
+
+    def first_of(self, form: str) -> tuple[int, str]:
+        """Return the row and the cell where a form comes first, perhaps with something beside it."""
+        return min(self.first[one] for one in (form, f"{form}*") if one in self.first)
+
+    def without_units(self) -> "Profile":
+        """Return the same profile, but for numbers with something beside them, which have no form."""
+        other = copy(self)
+        other.forms, other.first = self.forms.copy(), self.first.copy()
+        other.others, other.units, other.beside = self.others + self.beside, Counter(), Counter()
+        for form in [form for form in self.forms if form.endswith("*")]:
+            other.forms[""] += other.forms.pop(form)
+            other.first[""] = min(other.first.pop(form), other.first.get("", (self.rows + 2, "")))
+        return other
 
     def add(self, cells: list[str]) -> None:
         """Count the cells of some more rows."""
@@ -274,12 +329,20 @@ class Profile:
                     self.rows_of[cell] = row_of(cell)
                 continue
             form = "" if self.is_text else self.known.of(cell)
+            if form.endswith("*"):
+                unit = undecorate(cell)[1]
+                # More units than that are none, but the second half of a code.
+                if unit not in self.units and len(self.units) > SPELLINGS:
+                    form = ""
+                else:
+                    self.units[unit] += number
+                    if cell in self.beside or len(self.beside) <= SPELLINGS:
+                        self.beside[cell] += number
+                        self.rows_of.setdefault(cell, row_of(cell))
             self.forms[form] += number
             if not form and (cell in self.others or not self.is_text):
                 self.others[cell] += number
                 if cell not in self.rows_of:
                     self.rows_of[cell] = row_of(cell)
-            if form.endswith("*"):
-                self.units[undecorate(cell)[1]] += number
             if form not in self.first:
                 self.first[form] = (row_of(cell), cell)

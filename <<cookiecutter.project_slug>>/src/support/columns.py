@@ -10,12 +10,14 @@ from typing import Any
 
 from support.cells import (
     COMMA,
+    CURRENCY,
     DATES,
     GROUPED,
     NO_VALUES,
     NUMBERS,
     POINT,
     SPACES,
+    SPELLINGS,
     Profile,
     pattern_of,
 )
@@ -99,6 +101,8 @@ def decide(
     for profile in profiles.values():
         evidence.add(profile)
     wanted = dict.fromkeys(params["text"], "text") | params["columns"]
+    if params.get("task") == "regression" and number_like(profiles.get(params["target"])):
+        wanted = {params["target"]: "number"} | wanted
     columns = []
     for name, profile in profiles.items():
         kind = wanted.get(name, "")
@@ -111,6 +115,12 @@ def decide(
             pattern_of(kind)
         columns.append(_Decision(name, profile, evidence, params, kind, name in strict).column)
     return columns
+
+
+def number_like(profile: Profile | None) -> bool:
+    """Return whether all cells are numbers if they are no codes, such as 1e5 or 007."""
+    codes = {"zeros", "long"}
+    return bool(profile and profile.filled == profile.count(NUMBERS["."] | NUMBERS[","] | codes))
 
 
 class _Decision:
@@ -196,16 +206,20 @@ class _Decision:
             return False
         bare = "bare_exponent" in plain and not plain & (POINT | COMMA | {"point3", "comma3"})
         if bare and not self.wanted:
-            row, cell = profile.first["bare_exponent"]
+            row, cell = profile.first_of("bare_exponent")
             self.note(f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns")
             return False
         units = {unit for unit in profile.units if unit}
         starred = sum(profile.units.values())
-        if len(units) > 1 or (
-            "%" in units and starred < profile.count(NUMBERS["."] | NUMBERS[","])
-        ):
-            shown = ", ".join(sorted(units)) + " and none" * (len(units) == 1)
-            self.note(f"is text: its numbers have different units, {shown}")
+        money = all(re.fullmatch(CURRENCY, unit) for unit in units)
+        if len(units) > 1 or (not money and starred < profile.count(NUMBERS["."] | NUMBERS[","])):
+            if starred <= profile.filled // 20 and len(profile.beside) <= SPELLINGS:
+                # As few as typing errors
+                self.profile = profile.without_units()
+                return self.number()
+            if len(units) <= 3 and not all(re.fullmatch("[A-Za-z]", unit) for unit in units):
+                shown = ", ".join(sorted(units)) + " and none" * (len(units) == 1)
+                self.note(f"is text: its numbers have different units, {shown}")
             return False
         mark, doubt = self.decimal_mark(plain)
         thousands = ("," if mark == "." else ".") * bool(plain & GROUPED[mark])
@@ -250,9 +264,7 @@ class _Decision:
         if bool(evidence.point) != bool(evidence.comma):
             return (".", "") if evidence.point else (",", "")
         mark = "," if evidence.separator == ";" and sign == "comma" else "."
-        row, cell = next(
-            profile.first[form] for form in (f"{sign}3", f"{sign}3*") if form in profile.first
-        )
+        row, cell = profile.first_of(f"{sign}3")
         role = "decimals" if mark == decimal else "thousands"
         return mark, (
             f"has {number} values such as {cell!r} (row {row}) whose {sign} was taken to mark "
@@ -348,15 +360,19 @@ class _Decision:
                 self.note(f"is text because its {what}s are written in more than one way")
 
 
-def misfit(name: str, profile: Any) -> str:
-    """Return which cell keeps a column from being numbers or dates, and its row."""
-    if not isinstance(profile, Profile):
-        return f"{name} is text"
+def misfit(name: str, profile: Any, kind: str = "text") -> str:
+    """Return what keeps a column of this kind from being numbers: if it is one cell, with its row."""
+    if kind == "date" or not isinstance(profile, Profile):
+        return f"{name} holds {kind}s"
     families = [NUMBERS["."] | NUMBERS[","], frozenset({"pattern"}).union(*DATES.values())]
     forms = max(families, key=profile.count)
     places = [place for form, place in profile.first.items() if form.removesuffix("*") not in forms]
+    if not profile.first:
+        row, word = min((profile.rows_of[word], word) for word in profile.words)
+        return f"row {row}: {name} is {word!r}"
     if not places:
-        row, cell = min(profile.first.values())
+        rarest = min(profile.first, key=profile.forms.__getitem__)
+        row, cell = profile.first[rarest]
         return f"row {row}: {name} is {cell!r}, and other rows are written in another way"
     row, cell = min(places)
     return f"row {row}: {name} is {cell!r}"

@@ -28,7 +28,8 @@ WORKBOOK, UNPACKED = 2**28, 2**30
 COLUMNS = 200_000
 CELLS = 20_000_000  # of a spreadsheet
 csv.field_size_limit(LONGEST)
-SEPARATORS = [",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
+# A comma or semicolon and a blank stand between cells that are quoted behind the blank: "a", "b".
+SEPARATORS = [", ", "; ", ",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
 # Where the header is looked for, and rows are compared
 HEADER_LINES = 50
 SAMPLE = 64 * 1024
@@ -58,6 +59,11 @@ SMALL_PAGES = ["cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "koi8_r", "cp12
 SMALL_PAGES += ["cp1257", "cp850", "mac_roman"]
 LARGE_PAGES = ["cp932", "gb18030", "big5", "cp949", "euc_jp"]
 CENTRAL = {"Czech", "Polish", "Slovak", "Hungarian", "Croatian", "Slovene", "Romanian"}
+# Hidden files, and those that describe a table, in a folder or an archive
+NO_TABLE = re.compile(
+    r"(?i)(^|/)([._][^/]*|(readme|licen[cs]e|citation|changelog|index)([.]txt)?)$"
+    r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
+)
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 
 
@@ -84,16 +90,26 @@ class Dialect:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """Return the files of a table: itself, or those in the folder, without hidden ones.
+    """Return the files of a table: itself, or those in the folder that may hold rows.
 
     Raises FileError when there are none.
     """
     if not path.is_dir():
         return [path]
-    files = [one for one in sorted(path.rglob("*")) if one.is_file() and one.name[0] not in "._"]
-    if not files:
-        raise FileError("the folder holds no files")
-    return files
+    files = [one for one in sorted(path.rglob("*")) if one.is_file() and one.stat().st_size]
+    tables = [one for one in files if not NO_TABLE.search(one.name)]
+    if not tables:
+        raise FileError("the folder holds no files that may be tables")
+    return tables
+
+
+def check_headers(headers: dict[Path, list[str]]) -> None:
+    """Raise FileError unless all files of a folder have the same columns, in any order."""
+    (first, names), *others = headers.items()
+    for part, found in others:
+        if different := set(found) ^ set(names):
+            column = next(name for name in [*found, *names] if name in different)
+            raise FileError(f"{part.name} has another header than {first.name}: {column!r}")
 
 
 def suffix_of(start: bytes) -> str:
@@ -122,12 +138,10 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
             archive = zipfile.ZipFile(raw)
         except zipfile.BadZipFile:
             raise FileError("it is a damaged zip archive") from None
-        names = [
-            one for one in archive.namelist() if not re.search(r"/$|(^|/)(__MACOSX/|[.][^./])", one)
-        ]
-        if any(name.startswith("xl/") for name in names):
+        if any(name.startswith("xl/") for name in archive.namelist()):
             raw.seek(0)
             return raw
+        names = [one for one in archive.namelist() if not NO_TABLE.search(one)]
         if len(names) != 1:
             listed = ", ".join(names[:5]) or "nothing"
             raise FileError(
@@ -135,7 +149,10 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
             )
         if archive.getinfo(names[0]).flag_bits & 1:
             raise FileError("the archive is protected by a password: unpack it")
-        return archive.open(names[0])
+        content = archive.open(names[0])
+        packed = suffix_of(content.read(8))
+        content.seek(0)
+        return unpack(content) if packed else content
     return raw
 
 
@@ -215,7 +232,7 @@ def kind_of(content: IO[bytes]) -> str:
         raise FileError("it is a web page, not a table: is this the address of the file itself?")
     if text.startswith(b"version https://git-lfs"):
         raise FileError("it is a pointer of Git LFS: fetch the file with `git lfs pull`")
-    if re.match(rb'[{\[]\s*[{"]', text) or text[:2] == b"{}":
+    if re.match(rb'[{\[]\s*[{\["]', text) or text[:2] == b"{}":
         return "json"
     if b"\0" in start and not _is_utf16(start):
         raise FileError("it is a binary file that is not known: export it as CSV or Parquet")
@@ -316,18 +333,19 @@ class Lines(io.BufferedIOBase):
 def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     """Return the rows of some lines, which keep their ends; empty lines are left out."""
     separator = dialect.separator
-    if len(separator) > 1:
+    blank = len(separator) == 2 and separator[1] == " "
+    if len(separator) > 1 and not blank:
         rows = (line.rstrip("\r\n").split(separator) for line in lines)
     else:
         if separator == " ":
             lines = (line.strip(" ") for line in lines)
         rows = csv.reader(
             lines,
-            delimiter=separator,
+            delimiter=separator[:1],
             quotechar=dialect.quote,
             doublequote=not dialect.escape,
             escapechar=dialect.escape or None,
-            skipinitialspace=separator == " ",
+            skipinitialspace=blank or separator == " ",
         )
     return (row for row in rows if row and (len(row) > 1 or row[0].strip()))
 
@@ -350,30 +368,35 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
     else:
         separators = SEPARATORS
 
-    def judge(candidate: Dialect) -> tuple[bool, float, int]:
-        """Return whether the header has the target, the share of rows of its length, its names."""
+    def judge(candidate: Dialect) -> tuple[bool, float, int, float]:
+        """Return whether the header has the target, the share of rows of its length, its names.
+
+        The share comes first rounded, as some rows may be ragged, and last as it is.
+        """
         try:
             header, *rows = parse(lines[candidate.skip : candidate.skip + 500], candidate)
         except (ValueError, csv.Error):
-            return False, 0, 0
+            return False, 0, 0, 0
         width = len(header)
         even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
         has = target in [name.strip() for name in header]
-        named = sum(bool(name.strip()) for name in header)
-        return has, round(even, 1) if width > 1 or has else 0, named
+        # What is left of n | w | y between blanks is no name.
+        named = sum(bool(re.search(r"\w", name)) for name in header)
+        return has, round(even, 1) if width > 1 or has else 0, named, even
 
     def candidates(skip: int) -> Iterator[Dialect]:
         for separator in separators:
             for quote, escape in (('"', ""), ('"', "\\"), ("'", ""), ("'", "\\")):
-                if (
-                    quote in sample
-                    and (not escape or escape in sample)
-                    or (quote, escape) == ('"', "")
+                if escape not in sample or quote == "'" and quote not in sample:
+                    continue
+                if separator in (", ", "; ") and not re.search(
+                    f"{separator} *{quote}(?!{quote})", sample
                 ):
-                    yield Dialect("utf-8", separator, quote, escape, skip)
+                    continue
+                yield Dialect("utf-8", separator, quote, escape, skip)
 
     best = max(candidates(dialect.skip), key=judge)
-    if not target or judge(best)[0]:
+    if not target or judge(best)[0] and judge(best)[1] > 0.5:
         return best
     # Below a title, there may be a line that has the target.
     for skip in range(dialect.skip + 1, min(HEADER_LINES, len(lines))):
@@ -456,14 +479,21 @@ class Rows:
 
     def _json(self) -> Iterator[list[str]]:
         names: dict[str, None] = {}
+        count, one = 0, {}
         for one in self._objects():
+            count += 1
             names.update(dict.fromkeys(one))
             if len(names) > COLUMNS:
                 break
+        tables = [name for name, value in one.items() if isinstance(value, list) and value]
+        if count == 1 and tables and isinstance(one[tables[0]][0], dict | list):
+            raise FileError(
+                f"it is one object, not one for each row: make {tables[0]!r} in it a file by itself"
+            )
         yield list(names)
         self._content.seek(0)
         for one in self._objects():
-            yield [_as_cell(one.get(name)) for name in names]
+            yield [_as_cell(one.get(name, "")) for name in names]
 
     def _objects(self) -> Iterator[dict[str, Any]]:
         is_array = self._content.read(2048).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
@@ -471,7 +501,7 @@ class Rows:
         content = self._content if is_array else Lines(self._content)
         text = io.TextIOWrapper(content, "utf-8-sig")
         # Numbers stay as they are written.
-        decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+        decoder = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
         number = 0
         try:
             entries = (
@@ -482,7 +512,7 @@ class Rows:
             for number, entry in enumerate(entries, start=1):
                 if not isinstance(entry, dict):
                     raise FileError(f"entry {number} is no object with a value for each column")
-                yield entry
+                yield flat(entry)
         except json.JSONDecodeError as error:
             raise FileError(
                 f"it is no JSON, or not an object in each line: entry {number + 1}: {error.msg}"
@@ -538,9 +568,38 @@ def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:
             yield entry
 
 
+class Number(str):
+    """A number in a JSON file, as it is written there."""
+
+
+def flat(entry: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return an object with what is in objects inside of it, by names with a point.
+
+    >>> flat({"id": 1, "size": {"x": 2, "y": {"from": 3}}})
+    {'id': 1, 'size.x': 2, 'size.y.from': 3}
+    """
+    found = {}
+    for name, value in entry.items():
+        inside = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
+        found |= inside or {f"{prefix}{name}": value}
+    return found
+
+
 def _as_cell(value: Any) -> str:
-    if value is None:
+    """Return a value of JSON as a cell: a text without its quotes, the others as they are written."""
+    if value is None or value == {}:
         return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_list, value))}]"
+    return json.dumps(value)
+
+
+def _in_list(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)}: {_in_list(one)}" for key, one in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if value is None or isinstance(value, str) and not isinstance(value, Number):
+        return json.dumps(value, ensure_ascii=False)
+    return _as_cell(value)

@@ -234,7 +234,8 @@ def score_classes(
         return scores
     by_row = losses(codes[0], probabilities)
     scores["log_loss"] = float(by_row["log_loss"].mean())
-    complete = np.array_equal(np.unique(codes[0]), np.arange(len(classes)))
+    # A fold in order of time may have been fitted to a single class.
+    complete = len(classes) > 1 and np.array_equal(np.unique(codes[0]), np.arange(len(classes)))
     told = (range(1, 2) if len(classes) == 2 else range(len(classes))) if complete else []
     for name, metric in [
         ("roc_auc", roc_auc_score),

@@ -11,12 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from support.cells import Forms, Profile
+from support.cells import SPELLINGS, Forms, Profile
 from support.files import (
+    HEADER_LINES,
     WORKBOOK,
     Dialect,
     FileError,
     Rows,
+    check_headers,
     check_workbook,
     kind_of,
     names_of,
@@ -25,7 +27,7 @@ from support.files import (
     unpack,
 )
 from support.params import InputError
-from support.values import matches, trim
+from support.values import TIMES, matches, trim, undecorate
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,8 +39,6 @@ BLOCK = 2**21  # bytes that Arrow parses at a time: it reads some 30 blocks ahea
 BATCH = 2**24  # bytes of a batch, about
 ROWS = 50_000  # rows that Python parses at a time
 POOL = ThreadPoolExecutor()  # for what Arrow does, which lets other threads run
-# From the year 1 to before the year 10000, in microseconds since 1970
-TIMES = (-62_135_596_800_000_000, 253_402_300_800_000_000)
 
 
 class Table:
@@ -57,19 +57,17 @@ class Table:
         self.short = self.first_short = 0
         # Names that the header has more than once
         self.repeated: set[str] = set()
+        # What the columns of a Parquet or Feather file, or a folder of them, become
+        self._types: dict[str, pa.DataType] = {}
         # Columns of a type that no model takes, and that type
         self.unusable: dict[str, str] = {}
         # Arrow's parser takes rows of one length only; Python's serves where they are not.
         self._ragged: set[Path] = set()
         with self._errors():
             self._parts = parts_of(self.path)
-            self.names = self._names(self._parts[0])
-            for part in self._parts[1:]:
-                if (names := self._names(part)) != self.names:
-                    here = next((n for n in names if n not in self.names), names[0])
-                    raise FileError(
-                        f"{part.name} has another header than {self._parts[0].name}: {here!r}"
-                    )
+            self._headers = {part: self._names(part) for part in self._parts}
+            self.names = self._headers[self._parts[0]]
+            check_headers(self._headers)
             self._stored_names = self.names
             self.tells_file = self.path.is_dir() and "file" not in self.names
             if self.tells_file:
@@ -113,15 +111,23 @@ class Table:
             if kind == "excel":
                 return next(self._sheet(content))
             names, types, _ = _stored(content, kind)
-            pairs = zip(names, types, strict=True)
-            self.unusable |= {name: str(one) for name, one in pairs if not usable(one)}
+            for name, one in zip(names, types, strict=True):
+                if not usable(one):
+                    self.unusable[name] = str(one)
+                here = plain(pa.array([], one)).type
+                self._types[name] = joint(self._types.get(name, here), here, name)
             return names
 
     @contextmanager
     def _open(self, part: Path, bar: tqdm | None = None) -> Iterator[tuple[IO[bytes], str]]:
         with part.open("rb") as raw:
             content = unpack(CallbackIOWrapper(bar.update, raw, "read") if bar is not None else raw)
-            yield content, kind_of(content)
+            try:
+                yield content, kind_of(content)
+            except FileError as error:
+                raise FileError(
+                    f"{part.name}: {error}" if len(self._parts) > 1 else error
+                ) from None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows, some at a time, in their order."""
@@ -141,6 +147,7 @@ class Table:
         ):
             for part in self._parts:
                 for batch in ahead(grouped(self._batches(part, bar))):
+                    batch = batch.select(self._stored_names)
                     if self.tells_file:
                         file = pa.repeat(str(part.relative_to(self.path)), len(batch))
                         batch = batch.append_column("file", file)
@@ -149,15 +156,17 @@ class Table:
                     yield batch
 
     def _batches(self, part: Path, bar: tqdm) -> Iterator[pa.RecordBatch]:
-        done = 0
+        done, names = 0, self._headers[part]
         separator = self.params["separator"]
         with self._open(part, bar) as (content, kind):
             if kind in ("parquet", "feather"):
                 *_, batches = _stored(content, kind)
-                yield from batches
+                types = pa.schema(self._types.items())
+                for batch in batches:
+                    yield batch.select(types.names).cast(types)
                 return
             if kind == "excel":
-                yield from self._chunks(self._sheet(content), skip=1)
+                yield from self._chunks(self._sheet(content), names, skip=1)
                 return
             if (
                 kind == "csv"
@@ -166,7 +175,7 @@ class Table:
                 and part not in self._ragged
             ):
                 try:
-                    for batch in self._arrow_csv(content):
+                    for batch in self._arrow_csv(content, names):
                         done += len(batch)
                         yield batch
                     return
@@ -174,17 +183,17 @@ class Table:
                     self._ragged.add(part)
         with self._open(part) as (content, kind):
             rows = Rows(content, kind, self._dialect())
-            yield from self._chunks(iter(rows), skip=done)
+            yield from self._chunks(iter(rows), names, skip=done)
             self.first_short = self.first_short or rows.first_short
             self.short += rows.short
 
-    def _arrow_csv(self, content: IO[bytes]) -> Iterator[pa.RecordBatch]:
+    def _arrow_csv(self, content: IO[bytes], header: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a CSV file; their text is not looked at.
 
         Raises ArrowInvalid when rows differ in length, and for bytes that do not decode.
         """
         dialect = self._dialect()
-        names = [f"f{number}" for number in range(len(self._stored_names))]
+        names = [f"f{number}" for number in range(len(header))]
         # The header is read as a row, and left out: its names may repeat.
         reader = pa.csv.open_csv(
             pa.PythonFile(content, "r"),
@@ -203,24 +212,15 @@ class Table:
             ),
             pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
-        header = 1
+        skip = 1
         for batch in reader:
-            batch = batch.slice(header)
-            header = 0
-            yield pa.RecordBatch.from_arrays(batch.columns, names=self._stored_names)
+            batch = batch.slice(skip)
+            skip = 0
+            yield pa.RecordBatch.from_arrays(batch.columns, names=header)
 
     def _sheet(self, content: IO[bytes]) -> Iterator[list[str]]:
         """Yield the rows of an Excel sheet as text, first the names of the columns."""
-        try:
-            from python_calamine import CalamineWorkbook
-        except ImportError:
-            raise FileError("it is an Excel file: `pip install python-calamine`") from None
-        stored = content.read(WORKBOOK + 1)
-        check_workbook(stored)
-        try:
-            book = CalamineWorkbook.from_filelike(io.BytesIO(stored))
-        except Exception as error:  # noqa: BLE001, calamine raises its own
-            raise FileError(f"it is no Excel file that can be read: {error}") from None
+        book = open_workbook(content)
         name = self.params["sheet"] or book.sheet_names[0]
         if name not in book.sheet_names:
             raise FileError(f"it has no sheet {name!r}; there is {', '.join(book.sheet_names)}")
@@ -230,11 +230,41 @@ class Table:
         yield names_of([_excel_text(cell) for cell in rows[0]])
         yield from ([_excel_text(cell) for cell in row] for row in rows[1:])
 
-    def _chunks(self, rows: Iterator[list[str]], skip: int = 0) -> Iterator[pa.RecordBatch]:
+    def _chunks(
+        self, rows: Iterator[list[str]], names: list[str], skip: int = 0
+    ) -> Iterator[pa.RecordBatch]:
         rows = islice(rows, skip, None)
         while chunk := list(islice(rows, ROWS)):
             arrays = [pa.array(cells, pa.string()) for cells in zip(*chunk, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, names=self._stored_names)
+            yield pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def open_workbook(content: IO[bytes]) -> Any:
+    """Return the workbook in an Excel file."""
+    try:
+        from python_calamine import CalamineWorkbook
+    except ImportError:
+        raise FileError("it is an Excel file: `pip install python-calamine`") from None
+    stored = content.read(WORKBOOK + 1)
+    check_workbook(stored)
+    try:
+        return CalamineWorkbook.from_filelike(io.BytesIO(stored))
+    except Exception as error:  # noqa: BLE001, calamine raises its own
+        raise FileError(f"it is no Excel file that can be read: {error}") from None
+
+
+def find_sheet(content: IO[bytes], target: str) -> tuple[str, int]:
+    """Return the first sheet of an Excel file whose header has the target, and the rows above it.
+
+    The sheet is empty if it is the first one, or if no header has the target.
+    """
+    book = open_workbook(content)
+    for name in book.sheet_names:
+        rows = book.get_sheet_by_name(name).to_python(nrows=HEADER_LINES)
+        for number, row in enumerate(rows):
+            if target in names_of([_excel_text(cell) for cell in row]):
+                return name if name != book.sheet_names[0] else "", number
+    return "", 0
 
 
 def grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -286,6 +316,19 @@ def _stored(
     return names, schema.types, rows()
 
 
+def joint(one: pa.DataType, other: pa.DataType, name: str) -> pa.DataType:
+    """Return the type that holds what two files of a folder have in a column.
+
+    Raises FileError if there is none.
+    """
+    numbers = {pa.int64(), pa.float64()}
+    if pa.types.is_null(one) or {one, other} == numbers:
+        return other if pa.types.is_null(one) else pa.float64()
+    if one != other and not pa.types.is_null(other):
+        raise FileError(f"{name} is of type {other}, in another file it is {one}")
+    return one
+
+
 def usable(kind: pa.DataType) -> bool:
     """Return whether a column of this type holds single values, or none at all."""
     return pa.types.is_null(kind) or not pa.types.is_null(plain(pa.array([], kind)).type)
@@ -294,7 +337,8 @@ def usable(kind: pa.DataType) -> bool:
 def plain(column: pa.Array) -> pa.Array:
     """Return a column in one of the types that this project knows.
 
-    They are string, bool, int64, float64 and timestamp in microseconds; a type that holds no single
+    They are string, bool, int64, float64 and timestamp in microseconds. Whole numbers that int64
+    may not hold become strings, durations and times of day seconds; a type that holds no single
     values, such as a list, becomes null.
     """
     kind = column.type
@@ -305,11 +349,20 @@ def plain(column: pa.Array) -> pa.Array:
         return column.cast(pa.string())
     if pa.types.is_boolean(kind):
         return column
-    if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
+    if pa.types.is_uint64(kind) or (pa.types.is_decimal(kind) and kind.scale <= 0):
+        return column.cast(pa.string())
+    if pa.types.is_integer(kind):
         return column.cast(pa.int64())
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_uint64(kind):
+    if pa.types.is_decimal(kind):
+        # Arrow's own cast multiplies: 100.10 would become 100.10000000000001.
+        return column.cast(pa.string()).cast(pa.float64())
+    if pa.types.is_floating(kind):
         return column.cast(pa.float64(), safe=False)
-    if pa.types.is_temporal(kind) and not pa.types.is_time(kind) and not pa.types.is_duration(kind):
+    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+        wide = pa.time64 if pa.types.is_time(kind) else pa.duration
+        count = column.cast(wide("us"), safe=False).cast(pa.int64())
+        return pc.divide(count.cast(pa.float64()), 1e6)
+    if pa.types.is_temporal(kind):
         times = column.cast(pa.timestamp("us"), safe=False)
         ends = pc.min_max(times.cast(pa.int64())).as_py()
         if not TIMES[0] <= (ends["min"] or 0) <= (ends["max"] or 0) < TIMES[1]:
@@ -378,7 +431,11 @@ class Survey:
         return [
             (one.varies, one.blank > 0, one.exact)
             if isinstance(one, Stored)
-            else (one.varies, one.blank > 0, len(one.forms), len(one.words), len(one.others))
+            else (
+                one.varies,
+                one.blank > 0,
+                *map(len, (one.forms, one.words, one.others, one.units, one.beside)),
+            )
             for one in self.profiles.values()
         ]
 
@@ -442,6 +499,24 @@ def count(profile: Profile, cells: pa.Array) -> pa.Array:
             fits = matches(rest, profile.known.patterns[form])
             profile.forms[form] += pc.sum(fits).as_py()
             rest = rest.filter(pc.invert(fits))
+    if len(rest) and len(profile.beside) > SPELLINGS and not profile.is_text:
+        rest = count_units(profile, rest)
     if len(rest):
         add(rest)
     return stripped
+
+
+def count_units(profile: Profile, cells: pa.Array) -> pa.Array:
+    """Count the numbers with units that are known to occur, and return the other cells."""
+    numbers, units = undecorate(cells)
+    plain = pc.invert(matches(cells, ".*[(].*", ".*-"))
+    known = pc.is_in(units, pa.array(sorted({*profile.units} - {""}), pa.string()))
+    candidates = pc.and_(plain, known)
+    rest = pc.invert(candidates)
+    for form in [one for one in profile.forms if one.endswith("*")]:
+        fits = pc.and_(candidates, matches(numbers, profile.known.patterns[form[:-1]]))
+        profile.forms[form] += pc.sum(fits).as_py()
+        values, counts = pc.value_counts(units.filter(fits)).flatten()
+        profile.units.update(dict(zip(values.to_pylist(), counts.to_pylist(), strict=True)))
+        candidates = pc.and_not(candidates, fits)
+    return cells.filter(pc.or_(rest, candidates))

@@ -127,6 +127,7 @@ class Schema:
                 return None
             kind = {"integer": "number", "boolean": "true or false"}.get(column.kind, column.kind)
             how = f" that is written {column.dates}" if column.dates else ""
+            how += f" in {column.unit}" if column.unit.strip("()") else ""
             raise InputError(
                 f"{source}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
                 f"is no {kind}{how}"
@@ -188,7 +189,8 @@ def decide_schema(
         profile = profiles[name]
         gaps = profile.blank
         if isinstance(profile, Profile):
-            gaps += sum(profile.words[word] + profile.others[word] for word in column.gaps)
+            seen = profile.words + profile.others + profile.beside
+            gaps += sum(seen[word] for word in column.gaps)
         if column.kind == "integer" and not gaps:
             schema.whole.append(name)
         constant = column.kind == "empty" or (not profile.varies and not gaps)
@@ -201,12 +203,19 @@ def decide_schema(
     if not schema.names("feature") and params["features"] == "all":
         raise InputError(f"{source} has no column that could be a feature of {target}")
 
+    if columns[target].kind == "empty":
+        held = table.unusable.get(target)
+        what = f"holds values of type {held}, which no model takes" if held else "has no values"
+        raise InputError(f"{source}: {target}, the target, {what}")
     if params["task"] == "classification":
-        schema.labels = {"integer": "int64", "boolean": "bool"}.get(columns[target].kind, "text")
+        label = columns[target]
+        schema.labels = {"integer": "int64", "boolean": "bool"}.get(label.kind, "text")
+        if label.unit or label.thousands:
+            schema.labels = "text"  # $5 is the name of a class
         if schema.labels == "text":
             columns[target].kind = "text"
-    elif columns[target].kind == "text":
-        wrong = misfit(target, profiles[target])
+    elif columns[target].kind in ("text", "date"):
+        wrong = misfit(target, profiles[target], columns[target].kind)
         raise InputError(f"{source}, {wrong}, but the target of a regression is a number")
     if time and columns[time].kind not in ("date", "number", "integer"):
         wrong = misfit(time, profiles[time])

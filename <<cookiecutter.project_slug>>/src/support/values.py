@@ -1,9 +1,20 @@
 """The values in cells, read as their column's kind and format say."""
 
 import datetime
+import re
 from contextlib import suppress
 
-from support.cells import DATES, DECORATED, FORMS, GROUPED, NUMBERS, SPACE, SPACES
+from support.cells import (
+    CURRENCY,
+    DATES,
+    DECORATED,
+    FORMS,
+    GROUPED,
+    NUMBERS,
+    PLURAL,
+    SPACE,
+    SPACES,
+)
 from support.columns import Column
 
 import pyarrow as pa
@@ -11,6 +22,8 @@ import pyarrow.compute as pc
 
 # Trees compute in single precision, where a larger number is infinite.
 LARGEST = 3.4e38
+# From the year 1 to before the year 10000, in microseconds since 1970
+TIMES = (-62_135_596_800_000_000, 253_402_300_800_000_000)
 # The type of each kind's values
 TYPES = {
     "boolean": pa.bool_(),
@@ -24,10 +37,11 @@ TYPES = {
 PLAIN = {(".", "", "", ""), (".", "", "", "ISO8601")}
 # A date, and the parts of the time that may follow it
 _PARTS = (
-    r"\A(?P<date>.*?)(?:(?:T|,? )(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
-    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?: ?(?P<half>[AaPp])[Mm])?"
-    r"(?: ?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?)?\z"
+    r"\A(?P<date>.*?)(?:(?:T|,? |:)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
+    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?: ?(?P<half>[AaPp])[.]?[Mm][.]?)?"
+    r"(?: ?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?)?\z"
 )
+_WEEKDAYS = "(?i:(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )"
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
@@ -48,6 +62,18 @@ def trim(cells: pa.Array) -> pa.Array:
 def matches(cells: pa.Array, *patterns: str) -> pa.Array:
     """Return whether each whole string is as one of the patterns says."""
     return pc.match_substring_regex(cells, rf"\A(?:{'|'.join(patterns)})\z")
+
+
+def undecorate(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the numbers in some cells, and what stands beside them, as cells.undecorate does.
+
+    A cell with anything else is in both as it is. Brackets, or a minus behind them, are a minus.
+    """
+    numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\8\2\5")
+    negative = pc.match_substring(cells, "(")
+    numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
+    units = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\3\6")
+    return numbers, pc.replace_substring_regex(units, f"{PLURAL}$", r"\1")
 
 
 def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array:
@@ -109,12 +135,11 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     """Return numbers, without their units and marks."""
     numbers = cells
     if column.unit:
-        # Without what stands beside them; brackets are a minus.
-        numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\2\4")
-        negative = pc.starts_with(cells, "(")
-        numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
-        if column.unit == "%":
-            _check(cells, pc.match_substring(cells, "%"))
+        numbers, units = undecorate(cells)
+        known = [column.unit] if column.unit != "()" else []
+        if not known or re.fullmatch(CURRENCY, column.unit):
+            known.append("")
+        _check(cells, pc.or_(pc.is_null(cells), pc.is_in(units, pa.array(known, pa.string()))))
     forms = NUMBERS[column.decimal]
     if "," not in column.thousands and "." not in column.thousands:
         forms = forms - GROUPED[column.decimal]
@@ -123,7 +148,7 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     if column.zeros:
         forms = forms | {"zeros", "long"}
     _check(cells, matches(numbers, *(FORMS[form] for form in sorted(forms))))
-    numbers = pc.replace_substring(numbers, "\u2212", "-")
+    numbers = pc.replace_substring_regex(numbers, "[\u2212\u2013]", "-")
     if " " in column.thousands:
         numbers = pc.replace_substring_regex(numbers, SPACE, "")
     if column.thousands:
@@ -143,29 +168,33 @@ def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
     # Not all are as ISO 8601 has it, so part by part
     date, *time = pc.extract_regex(cells, _PARTS).flatten()
     day = _as_iso(date, column.dates).cast(pa.timestamp("us")).cast(pa.int64())
-    return pc.add(day, _microseconds(*time)).cast(pa.timestamp("us"))
+    times = pc.add(day, _microseconds(*time))
+    # In UTC, the last hours of 9999 may be in a year that Python does not have.
+    for bound, limit in ((pc.max_element_wise, TIMES[0]), (pc.min_element_wise, TIMES[1] - 1)):
+        times = bound(times, pa.scalar(limit, pa.int64()), skip_nulls=False)
+    return times.cast(pa.timestamp("us"))
 
 
 def _as_iso(dates: pa.Array, order: str) -> pa.Array:
     """Return days that are written in any known way as ISO 8601 has them."""
     days = dates
     if pc.any(matches(dates, ".*[A-Za-z].*")).as_py():
+        days = pc.replace_substring_regex(days, rf"^{_WEEKDAYS}|(\d)(st|nd|rd|th)\b", r"\2")
+        month_first = matches(days, "[A-Za-z].*")
         for number, month in enumerate(_MONTHS, start=1):
-            days = pc.replace_substring_regex(days, f"(?i){month}[a-z]*", str(number))
-        # Jan 31, 2024 is now 1 31, 2024
+            days = pc.replace_substring_regex(days, f"(?i){month}[a-z]*", f"-{number}-")
+        days = pc.replace_substring_regex(days, "[ ,./-]+", "-")
+        # Jan 31, 2024 is now -1-31-2024
         days = pc.if_else(
-            matches(dates, "[A-Za-z].*"),
-            pc.replace_substring_regex(days, r"^(\d+)[ -](\d+)", r"\2-\1"),
-            days,
+            month_first, pc.replace_substring_regex(days, r"^-(\d+)-(\d+)", r"\2-\1"), days
         )
-        days = pc.replace_substring_regex(days, "[ ,-]+", "-")
         order = "day first"
     parts = r"\3-\1-\2" if order == "month first" else r"\3-\2-\1"
     for pattern, iso in {
         r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)$": parts,
         r"^([0-5]\d|6[0-8])-": r"20\1-",  # as POSIX reads years of two digits
         r"^(\d\d)-": r"19\1-",
-        r"^(\d{4})/(\d{1,2})/": r"\1-\2-",
+        r"^(\d{4})[./](\d{1,2})[./]": r"\1-\2-",
         r"^(\d{4})-(\d)(-|$)": r"\1-0\2\3",
         r"^(\d{4}-\d\d)-(\d)$": r"\1-0\2",
         r"^(\d{4}-\d\d)$": r"\1-01",
@@ -189,9 +218,10 @@ def _microseconds(
 
     half = pc.utf8_lower(half)
     hours = whole(hour)
-    # 12 am is 0, 12 pm is 12.
-    hours = pc.if_else(pc.equal(half, ""), hours, pc.if_else(pc.equal(hours, 12), 0, hours))
-    hours = pc.add(hours, pc.if_else(pc.equal(half, "p"), 12, 0))
+    # 12 am is 0, 12 pm is 12; some write 13:00 PM.
+    hours = pc.if_else(pc.and_(pc.not_equal(half, ""), pc.equal(hours, 12)), 0, hours)
+    later = pc.and_(pc.equal(half, "p"), pc.less(hours, 12))
+    hours = pc.add(hours, pc.if_else(later, 12, 0))
     zone = pc.replace_substring_regex(zone, "Z|UTC|GMT|:", "")
     ahead = pc.add(
         pc.multiply(whole(pc.utf8_slice_codeunits(zone, 1, 3)), 60),
