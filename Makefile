@@ -11,7 +11,7 @@ PYTEST := $(VENV)/bin/python -m pytest
 # Byte-compiled, whatever the environment says: each command of the tests imports these packages.
 INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --compile
 
-.PHONY: demo test soak sweep fuzz bench packages docs constraints portable
+.PHONY: demo test check test-pythons soak sweep fuzz bench packages docs constraints portable
 
 # Bakes the Iris project, runs it, and compares three models. Makes demo/ anew each time.
 demo: $(READY)
@@ -28,6 +28,16 @@ demo: $(READY)
 
 test: $(READY) packages
 	$(PYTEST) --numprocesses 2
+
+# What a change needs while one edits: style, the reader of tables, and the project's own tests.
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PYTEST) --numprocesses 2 tests/test_reader.py tests/test_scripts.py tests/test_bake.py
+
+# Installs the demo's project with each Python that is claimed, tests it, and compares what it makes.
+test-pythons: $(READY)
+	$(PYTEST) -m pythons tests/test_setup.py
 
 # What takes too long for every change: crashes at random moments, combinations of answers. Tests
 # with these markers run here alone.

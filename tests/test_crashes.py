@@ -109,7 +109,9 @@ def cases(bake, tmp_path_factory, env, template) -> dict[str, Case]:
         assert made.run("git status --porcelain") == ""
         tree = made.run("git ls-tree -r HEAD").splitlines()
         # Its path is in it.
-        return {"tree": [line for line in tree if not line.endswith(".dvc/config")]}
+        return {
+            "tree": [line for line in tree if not line.endswith((".dvc/config", ".template.yaml"))]
+        }
 
     def predicted(project: Project) -> dict:
         return {"predictions": (project.path / "predictions.csv").read_bytes()}

@@ -43,11 +43,11 @@ def bake_with(tmp_path, env, template):
 
 def repository(project: Project) -> dict:
     """Return what two bakes of the same answers have in common."""
-    # .dvc/config differs in the remote's path, and so in its hash
+    # These two differ in the path of the remote, and so in their hash.
     tree = project.run("git ls-tree -r HEAD").splitlines()
     hooks = (project.path / ".git/hooks").iterdir()
     return {
-        "tree": [line for line in tree if not line.endswith(".dvc/config")],
+        "tree": [line for line in tree if not line.endswith((".dvc/config", ".template.yaml"))],
         "config": (project.path / ".dvc/config").read_text().replace(str(project.path.parent), ""),
         "status": project.run("git status --porcelain"),
         "branch": project.run("git branch --show-current"),

@@ -4,7 +4,8 @@ import re
 import sys
 from itertools import product
 
-from helpers import MODELS, ROOT, Project, run
+import pytest
+from helpers import MODELS, ROOT, STAGES, Project, run
 
 PROJECT = ROOT / "<<cookiecutter.project_slug>>"
 PLUGINS = ["dvc-azure", "dvc-gs", "dvc-s3", "dvc-ssh", "dvc-webdav"]
@@ -67,3 +68,29 @@ def test_every_package_is_pinned_on_every_platform(env, tmp_path, subtests):
             resolved = set((tmp_path / output).read_text().lower().splitlines())
             assert {pin.split("==")[0] for pin in resolved} >= NEEDED
             assert resolved <= names
+
+
+def test_the_workflows_are_as_github_reads_them(env):
+    files = [str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml")]
+    assert len(files) == 2
+    schemas = {"github-workflows": files, "dependabot": [".github/dependabot.yml"]}
+    for schema, checked in schemas.items():
+        run(["check-jsonschema", "--builtin-schema", f"vendor.{schema}", *checked], ROOT, env)
+    run("zizmor --offline .github", ROOT, env)
+    used = re.findall(r"uses: (\S+)@(\S+)", "".join((ROOT / file).read_text() for file in files))
+    # One version of each action, by its commit
+    assert len(dict(used)) == len(set(used)) and all(len(commit) == 40 for _, commit in used)
+
+
+@pytest.mark.pythons
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_each_python_makes_the_same_bytes(reproduced, tmp_path, env, version):
+    project = reproduced.copy(tmp_path / reproduced.path.name)
+    run(["uv", "venv", "--python", version, tmp_path / "venv"], tmp_path, env)
+    install = ["uv", "pip", "install", "--compile-bytecode", "--python", tmp_path / "venv"]
+    project.run([*install, "--requirement", "requirements.txt"])
+    project.env = {**env, "PATH": f"{tmp_path / 'venv/bin'}:{env['PATH']}"}
+    assert f"Python {version}." in project.run("python --version")
+    project.run("python -m pytest -q")
+    assert project.repro("--force") == STAGES
+    assert project.run("git status --porcelain") == ""
