@@ -131,7 +131,8 @@ def read_dagshub(answer: str) -> tuple[str, str, str, str] | None:
 
     Raises FailedHookException for an address of DagsHub that is no repository.
     """
-    base = (os.environ.get("DAGSHUB_CLIENT_HOST") or DAGSHUB).rstrip("/")
+    base = (os.environ.get("DAGSHUB_CLIENT_HOST", "").strip() or DAGSHUB).rstrip("/")
+    base = base if "://" in base else f"https://{base}"
     host = re.escape(urlsplit(base).netloc)
     match = re.fullmatch(
         rf"((https?|ssh|git|git\+ssh)://)?([\w-]+@)?(www\.)?{host}\.?(?P<path>[:/].*)?",

@@ -88,7 +88,7 @@ def test_a_hooks_folder_of_all_repositories_is_left_alone(bake, settings, anothe
 
 
 @pytest.mark.parametrize(
-    "where", ["system", "included", "environment", "local", "link", "no folder"]
+    "where", ["system", "included", "environment", "local", "link", "no folder", "empty"]
 )
 def test_hooks_go_nowhere_outside_the_repository(baked, tmp_path, settings, where):
     project = baked.copy(tmp_path / "project")
@@ -111,7 +111,7 @@ def test_hooks_go_nowhere_outside_the_repository(baked, tmp_path, settings, wher
         shutil.rmtree(project.path / ".git/hooks")
         (project.path / ".git/hooks").symlink_to(shared)
     else:
-        project.run("git config core.hooksPath /dev/null")
+        project.run(["git", "config", "core.hooksPath", "" if where == "empty" else "/dev/null"])
     # What the environment sets holds for one command, and the hooks for all.
     status = 0 if where == "environment" else 1
     said = project.run(HOOKS, status=status)

@@ -39,6 +39,9 @@ def test_a_dagshub_of_ones_own_is_recognised_by_its_clients_variable(monkeypatch
     assert read_remote(f"{own}/OWNER/REPO")["git"] == f"{own}/OWNER/REPO.git"
     assert read_remote(f"{own}.org/OWNER/REPO")["git"] == ""
     assert read_remote(DAGSHUB)["git"] == ""
+    monkeypatch.setenv("DAGSHUB_CLIENT_HOST", "hub.example.com")
+    assert read_remote(f"{own}/OWNER/REPO")["git"] == f"{own}/OWNER/REPO.git"
+    assert read_remote("/srv/store")["url"] == "/srv/store"
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,10 @@ def parse() -> argparse.Namespace:
 def is_readable(path: Path) -> bool:
     try:
         json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError) as error:
-        return isinstance(error, FileNotFoundError)
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
     return True
 
 

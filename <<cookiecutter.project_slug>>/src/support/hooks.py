@@ -55,7 +55,8 @@ def hooks_folder() -> Path:
     top = Path(git("rev-parse", "--show-toplevel")).resolve()
     # The same for all worktrees of a repository
     shared = (ROOT / git("rev-parse", "--git-common-dir")).resolve()
-    folder = ROOT / git("rev-parse", "--git-path", "hooks")
+    # Not of "hooks" itself: for an empty core.hooksPath git looks for /pre-push, and says "./".
+    folder = (ROOT / git("rev-parse", "--git-path", "hooks/pre-push")).parent
     place = folder.resolve()
     if not (place.is_relative_to(shared) or place.is_relative_to(top)):
         own = shlex.quote(os.path.relpath(shared / "hooks", top))
