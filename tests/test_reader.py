@@ -9,18 +9,23 @@ import lzma
 import random
 import re
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
+from features import add_features
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prepare import prepare
 from support.cells import FORMS, Forms, Profile
 from support.columns import decide
 from support.files import Dialect, Rows, find_dialect
+from support.params import InputError
 from support.reader import Survey, Table, count
+from support.schema import Schema
 
 from raw_table import inspect, profile
 
@@ -66,6 +71,9 @@ plain = st.sampled_from(
         "+1",
         "--",
     ]
+    + ["5 kg", "6kg", "7 lb", "8 days", "9-", "(3 kg)", "R$ 2,00", "12e45 kg", "\u20133"]
+    + ["16MAY2023", "Tue, 16 May 2023 1:20 PM", "05/16/2023", "31 Apr 2022", "0001-01-01"]
+    + ["9999-12-31 23:59-05", "29.02.21", "May 16th, 2023", "2023.5.16", "16-May-23"]
     + ["", " ", " x ", "3 Jan 2024", "1 234", "2020-01-01 10:00", "1\u00a0000", "12345678901234567"]
 )
 text = st.text(
@@ -256,6 +264,29 @@ def test_the_bake_decides_as_prepare_does(tmp_path, some, seed):
     survey = Survey(Table(path, PARAMS), Forms())
     assert sum(map(len, survey)) == survey.rows == 40
     assert {one.name: one.kind for one in decide(survey.profiles, PARAMS)} == kinds
+
+
+@settings(many, max_examples=150)
+@given(st.lists(columns, min_size=2, max_size=4), st.integers(0, 2**32))
+def test_what_prepare_accepts_it_reads_again_as_new_rows(tmp_path, some, seed):
+    """Other errors than an InputError would be tracebacks."""
+    rng = random.Random(seed)
+    frame = {f"c{n}": [rng.choice(column) for _ in range(30)] for n, column in enumerate(some)}
+    path = tmp_path / "t.csv"
+    pd.DataFrame(frame).to_csv(path, index=False)
+    task = rng.choice(["classification", "regression"])
+    params = PARAMS | {"raw": str(path), "task": task, "target": "c0", "features": "all"}
+    params |= {"drop": [], "group": "", "time": "", "missing": "impute", "duplicates": "keep"}
+    table = Table(path, params)
+    with suppress(InputError):
+        prepare(table, params | {"max_rows": 0}, tmp_path / "prepared.parquet")
+        schema = Schema.of(tmp_path / "prepared.parquet")
+        prepared = pd.read_parquet(tmp_path / "prepared.parquet").reset_index(drop=True)
+        [batch] = table.batches()
+        new = schema.frame(path, batch, 2, add_features)
+        for name in schema.names("feature"):
+            # As the target has gaps, some rows may not have been prepared.
+            assert {*prepared[name].dropna()} <= {*new[name].dropna()}
 
 
 def test_the_bake_says_what_it_looked_at(tmp_path, monkeypatch):

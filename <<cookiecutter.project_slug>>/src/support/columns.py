@@ -212,7 +212,8 @@ class _Decision:
         units = {unit for unit in profile.units if unit}
         starred = sum(profile.units.values())
         money = all(re.fullmatch(CURRENCY, unit) for unit in units)
-        if len(units) > 1 or (not money and starred < profile.count(NUMBERS["."] | NUMBERS[","])):
+        lacking = profile.count(NUMBERS["."] | NUMBERS[","]) - starred + profile.units[""]
+        if len(units) > 1 or (lacking and not money):
             if starred <= profile.filled // 20 and len(profile.beside) <= SPELLINGS:
                 # As few as typing errors
                 self.profile = profile.without_units()

@@ -178,20 +178,22 @@ def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
 def _as_iso(dates: pa.Array, order: str) -> pa.Array:
     """Return days that are written in any known way as ISO 8601 has them."""
     days = dates
-    if pc.any(matches(dates, ".*[A-Za-z].*")).as_py():
+    named = matches(dates, ".*[A-Za-z].*")
+    if pc.any(named).as_py():
         days = pc.replace_substring_regex(days, rf"^{_WEEKDAYS}|(\d)(st|nd|rd|th)\b", r"\2")
         month_first = matches(days, "[A-Za-z].*")
         for number, month in enumerate(_MONTHS, start=1):
-            days = pc.replace_substring_regex(days, f"(?i){month}[a-z]*", f"-{number}-")
-        days = pc.replace_substring_regex(days, "[ ,./-]+", "-")
-        # Jan 31, 2024 is now -1-31-2024
+            days = pc.replace_substring_regex(days, f"(?i){month}[a-z]*", f".{number}.")
+        days = pc.replace_substring_regex(days, "[ ,./-]+", ".")
+        # Jan 31, 2024 is now .1.31.2024
         days = pc.if_else(
-            month_first, pc.replace_substring_regex(days, r"^-(\d+)-(\d+)", r"\2-\1"), days
+            month_first, pc.replace_substring_regex(days, r"^[.](\d+)[.](\d+)", r"\2.\1"), days
         )
-        order = "day first"
+        days = pc.if_else(named, days, dates)
     parts = r"\3-\1-\2" if order == "month first" else r"\3-\2-\1"
     for pattern, iso in {
-        r"^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)$": parts,
+        r"^(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d\d)$": parts,
+        r"^(\d{1,2})[.](\d{1,2})[.](\d{4}|\d\d)$": r"\3-\2-\1",
         r"^([0-5]\d|6[0-8])-": r"20\1-",  # as POSIX reads years of two digits
         r"^(\d\d)-": r"19\1-",
         r"^(\d{4})[./](\d{1,2})[./]": r"\1-\2-",
