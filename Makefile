@@ -87,6 +87,6 @@ portable: $(READY)
 constraints: $(READY)
 	cd '$(TEMPLATE)' && \
 	{ grep '^[[:alpha:]]' requirements.txt; printf 'dvc-%s\n' azure gs s3 ssh webdav; \
-	echo python-calamine; } | \
+	printf '%s\n' python-calamine distributed; } | \
 	$(abspath $(VENV))/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
 		--no-annotate --no-header --upgrade --quiet --output-file constraints.txt -

@@ -6,6 +6,7 @@ dvc.yaml runs it for each entry that train.compare names: python src/compare.py 
 import json
 import sys
 
+from support.cluster import workers
 from support.params import InputError, load_params, nearest
 from support.search import COMPARED, EXPECTED, TRAIN, check, folds_of, print_candidates, search
 
@@ -19,8 +20,9 @@ def main() -> None:
         raise InputError(f"params.yaml: train.compare holds {name!r}{nearest(name, models)}")
     table = pd.read_parquet(TRAIN)
     check(table, params)
-    with threadpool_limits(1, user_api="blas"):
-        candidates = search(name, models[name], table, folds_of(table, params), params)
+    folds = folds_of(table, params)
+    with threadpool_limits(1, user_api="blas"), workers(table, folds):
+        candidates = search(name, models[name], table, folds, params)
     print_candidates(candidates, params["search"]["metric"])
     # Seconds differ from run to run.
     stored = [{key: one[key] for key in one if key != "seconds"} for one in candidates]

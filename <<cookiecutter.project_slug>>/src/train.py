@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from support.cluster import workers
 from support.metrics import baseline, predict, score, tidy
 from support.model_file import MODEL, save
 from support.models import create, fit, innermost
@@ -60,7 +61,8 @@ def train(
         raise InputError(f"params.yaml: train.model is {name!r}{nearest(name, models)}")
     check(table, params)
     folds = folds_of(table, params)
-    candidates, specs = compete(table, models, params, rivals, folds)
+    with workers(table, folds):
+        candidates, specs = compete(table, models, params, rivals, folds)
     best = candidates[0]
     name = best["model"]
     try:

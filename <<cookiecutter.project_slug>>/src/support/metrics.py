@@ -115,11 +115,14 @@ def lower_is_better(metric: str) -> bool:
 
 
 def score(
-    actual: pd.Series, predictions: Predictions, metrics: Iterable[str] = ()
+    actual: pd.Series,
+    predictions: Predictions,
+    metrics: Iterable[str] | dict[str, Callable] = (),
 ) -> dict[str, float]:
     """Return the metrics of `predictions` for rows whose target is `actual`.
 
-    `metrics` are those of train.metrics in params.yaml; what is not defined is nan.
+    `metrics` are those of train.metrics in params.yaml, or what `load_metrics` returns for them;
+    what is not defined is nan.
 
     Raises MetricError when one of these fails.
     """
@@ -127,7 +130,8 @@ def score(
         scores = score_numbers(actual, predictions.values)
     else:
         scores = score_classes(actual, *predictions)
-    for name, function in load_metrics(metrics).items():
+    functions = metrics if isinstance(metrics, dict) else load_metrics(metrics)
+    for name, function in functions.items():
         scores[name] = apply_metric(name, function, actual.to_numpy(), predictions.values)
     return scores
 

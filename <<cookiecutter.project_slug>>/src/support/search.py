@@ -4,9 +4,11 @@ import re
 import time
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from support.cluster import Task, sent
 from support.metrics import (
     CLASSIFICATION,
     REGRESSION,
@@ -236,7 +238,7 @@ def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) 
     steps = {"n_estimators", "max_iter"} & model.get_params().keys()
     model = clone(model).set_params(**dict.fromkeys(steps, 2))
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), joblib.parallel_config("sequential"):
             estimator = fit(model, some, params)
     except ValueError:
         return
@@ -245,21 +247,19 @@ def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) 
 
 def fit_and_score(
     model: Model,
-    table: pd.DataFrame,
-    rows: np.ndarray,
-    others: np.ndarray,
     params: dict[str, Any],
-    threads: ThreadpoolController,
+    table: pd.DataFrame,
+    folds: Folds,
+    number: int,
 ) -> dict[str, float]:
-    """Fit `model` to some rows of `table`; return its scores on others, and the seconds it took."""
-    # Folds run side by side. Threads within each would wait for one another.
-    with threads.limit(limits=1, user_api="openmp"):
-        start = time.perf_counter()
-        estimator = fit(model, table.iloc[rows], params)
-        fitted = time.perf_counter()
-        test = table.iloc[others]
-        predictions = predict(estimator, test.iloc[:, :-1], params["positive"])
-        seconds = {"fit": fitted - start, "predict": time.perf_counter() - fitted}
+    """Fit `model` to the rows of a fold; return its scores on others, and the seconds it took."""
+    rows, others = folds[number]
+    start = time.perf_counter()
+    estimator = fit(model, table.iloc[rows], params)
+    fitted = time.perf_counter()
+    test = table.iloc[others]
+    predictions = predict(estimator, test.iloc[:, :-1], params["positive"])
+    seconds = {"fit": fitted - start, "predict": time.perf_counter() - fitted}
     return score(test.iloc[:, -1], predictions, params["metrics"]) | seconds
 
 
@@ -271,11 +271,14 @@ def cross_validate(
     Everything that is learnt from rows, preprocessing included, is learnt anew for each fold.
     """
     threads = ThreadpoolController()
-    # Threads share the table; the scores do not depend on how many there are.
-    tasks = joblib.Parallel(n_jobs=-1, backend="threading", return_as="generator")(
-        joblib.delayed(fit_and_score)(model, table, *fold, params, threads)
-        for model in models
-        for fold in folds
+    # The functions themselves: a worker of a cluster could not import the project's own.
+    params = params | {"metrics": load_metrics(params["metrics"])}
+    works = [Task(partial(fit_and_score, model, params), threads) for model in models]
+    # Where `workers` says; the scores do not depend on where, nor on how many there are.
+    tasks = joblib.Parallel(return_as="generator")(
+        joblib.delayed(work)(*sent(table, folds), number)
+        for work in works
+        for number in range(len(folds))
     )
     # The bar is for terminals, and for what takes a while.
     total = len(models) * len(folds)

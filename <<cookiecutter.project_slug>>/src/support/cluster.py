@@ -1,0 +1,145 @@
+"""Work of stages train and compare on a Dask cluster, if the environment names its scheduler."""
+
+import asyncio
+import logging
+import os
+import pickle
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import Any
+
+from support import SOURCE
+from support.params import InputError, first_line
+
+import joblib
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+ADDRESS = "DASK_SCHEDULER_ADDRESS"
+# Another version of one of these may compute other scores.
+VERSIONS = ["python", "joblib", "numpy", "pandas", "scipy", "sklearn"]
+# What `workers` sent to the cluster, by the id of the object here
+SENT: dict[int, Any] = {}
+
+
+class Task:
+    """A function for joblib that runs on one thread, here or on a worker of the cluster."""
+
+    def __init__(self, function: Callable, threads: ThreadpoolController) -> None:
+        self.function = function
+        self.threads = threads
+        # Dask's dashboard shows it.
+        self.__name__ = getattr(function, "func", function).__name__
+
+    def __call__(self, *arguments: Any) -> Any:
+        # Tasks run side by side. Threads within each would wait for one another.
+        with self.threads.limit(limits=1, user_api="openmp"):
+            return self.function(*arguments)
+
+    @cached_property
+    def by_value(self) -> bytes:
+        """The function with all code of this project that it uses: workers cannot import it."""
+        import cloudpickle
+
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None) or ""
+            if file.startswith(SOURCE + os.sep) and module.__name__ != "__main__":
+                cloudpickle.register_pickle_by_value(module)
+        return cloudpickle.dumps(partial(on_worker, self.function))
+
+    def __reduce__(self) -> tuple[Callable, tuple[bytes]]:
+        return pickle.loads, (self.by_value,)
+
+
+def on_worker(function: Callable, *arguments: Any) -> Any:
+    """Return what `function` returns, computed as on one thread of the machine that sent it."""
+    # For good: the limit of linear algebra is one of the process, where other tasks run too.
+    threadpool_limits(1)
+    with joblib.parallel_config(backend="threading", n_jobs=1):
+        return function(*arguments)
+
+
+@contextmanager
+def workers(*data: Any) -> Iterator[None]:
+    """Let joblib's tasks run on all cores, or on the Dask cluster that the environment names.
+
+    Each worker gets `data`, which tasks take by `sent`, once.
+
+    Raises InputError when the cluster does not answer, has no workers or other packages, or fails.
+    """
+    address = os.environ.get(ADDRESS)
+    if not address:
+        # Threads share the data.
+        with joblib.parallel_config(backend="threading", n_jobs=-1):
+            yield
+        return
+    try:
+        from distributed import Client, KilledWorker
+        from distributed.client import FutureCancelledError
+    except ImportError:
+        raise InputError(
+            f"{ADDRESS} is set, but Dask is not installed: `pip install -c constraints.txt "
+            "distributed`, or unset it to work on this machine"
+        ) from None
+    # Dask would log a traceback for each connection that closes.
+    logging.disable()
+    advice = f"start it, or unset {ADDRESS} to work on this machine"
+    try:
+        asyncio.run(reach(address))
+    except Exception as error:  # noqa: BLE001, what answers may be no scheduler
+        reason = f"no answer ({first_line(error)})"
+        raise InputError(f"Dask cluster {address}: {reason}: {advice}") from None
+    try:
+        with Client(address, timeout="5 s", set_as_default=False) as client:
+            check_versions(client.get_versions(packages=VERSIONS))
+            for one in data:
+                SENT[id(one)] = send(one, client)
+            with joblib.parallel_config(backend="dask", client=client):
+                yield
+    except (OSError, ImportError, KilledWorker, FutureCancelledError) as error:
+        raise InputError(f"Dask cluster {address}: {first_line(error)}: {advice}") from None
+    finally:
+        SENT.clear()
+
+
+def send(one: Any, client: Any) -> Any:
+    """Return a Dask future of an object.
+
+    It is the result of a task: what is scattered would be lost with the worker that has it, because
+    Dask removes copies. A task runs again.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sending large graph")
+        return client.submit(pickle.loads, pickle.dumps(one, pickle.HIGHEST_PROTOCOL))
+
+
+def sent(*data: Any) -> list[Any]:
+    """Return what stands for `data` as arguments of tasks: here, the objects themselves."""
+    return [SENT.get(id(one), one) for one in data]
+
+
+async def reach(address: str) -> None:
+    """Connect once, in five seconds: a client would wait longer, and again when it is closed."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    async with asyncio.timeout(5):
+        comm = await connect(address, timeout=5, **Security().get_connection_args("client"))
+    comm.abort()
+
+
+def check_versions(versions: dict[str, Any]) -> None:
+    """Raise InputError for no worker, or one with a package of another version than here."""
+    here = versions["client"]["packages"]
+    if not versions["workers"]:
+        raise InputError(f"{ADDRESS}: the cluster has no workers; `dask worker ADDRESS` starts one")
+    for worker, found in versions["workers"].items():
+        for name in VERSIONS:
+            there = found["packages"].get(name)
+            if there != here[name]:
+                raise InputError(
+                    f"Dask worker {worker} has {name} {there}, this machine {here[name]}: install "
+                    "requirements.txt in both, else scores may differ"
+                )
