@@ -230,6 +230,8 @@ def test_in_strict_columns_nothing_is_missing_for_being_different():
         (["(5)"], "6 kg"),
         (["31.12.2024"], "2024-12-31"),
         (["1", "2"], "unknown."),
+        (["5 kg"], "(6 kg"),
+        (["$5"], "THB 5"),
     ],
 )
 def test_a_new_cell_of_another_kind_is_refused(seen, new):

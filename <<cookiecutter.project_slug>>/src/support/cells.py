@@ -146,7 +146,9 @@ FORMS = {
 # accountants write, or a unit, such as km/h
 CURRENCY = (
     "[A-Z]{0,3}[$\u00a2-\u00a5\u20a0-\u20bf\uff04\uffe1\uffe5]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD"
-    "|NZD|SEK|NOK|DKK|PLN|CZK|BRL|Rs[.]?|RM|kr[.]?|Fr[.]|z\u0142|K\u010d|Ft|TL|\u0440\u0443\u0431[.]?"
+    "|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|UAH|RUB|TRY|ILS|ZAR|BRL|MXN|ARS|CLP|COP|KRW|TWD|HKD"
+    "|SGD|THB|IDR|MYR|PHP|VND|AED|SAR|EGP|NGN|KES"
+    "|Rs[.]?|RM|kr[.]?|Fr[.]|z\u0142|K\u010d|Ft|TL|\u0440\u0443\u0431[.]?"
 )
 _UNIT = "[A-Za-z\"'%\u2030\u00b0\u00b5-\uffff][A-Za-z/\u00b0\u00b2-\uffff]{0,9}[.]?"
 DECORATED = (

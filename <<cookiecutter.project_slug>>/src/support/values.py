@@ -73,7 +73,9 @@ def undecorate(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
     negative = pc.match_substring(cells, "(")
     numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
     units = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\3\6")
-    return numbers, pc.replace_substring_regex(units, f"{PLURAL}$", r"\1")
+    units = pc.replace_substring_regex(units, f"{PLURAL}$", r"\1")
+    paired = pc.equal(pc.count_substring(cells, "("), pc.count_substring(cells, ")"))
+    return pc.if_else(paired, numbers, cells), pc.if_else(paired, units, cells)
 
 
 def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array:
