@@ -236,6 +236,8 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
         ("'x',y\n'1,5',1\n'2,5',2\n", {"quote": "'"}),
         ('x,y\n"a \\" b, c",1\n"d",2\n', {"escape": "\\"}),
         ("x,y\nMünchen,1\nBesançon,2\n".encode("cp1252"), {"encoding": "cp1252"}),
+        ("il,y\nMuğla,1\nIğdır,2\nÇanakkale,3\n".encode("cp1254"), {"encoding": "cp1254"}),
+        ("bær,y\nÞorlákshöfn,1\nSauðárkrókur,2\n".encode("cp1252"), {"encoding": "cp1252"}),
         ("город,y\nМосква,1\nНовосибирск,2\nКазань,3\n".encode("cp1251"), {"encoding": "cp1251"}),
         ("x,y\n東京,1\n大阪,2\n".encode("cp932"), {"encoding": "cp932"}),
         ("x,y\nü,1\né,2\n".encode("utf-16"), {"encoding": "utf-16"}),

@@ -293,7 +293,10 @@ def guess_encoding(content: bytes) -> str:
             # Signs inside of words are letters of Central Europe: in cp1252, Polish has many.
             inside = re.search("[A-Za-z][\u00a1-\u00a9\u00ab-\u00b9\u00bb-\u00bf][a-z]", text)
             if not inside and not (best and best.language in CENTRAL):
-                return "cp1252"
+                # Where Turkish has its own letters, cp1252 has those of Icelandic.
+                turkish = re.search("(?i:[\u00f0\u00fd\u00fe])", text)
+                icelandic = re.search("(?i:[\u00e1\u00e6\u00e9\u00ed\u00f3\u00fa])", text)
+                return "cp1254" if turkish and not icelandic else "cp1252"
             with suppress(UnicodeDecodeError):
                 content.decode("cp1250")
                 return "cp1250"
