@@ -213,10 +213,12 @@ class Table:
             pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
         skip = 1
-        for batch in reader:
-            batch = batch.slice(skip)
-            skip = 0
-            yield pa.RecordBatch.from_arrays(batch.columns, names=header)
+        # Closed: else what it reads ahead could end the process with the interpreter.
+        with reader:
+            for batch in reader:
+                batch = batch.slice(skip)
+                skip = 0
+                yield pa.RecordBatch.from_arrays(batch.columns, names=header)
 
     def _sheet(self, content: IO[bytes]) -> Iterator[list[str]]:
         """Yield the rows of an Excel sheet as text, first the names of the columns."""
