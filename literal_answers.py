@@ -37,7 +37,8 @@ class LiteralAnswers(Extension):
         start, end = env.variable_start_string, env.variable_end_string
         if source == f"{start}cookiecutter.project_slug{end}":
             return f'{start} "" if cookiecutter | check_answers else "" {end}{source}'
-        starts = (start, env.block_start_string, env.comment_start_string)
+        # Of a carriage return, Jinja would make a line feed.
+        starts = (start, env.block_start_string, env.comment_start_string, "\r")
         if name or not any(start in source for start in starts) or source in own_templates():
             return source
         # As numbers, so that nothing in it can end the string.

@@ -52,6 +52,7 @@ lines = st.lists(st.sampled_from(PIECES) | st.text(st.characters(codec="utf-8"),
 
 @given(lines)
 @example("<% if %>")
+@example("\r\n")
 @example(CODE)
 @example("<< '\\U0000003c' ~ \"x\" >>")
 def test_an_answer_is_no_template(text):
