@@ -106,7 +106,6 @@ def main() -> None:
         name = f"{count} worker{'s' * (count > 1)}" if count else "this machine"
         lines.append(f"| {name} | " + " | ".join(f"{one:.1f}" for one in values) + " |")
     scheduler, work = medians[4][2:]
-    most = work / max(scheduler, 0.01)
     each = scheduler / (65 * 5)
     told = (
         f"Results: {'the same bytes in all runs' if same else '**not** the same bytes'}. With four "
