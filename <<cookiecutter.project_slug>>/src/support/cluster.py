@@ -20,8 +20,6 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
 # Another version of one of these may compute other scores.
 VERSIONS = ["python", "joblib", "numpy", "pandas", "scipy", "sklearn"]
-# What `workers` sent to the cluster, by the id of the object here
-SENT: dict[int, Any] = {}
 
 
 class Task:
@@ -65,7 +63,7 @@ def on_worker(function: Callable, *arguments: Any) -> Any:
 def workers(*data: Any) -> Iterator[None]:
     """Let joblib's tasks run on all cores, or on the Dask cluster that the environment names.
 
-    Each worker gets `data`, which tasks take by `sent`, once.
+    Each worker gets `data`, arguments of the tasks, once.
 
     Raises InputError when the cluster does not answer, has no workers or other packages, or fails.
     """
@@ -94,14 +92,13 @@ def workers(*data: Any) -> Iterator[None]:
     try:
         with Client(address, timeout="5 s", set_as_default=False) as client:
             check_versions(client.get_versions(packages=VERSIONS))
-            for one in data:
-                SENT[id(one)] = send(one, client)
-            with joblib.parallel_config(backend="dask", client=client):
+            with joblib.parallel_config(backend="dask", client=client) as config:
+                # As joblib's own argument `scatter` would fill it. Where the cluster has a single
+                # thread, joblib works on this machine instead.
+                config["backend"].data_futures = {id(one): send(one, client) for one in data}
                 yield
     except (OSError, ImportError, KilledWorker, FutureCancelledError) as error:
         raise InputError(f"Dask cluster {address}: {first_line(error)}: {advice}") from None
-    finally:
-        SENT.clear()
 
 
 def send(one: Any, client: Any) -> Any:
@@ -113,11 +110,6 @@ def send(one: Any, client: Any) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")
         return client.submit(pickle.loads, pickle.dumps(one, pickle.HIGHEST_PROTOCOL))
-
-
-def sent(*data: Any) -> list[Any]:
-    """Return what stands for `data` as arguments of tasks: here, the objects themselves."""
-    return [SENT.get(id(one), one) for one in data]
 
 
 async def reach(address: str) -> None:

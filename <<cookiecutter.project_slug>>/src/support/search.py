@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from support.cluster import Task, sent
+from support.cluster import Task
 from support.metrics import (
     CLASSIFICATION,
     REGRESSION,
@@ -276,9 +276,7 @@ def cross_validate(
     works = [Task(partial(fit_and_score, model, params), threads) for model in models]
     # Where `workers` says; the scores do not depend on where, nor on how many there are.
     tasks = joblib.Parallel(return_as="generator")(
-        joblib.delayed(work)(*sent(table, folds), number)
-        for work in works
-        for number in range(len(folds))
+        joblib.delayed(work)(table, folds, number) for work in works for number in range(len(folds))
     )
     # The bar is for terminals, and for what takes a while.
     total = len(models) * len(folds)
