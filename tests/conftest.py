@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import servers
+import support  # noqa: F401, the whole package, before raw_table has its modules alone
 from helpers import BIN, MODELS, ROOT, Project, need, run
 from xdist.scheduler import LoadScopeScheduling
 
