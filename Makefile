@@ -36,6 +36,8 @@ check: $(READY)
 	$(PYTEST) --numprocesses 2 tests/test_reader.py tests/test_scripts.py tests/test_bake.py
 
 # Installs the demo's project with each Python that is claimed, tests it, and compares what it makes.
+# pyenv's commands work for those versions only that this variable names.
+test-pythons: export PYENV_VERSION ?= $(shell pyenv versions --bare 2>/dev/null | paste -sd:)
 test-pythons: $(READY)
 	$(PYTEST) -m pythons tests/test_setup.py
 

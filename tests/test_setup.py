@@ -91,6 +91,6 @@ def test_each_python_makes_the_same_bytes(reproduced, tmp_path, env, version):
     project.run([*install, "--requirement", "requirements.txt"])
     project.env = {**env, "PATH": f"{tmp_path / 'venv/bin'}:{env['PATH']}"}
     assert f"Python {version}." in project.run("python --version")
-    project.run("python -m pytest -q")
+    project.run("python -m pytest -q", timeout=1800)
     assert project.repro("--force") == STAGES
     assert project.run("git status --porcelain") == ""
