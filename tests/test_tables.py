@@ -384,7 +384,7 @@ def test_a_refused_table_leaves_one_line_and_no_files(bake, tmp_path):
         ("ftp://example.com/a.csv", "starts with http://, https://, s3://, gs://, azure://"),
         ("https://me:hidden@example.com/a.csv", "leave user and password out"),
         ("s3:///a.csv", "is not understood"),
-        ("/dev/null", "it is empty"),
+        ("/dev/null", "is neither a file nor a folder"),
     ],
 )
 def test_an_address_that_cannot_be_used_ends_in_one_line(bake, tmp_path, data, message):
