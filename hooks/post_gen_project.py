@@ -211,30 +211,37 @@ def quote(command: list[str]) -> str:
     return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
+def perform(command: list[str], dvc: list[str]) -> str:
+    """Run one of the commands of `steps`; return why it failed, or nothing."""
+    program, *arguments = command
+    if program in ("cp", "curl"):
+        try:
+            fetch(TABLE["source"], TABLE["raw"])
+        except Exception as error:  # noqa: BLE001, each kind of source has its own
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        return ""
+    if program != "dvc":
+        done = run(command)
+    elif is_init(command):
+        done = initialise([*dvc, *arguments])
+    else:
+        done = run([*dvc, *arguments], shown=takes_long())
+    return reason(done) if done.returncode else ""
+
+
 def carry_out(commands: Iterator[list[str]]) -> tuple[str, list[list[str]]]:
     """Run commands up to the first that fails; return what is wrong with it, and those left."""
     dvc = find_dvc()
     for command in commands:
-        problem = failure = ""
         if command[0] == "dvc" and not dvc:
             problem = "DVC was not found"
-        elif command[0] in ("cp", "curl"):
-            try:
-                fetch(TABLE["source"], TABLE["raw"])
-            except Exception as error:  # noqa: BLE001, each kind of source has its own
-                failure = f"{type(error).__name__}: {error}".splitlines()[0]
-        else:
-            program = [*dvc] if command[0] == "dvc" else command[:1]
-            shown = command[0] == "dvc" and takes_long()
-            program += command[1:]
-            done = initialise(program) if is_init(command) else run(program, shown=shown)
-            failure = reason(done) if done.returncode else ""
-        if failure:
+        elif failure := perform(command, dvc):
             problem = f"`{quote(command)}` failed: {failure}"
-        if problem:
-            return problem, [one for one in (command, *commands) if not is_init(one)]
-        if command[:2] == ["git", "config"]:
-            say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
+        else:
+            if command[:2] == ["git", "config"]:
+                say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
+            continue
+        return problem, [one for one in (command, *commands) if not is_init(one)]
     return "", []
 
 

@@ -248,11 +248,15 @@ def test_duckdb_finds_the_same_dialect_and_reads_the_same_cells(tmp_path, data, 
     assert cells_of(table) == expected and table.names == names
 
 
+def drawn(some: list[list[str]], rows: int, rng: random.Random) -> dict[str, list[str]]:
+    """Return a column of cells drawn from each list, by its name."""
+    return {f"c{n}": rng.choices(cells, k=rows) for n, cells in enumerate(some)}
+
+
 @settings(many, max_examples=200)
 @given(st.lists(columns, min_size=1, max_size=4), st.integers(0, 2**32))
 def test_the_bake_decides_as_prepare_does(tmp_path, some, seed):
-    rng = random.Random(seed)
-    frame = {f"c{n}": [rng.choice(column) for _ in range(40)] for n, column in enumerate(some)}
+    frame = drawn(some, 40, random.Random(seed))
     path = tmp_path / "t.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -271,7 +275,7 @@ def test_the_bake_decides_as_prepare_does(tmp_path, some, seed):
 def test_what_prepare_accepts_it_reads_again_as_new_rows(tmp_path, some, seed):
     """Other errors than an InputError would be tracebacks."""
     rng = random.Random(seed)
-    frame = {f"c{n}": [rng.choice(column) for _ in range(30)] for n, column in enumerate(some)}
+    frame = drawn(some, 30, rng)
     path = tmp_path / "t.csv"
     pd.DataFrame(frame).to_csv(path, index=False)
     task = rng.choice(["classification", "regression"])

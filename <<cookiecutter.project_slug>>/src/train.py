@@ -66,13 +66,7 @@ def train(
     best = candidates[0]
     name = best["model"]
     try:
-        model = best.get("models") or create(name, specs[name], best["setting"], params)
-        # Sums of boosting, as those of linear algebra below, differ in the last digits with the
-        # number of threads.
-        with joblib.parallel_config(backend="threading", n_jobs=-1), threadpool_limits(1):
-            estimator = fit(model, table, params)
-        predictions = predict(estimator, table.iloc[:, :-1], params["positive"])
-        scores = score(table.iloc[:, -1], predictions, params["metrics"])
+        estimator, scores = fit_best(best, specs, table, params)
     except ValueError as error:
         raise explain(error, name, table, folds) from None
     parts: dict[str, dict[str, Any]] = {"training": tidy(scores)}
@@ -114,6 +108,20 @@ def compete(
         print_candidates([mean], metric)
         candidates = rank([*candidates, mean], metric)
     return candidates, specs
+
+
+def fit_best(
+    best: dict[str, Any], specs: dict[str, Any], table: pd.DataFrame, params: dict[str, Any]
+) -> tuple[BaseEstimator, dict[str, float]]:
+    """Return a candidate's estimator, fitted to all rows, and its scores on them."""
+    name = best["model"]
+    model = best.get("models") or create(name, specs[name], best["setting"], params)
+    # Sums of boosting, as those of linear algebra, differ in the last digits with the number of
+    # threads.
+    with joblib.parallel_config(backend="threading", n_jobs=-1), threadpool_limits(1):
+        estimator = fit(model, table, params)
+    predictions = predict(estimator, table.iloc[:, :-1], params["positive"])
+    return estimator, score(table.iloc[:, -1], predictions, params["metrics"])
 
 
 def ranking(

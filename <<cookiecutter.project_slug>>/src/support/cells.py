@@ -40,7 +40,9 @@ MAYBE_VALUES = frozenset(
 SPELLINGS = 20
 
 # The forms are regular expressions that Python and RE2, Arrow's engine, read alike.
-_SIGN = "[+\u2212\u2013-]?"  # with the minus of typographers, and a dash in its place
+# With the minus of typographers, and a dash in its place
+_SIGNS = "[+\u2212\u2013-]"
+_SIGN = f"{_SIGNS}?"
 _WHOLE = "(?:0|[1-9][0-9]*)"
 _GROUP = "[1-9][0-9]{0,2}"
 _UNGROUPED = "(?:0|[1-9][0-9]{3,})"
@@ -152,7 +154,7 @@ CURRENCY = (
 )
 _UNIT = "[A-Za-z\"'%\u2030\u00b0\u00b5-\uffff][A-Za-z/\u00b0\u00b2-\uffff]{0,9}[.]?"
 DECORATED = (
-    f"(?P<open>[(])?(?P<minus>[+\u2212\u2013-])? ?(?P<before>{CURRENCY})?[ \u00a0\u202f]?(?P<inner>[(])?"
+    f"(?P<open>[(])?(?P<minus>{_SIGNS})? ?(?P<before>{CURRENCY})?[ \u00a0\u202f]?(?P<inner>[(])?"
     f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212\u2013-]|{SPACE})*?)"
     f"[ \u00a0\u202f]?(?P<after>{CURRENCY}|{_UNIT})?(?P<close>[)])?(?P<behind>-)?"
 )

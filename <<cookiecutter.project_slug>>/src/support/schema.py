@@ -196,22 +196,15 @@ def decide_schema(
         constant = column.kind == "empty" or (not profile.varies and not gaps)
         if constant and roles[name] == "feature" and params["features"] == "all":
             roles[name] = "unused"
-            why = "has no values" if column.kind == "empty" else "has the same value in each row"
-            if name in table.unusable:
-                why = f"holds values of type {table.unusable[name]}, which no model takes"
-            column.notes.append(why)
+            why = "has the same value in each row"
+            column.notes.append(emptiness(name, table) if column.kind == "empty" else why)
     if not schema.names("feature") and params["features"] == "all":
         raise InputError(f"{source} has no column that could be a feature of {target}")
 
     if columns[target].kind == "empty":
-        held = table.unusable.get(target)
-        what = f"holds values of type {held}, which no model takes" if held else "has no values"
-        raise InputError(f"{source}: {target}, the target, {what}")
+        raise InputError(f"{source}: {target}, the target, {emptiness(target, table)}")
     if params["task"] == "classification":
-        label = columns[target]
-        schema.labels = {"integer": "int64", "boolean": "bool"}.get(label.kind, "text")
-        if label.unit or label.thousands:
-            schema.labels = "text"  # $5 is the name of a class
+        schema.labels = type_of_labels(columns[target])
         if schema.labels == "text":
             columns[target].kind = "text"
     elif columns[target].kind in ("text", "date"):
@@ -221,6 +214,20 @@ def decide_schema(
         wrong = misfit(time, profiles[time])
         raise InputError(f"{source}, {wrong}, but prepare.time takes dates or numbers")
     return schema
+
+
+def emptiness(name: str, table: Table) -> str:
+    """Return why a column of a table is empty."""
+    if name in table.unusable:
+        return f"holds values of type {table.unusable[name]}, which no model takes"
+    return "has no values"
+
+
+def type_of_labels(target: Column) -> str:
+    """Return the type of a classification's target."""
+    if target.unit or target.thousands:
+        return "text"  # $5 is the name of a class
+    return {"integer": "int64", "boolean": "bool"}.get(target.kind, "text")
 
 
 def decide_columns(
