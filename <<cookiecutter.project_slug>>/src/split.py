@@ -78,7 +78,7 @@ def draw(key: pd.Series, role: str, test_size: float, stratify: bool, seed: int)
 
     It takes some bytes a row, where scikit-learn's splitters take a hundred.
 
-    Raises InputError when no row is older than the newest ones.
+    Raises InputError when `test_size` leaves a part empty.
     """
     rng = np.random.default_rng(seed)
     test = np.zeros(len(key), dtype=bool)
@@ -98,6 +98,11 @@ def draw(key: pd.Series, role: str, test_size: float, stratify: bool, seed: int)
             rows = np.flatnonzero(codes == code).astype(np.uint32)
             rng.shuffle(rows)
             test[rows[: round(len(rows) * test_size)]] = True
+    if test.all() or not test.any():
+        raise InputError(
+            f"params.yaml: split of {len(key)} rows by {role}: one part is empty; change "
+            "split.test_size"
+        )
     return test
 
 

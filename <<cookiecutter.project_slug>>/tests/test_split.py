@@ -86,3 +86,5 @@ def test_a_table_larger_than_memory_is_split_by_the_same_rules():
     assert np.flatnonzero(draw(group, "time", **settings)).tolist() == sorted(by_time)
     with pytest.raises(InputError, match="none is older"):
         draw(group * 0, "time", **settings)
+    with pytest.raises(InputError, match="by group: one part is empty"):
+        draw(group * 0, "group", **settings)

@@ -127,6 +127,16 @@ def as_numbers(target: Any) -> np.ndarray:
     return members[:, 1:] if members.shape[1] == 2 else members
 
 
+def stretches(index: pd.Index, number: int) -> np.ndarray:
+    """Return the stretch of time of each row, from 0, the oldest; they have as many rows each.
+
+    Rows are in any order: `split` leaves those of a large table in the order of the file.
+    """
+    stretch = np.empty(len(index), dtype=int)
+    stretch[np.argsort(index, kind="stable")] = np.arange(len(index)) * number // len(index)
+    return stretch
+
+
 def cross_fitting(index: pd.Index, seed: int) -> Any:
     """Return the folds of encoders that learn from the target, by the index of the rows to fit.
 
@@ -139,7 +149,7 @@ def cross_fitting(index: pd.Index, seed: int) -> Any:
             fold[others] = number
         return PredefinedSplit(fold)
     if index.name == "time":
-        return KFold(folds)
+        return PredefinedSplit(stretches(index, folds))
     return KFold(max(folds, 2), shuffle=True, random_state=seed)
 
 

@@ -7,6 +7,7 @@ thousand.
 
 from collections.abc import Iterable
 
+from support.encoders import stretches
 from support.metrics import (
     CLASSIFICATION,
     LOWER_IS_BETTER,
@@ -25,7 +26,7 @@ import pandas as pd
 # Of 100 tests, so many have the true score in the interval.
 LEVEL = 95
 DRAWS = 1000
-# Rows of a large test are drawn in so many blocks, those in order of time in so many stretches.
+# Rows of a large test are drawn in so many blocks, those of a split by time in so many stretches.
 BLOCKS = 500
 STRETCHES = 30
 # Probabilities and errors are told apart by quantiles of so many rows.
@@ -47,7 +48,7 @@ def blocks_of(index: pd.Index) -> np.ndarray:
     if index.name == "group":
         return pd.factorize(index)[0] % BLOCKS
     if index.name == "time":
-        return positions * min(len(index), STRETCHES) // len(index)
+        return stretches(index, min(len(index), STRETCHES))
     return positions % BLOCKS
 
 

@@ -85,7 +85,7 @@ def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> F
     stratify = classify and target.value_counts().max() >= number
     try:
         if key.name == "time":
-            times = key.unique()
+            times = key.unique().sort_values()
             return [
                 (np.flatnonzero(key.isin(times[old])), np.flatnonzero(key.isin(times[new])))
                 for old, new in TimeSeriesSplit(number).split(times)
