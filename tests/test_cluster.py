@@ -1,6 +1,7 @@
 """DASK_SCHEDULER_ADDRESS: the work of train and compare on a Dask cluster, and the same bytes."""
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import joblib
 import pytest
 import yaml
 from distributed import Client
+from dvc.api import exp_show
 from helpers import BIN, Project, run
 from servers import free_ports
 from support.cluster import ADDRESS, check_versions, workers
@@ -119,6 +121,62 @@ def test_a_worker_that_dies_changes_nothing(cluster, searched):
     assert process.returncode == 0, output
     assert len(cluster.client.scheduler_info()["workers"]) == 1
     assert searched.outcome() == before
+
+
+def test_a_sweep_on_the_cluster_makes_what_the_queue_makes_here(
+    cluster, reproduced, compared, tmp_path
+):
+    """One worker dies, one experiment fails; the others have their snapshot and the same hashes."""
+    project = reproduced.copy(tmp_path / reproduced.path.name)
+    project.run("dvc exp run --queue --name first -S train.model=svc")
+    project.edit("src/features.py", "    return table\n", "    return table  # queued\n")
+    project.run("dvc exp run --queue --name second -S train.model=logistic_regression")
+    project.run("git checkout --quiet src/features.py")
+    project.run("dvc exp run --queue --name bad -S train.model=svc -S models.svc.C=no")
+    before = project.outcome()
+
+    cluster.workers.append(cluster.add_worker())
+    cluster.client.wait_for_workers(len(cluster.workers), timeout=60)
+    addresses = cluster.client.run(os.getpid)
+    sweep = subprocess.Popen(
+        [BIN / "python", "src/sweep.py"],
+        cwd=project.path,
+        env=project.env | {ADDRESS: cluster.address},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not (busy := [one for one, keys in cluster.client.processing().items() if keys]):
+        assert sweep.poll() is None, sweep.stdout.read()
+        time.sleep(0.05)
+    [victim] = [one for one in cluster.workers if one.pid == addresses[busy[0]]]
+    cluster.workers.remove(victim)
+    victim.kill()
+    output, _ = sweep.communicate(timeout=300)
+    assert sweep.returncode == 1, output
+    assert {"first: done", "second: done"} < set(output.splitlines())
+    assert "bad: ERROR: failed to reproduce 'train'" in output and "Traceback" not in output
+    assert output.splitlines()[-1] == "1 of 3 failed: they are still in the queue"
+    assert project.outcome() == before and project.run("git status --porcelain") == ""
+
+    rows = {row["Experiment"]: row for row in exp_show(str(project.path)) if row["Experiment"]}
+    states = {name: row["State"] == "Queued" for name, row in rows.items()}
+    assert states == {"first": False, "second": False, "bad": True}
+    lock = project.run(f"git show {rows['first']['rev']}:dvc.lock")
+    assert lock == (compared["svc"].path / "dvc.lock").read_text()
+    assert "# queued" in project.run(f"git show {rows['second']['rev']}:src/features.py")
+    project.run("dvc exp apply first", status=None)
+    project.run("dvc pull")
+    assert project.outcome() == compared["svc"].outcome()
+
+
+def test_a_sweep_needs_a_cluster_and_a_queue(cluster, reproduced):
+    command = [BIN / "python", "src/sweep.py"]
+    done = run(command, reproduced.path, reproduced.env, status=1)
+    assert done.stdout.startswith(f"{ADDRESS} is not set") and done.stdout.count("\n") == 1
+    env = reproduced.env | {ADDRESS: cluster.address}
+    done = run(command, reproduced.path, env, status=1)
+    assert done.stdout.startswith("the queue is empty") and done.stdout.count("\n") == 1
 
 
 def test_a_dead_address_is_told_in_one_line_and_nothing_is_written(searched):

@@ -65,7 +65,7 @@ def workers(*data: Any) -> Iterator[None]:
 
     Each worker gets `data`, arguments of the tasks, once.
 
-    Raises InputError when the cluster does not answer, has no workers or other packages, or fails.
+    Raises InputError as `connect` does.
     """
     address = os.environ.get(ADDRESS)
     if not address:
@@ -73,6 +73,22 @@ def workers(*data: Any) -> Iterator[None]:
         with joblib.parallel_config(backend="threading", n_jobs=-1):
             yield
         return
+    with (
+        connect(address) as client,
+        joblib.parallel_config(backend="dask", client=client) as config,
+    ):
+        # As joblib's own argument `scatter` would fill it. Where the cluster has a single
+        # thread, joblib works on this machine instead.
+        config["backend"].data_futures = {id(one): send(one, client) for one in data}
+        yield
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Any]:
+    """Yield a client of the Dask cluster at `address`.
+
+    Raises InputError when it does not answer, has no workers or other packages, or fails.
+    """
     try:
         from distributed import Client, KilledWorker
         from distributed.client import FutureCancelledError
@@ -92,11 +108,7 @@ def workers(*data: Any) -> Iterator[None]:
     try:
         with Client(address, timeout="5 s", set_as_default=False) as client:
             check_versions(client.get_versions(packages=VERSIONS))
-            with joblib.parallel_config(backend="dask", client=client) as config:
-                # As joblib's own argument `scatter` would fill it. Where the cluster has a single
-                # thread, joblib works on this machine instead.
-                config["backend"].data_futures = {id(one): send(one, client) for one in data}
-                yield
+            yield client
     except (OSError, ImportError, KilledWorker, FutureCancelledError) as error:
         raise InputError(f"Dask cluster {address}: {first_line(error)}: {advice}") from None
 

@@ -1,0 +1,170 @@
+"""Run the queued experiments on a Dask cluster: python src/sweep.py
+
+DASK_SCHEDULER_ADDRESS names its scheduler. Workers fetch data from the DVC remote, and send there
+what an experiment makes; its commit comes back, and `dvc exp show` lists it. An experiment that
+fails stays in the queue, and so do those that are not finished when this is stopped.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from support.cluster import ADDRESS, connect, send
+from support.hooks import ROOT, git
+from support.params import first_line
+
+from tqdm import tqdm
+
+# A command, the folder to run it in, below that of the clone, and its input
+Step = tuple[list[str], str, bytes | None]
+
+
+class Snapshot(NamedTuple):
+    """A queued experiment."""
+
+    name: str
+    base: str  # the commit that it belongs to
+    changes: bytes  # since then, as a patch
+
+    @property
+    def ref(self) -> str:
+        """Where DVC keeps the experiment, once it has run."""
+        return f"refs/exps/{self.base[:2]}/{self.base[2:]}/{self.name}"
+
+    def steps(self) -> list[Step]:
+        """Return what makes a bundle of the experiment in the place of one of the commits."""
+        inside = os.path.relpath(ROOT, git("rev-parse", "--show-toplevel"))
+        # Experiments of a worker share what they fetch.
+        cache = os.path.relpath("../../dvc-cache", inside)
+        return [
+            (["git", "clone", "--quiet", "--no-checkout", "../bundle", "."], ".", None),
+            *(
+                (["git", "config", key, git("config", key)], ".", None)
+                for key in ("user.name", "user.email")
+            ),
+            (["git", "checkout", "--quiet", "-b", "sweep", self.base], ".", None),
+            *(
+                [(["git", "apply", "--whitespace=nowarn"], ".", self.changes)]
+                if self.changes
+                else []
+            ),
+            (["dvc", "cache", "dir", "--local", cache], inside, None),
+            (["dvc", "exp", "run", "--pull", "--name", self.name], inside, None),
+            (["dvc", "push"], inside, None),
+            (["git", "bundle", "create", "--quiet", "../bundle", self.ref], ".", None),
+        ]
+
+
+def run(command: list[str]) -> bytes:
+    """Return what a command prints; raises SystemExit with its reason where it fails."""
+    if command[0] == "dvc":
+        command = [sys.executable, "-m", *command]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
+    if done.returncode:
+        lines = (done.stderr.decode(errors="replace").strip() or command[0]).splitlines()
+        raise SystemExit(lines[0].removeprefix("ERROR: "))
+    return done.stdout
+
+
+def queued() -> list[Snapshot]:
+    """Return what `dvc exp run --queue` has queued, the oldest first.
+
+    DVC keeps each as a commit in the form of git's stash: its parent is the experiment's base.
+    """
+    from dvc.api import exp_show
+
+    rows = [row for row in exp_show(repo=str(ROOT)) if row["State"] == "Queued"]
+    snapshots = []
+    for name, commit in [(row["Experiment"], row["rev"]) for row in reversed(rows)]:
+        base = git("rev-parse", f"{commit}^1")
+        changes = run(["git", "diff", "--binary", "--full-index", base, commit])
+        snapshots.append(Snapshot(name, base, changes))
+    return snapshots
+
+
+def perform(commits: bytes, steps: list[Step]) -> bytes:
+    """Run an experiment in a clone of its own, on a worker, which has no code of this project.
+
+    `commits` and what is returned are git bundles.
+
+    Raises RuntimeError with the reason of a command that fails.
+    """
+    import os
+    import subprocess
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    from distributed import get_worker
+
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("DASK", "GIT_"))}
+    env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), env.get("PATH", "")])
+    with tempfile.TemporaryDirectory(dir=get_worker().local_directory) as folder:
+        bundle, clone = Path(folder, "bundle"), Path(folder, "clone")
+        clone.mkdir()
+        bundle.write_bytes(commits)
+        for command, inside, content in steps:
+            start = [sys.executable, "-m"] if command[0] == "dvc" else []
+            done = subprocess.run(
+                [*start, *command],
+                input=content,
+                cwd=clone / inside,
+                env=env,
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            if done.returncode:
+                lines = done.stdout.decode(errors="replace").strip().splitlines()
+                errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
+                raise RuntimeError((errors or lines[-1:] or [" ".join(command)])[0])
+        return bundle.read_bytes()
+
+
+def keep(bundle: bytes, snapshot: Snapshot) -> None:
+    """Add a finished experiment to this repository, and take it off the queue."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "bundle")
+        path.write_bytes(bundle)
+        run(["git", "fetch", "--quiet", str(path), f"{snapshot.ref}:{snapshot.ref}"])
+    run(["dvc", "queue", "remove", snapshot.name])
+
+
+def main() -> None:
+    address = os.environ.get(ADDRESS)
+    if not address:
+        raise SystemExit(
+            f"{ADDRESS} is not set: it names a cluster's scheduler; `dvc queue start` runs the "
+            "queue on this machine"
+        )
+    snapshots = queued()
+    if not snapshots:
+        raise SystemExit("the queue is empty: `dvc exp run --queue -S ...` queues an experiment")
+    failed = 0
+    with connect(address) as client:
+        from distributed import as_completed
+
+        run(["dvc", "push"])
+        branches = ["git", "bundle", "create", "--quiet", "-", "HEAD", "--branches"]
+        commits = send(run(branches), client)
+        futures = {
+            client.submit(perform, commits, one.steps(), pure=False): one for one in snapshots
+        }
+        finished = as_completed(list(futures), loop=client.loop)
+        for future in tqdm(finished, "experiments", len(futures), disable=None):
+            name = futures[future].name
+            try:
+                keep(future.result(), futures[future])
+                print(f"{name}: done")
+            except (Exception, SystemExit) as error:  # noqa: BLE001, a cluster can fail in many ways
+                failed += 1
+                print(f"{name}: {first_line(error)}")
+    if failed:
+        raise SystemExit(f"{failed} of {len(snapshots)} failed: they are still in the queue")
+
+
+if __name__ == "__main__":
+    main()
