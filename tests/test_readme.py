@@ -1,0 +1,95 @@
+"""What the project's README shows and tells to type, in a project that was just made."""
+
+import re
+
+import pytest
+import yaml
+from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
+from helpers import Project, blocks, hyperparameters, type_in
+
+ROWS = "patient,date,Unit price (EUR),x,kind\n" + "".join(
+    f"p{n % 10},2024-01-{n % 28 + 1:02},{n * 7 % 31}.5,{n * 3 % 13},{'ab'[n * 5 % 7 > 2]}\n"
+    for n in range(60)
+)
+
+
+def fenced(project: Project, language: str) -> list[str]:
+    text = (project.path / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def diabetes(bake, tmp_path_factory) -> Project:
+    answers = {"task": "regression", "project_slug": "diabetes"}
+    return bake(tmp_path_factory.mktemp("diabetes"), **answers)
+
+
+@pytest.fixture(scope="module")
+def clinic(bake, tmp_path_factory) -> Project:
+    """A project on a table with a group, times, and a name with blanks and brackets."""
+    folder = tmp_path_factory.mktemp("clinic")
+    (folder / "clinic.csv").write_text(ROWS)
+    answers = {"data": str(folder / "clinic.csv"), "target": "kind", "project_slug": "clinic"}
+    return bake(folder, **answers)
+
+
+def test_the_picture_is_the_graph_and_dvc_yaml_is_as_dvc_wants_it(baked, diabetes, subtests):
+    for project in (baked, diabetes):
+        with subtests.test(project.path.name):
+            [picture] = fenced(project, "mermaid")
+            drawn = project.run("dvc dag --mermaid")
+            assert list(map(str.strip, picture.splitlines())) == [
+                line.strip() for line in drawn.strip().splitlines()
+            ]
+            COMPILED_MULTI_STAGE_SCHEMA(yaml.safe_load((project.path / "dvc.yaml").read_text()))
+
+
+def test_each_line_on_the_table_sets_what_it_says(clinic, tmp_path):
+    """Stage prepare alone runs: it reads what these lines change."""
+    project = clinic.copy(tmp_path / "clinic")
+    roles, brackets, newer, other = blocks(project, "The table")
+    price = "Unit price (EUR)"
+    expected = [
+        ("group", "patient"),
+        ("time", "date"),
+        ("drop", [price]),
+        ("columns", {price: "number"}),
+    ]
+    typed = [*roles.splitlines(), *brackets.splitlines()]
+    for line, (key, value) in zip(typed, expected, strict=True):
+        type_in(project, f"{line} prepare")
+        params = yaml.safe_load((project.path / "params.yaml").read_text())["prepare"]
+        assert params[key] == value
+        report = yaml.safe_load((project.path / "results/data.json").read_text())
+        found = {column["name"]: column["role"] for column in report["columns"]}
+        assert found["patient"] == ("group" if key == "group" else "feature")
+        assert found[price] == ("unused" if key == "drop" else "feature")
+        project.run("git checkout --quiet .")
+
+    table = project.path / "data/raw/clinic.csv"
+    text = table.read_text() + "p1,2024-02-01,1.5,2,a\n"
+    table.unlink()
+    table.write_text(text)
+    type_in(project, newer.replace("dvc repro", "dvc repro prepare"))
+    report = yaml.safe_load((project.path / "results/data.json").read_text())
+    assert report["rows"]["raw"] == 61
+    (project.path / "data/raw/my.csv").write_text("x,y\n1,2\n")
+    type_in(project, other)
+    assert (project.path / "data/raw/my.csv.dvc").exists()
+
+
+def test_a_model_and_a_stage_are_added_as_the_readme_says(project):
+    project.edit("params.yaml", "folds: 5", "folds: 0")
+    model, stage = fenced(project, "yaml")
+    script = next(text for text in fenced(project, "python") if "read_parquet" in text)
+    with (project.path / "params.yaml").open("a") as params:
+        params.write(model)
+    (project.path / "src/describe.py").write_text(script)
+    project.edit("dvc.yaml", "\nartifacts:", f"\n{stage}\nartifacts:")
+    run, _ = blocks(project, "Change the code")
+    output = type_in(project, run)
+    assert "Running stage 'describe'" in output
+    assert hyperparameters(project)["model_class"] == "ExtraTreesClassifier"
+    assert "results/describe.csv" in project.run("git status --porcelain --untracked-files=all")
+    project.run("python -m pytest -q -p no:cacheprovider tests/test_pipeline.py")
+    assert project.repro() == []
