@@ -24,6 +24,13 @@ REMOTES: dict[str, tuple[str, dict[str, str]]] = {
     "webdav": ("dvc-webdav", {"timeout": "30"}),
     "webdavs": ("dvc-webdav", {"timeout": "30"}),
 }
+# The variables in which CI has what to log in with, as each cloud's own tools call them if they can; for
+# other remotes DVC's own file, .dvc/config.local
+SECRETS = {
+    "s3": "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_CREDENTIALS",
+    "azure": "AZURE_STORAGE_CONNECTION_STRING",
+}
 # What other tools call them
 ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 ALIASES |= {"wasb": "azure", "wasbs": "azure", "sftp": "ssh", "scp": "ssh", "git+ssh": "ssh"}
@@ -202,14 +209,14 @@ def read_remote(answer: str) -> dict[str, Any]:
     """Return what an answer to the question `remote` means.
 
     `url` and `options` are those of the DVC remote, `plugin` is the package that it needs, `git`
-    the address of the git remote, `mlflow` that of the MLflow server, and `login` the options that
-    hold credentials: for a DagsHub repository, with {token} in the token's place. What a remote
-    does not have is empty.
+    the address of the git remote, `mlflow` that of the MLflow server, `secrets` the names of the
+    variables in which CI has its credentials, and `login` the options that hold credentials: for a
+    DagsHub repository, with {token} in the token's place. What a remote does not have is empty.
 
     Raises FailedHookException with a message for the user when DVC has no such remote.
     """
     answer = answer.strip()
-    remote: dict[str, Any] = dict.fromkeys(("git", "mlflow", "plugin"), "")
+    remote: dict[str, Any] = dict.fromkeys(("git", "mlflow", "plugin", "secrets"), "")
     remote |= {"url": answer, "options": {"verify": "true"}, "login": {}}
     if not answer:
         raise FailedHookException("remote is empty: give a folder or a URL.")
@@ -236,7 +243,9 @@ def read_remote(answer: str) -> dict[str, Any]:
         )
     plugin, limits = REMOTES[scheme]
     options = remote["options"] | limits
-    return remote | {"url": f"{scheme}://{rest}", "plugin": plugin, "options": options}
+    secrets = SECRETS.get(scheme, "DVC_CONFIG_LOCAL")
+    remote |= {"plugin": plugin, "options": options, "secrets": secrets}
+    return remote | {"url": f"{scheme}://{rest}"}
 
 
 def dagshub_remote(repository: str, owner: str, name: str, form: str) -> dict[str, Any]:
@@ -244,6 +253,7 @@ def dagshub_remote(repository: str, owner: str, name: str, form: str) -> dict[st
     remote = {
         "git": f"{repository}.git",
         "mlflow": f"{repository}.mlflow",
+        "secrets": "DAGSHUB_USER_TOKEN",
         "options": {"verify": "true"} | HTTP_LIMITS,
     }
     if form == ".s3":

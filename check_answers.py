@@ -25,7 +25,11 @@ from addresses import check_git_remote, read_remote, refuse_secret
 from raw_table import BUNDLED, inspect, stem
 
 # Not cookiecutter's own choices: for a wrong one on the command line it shows a traceback.
-CHOICES = {"task": ["classification", "regression"], "mlflow": ["no", "yes"]}
+CHOICES = {
+    "task": ["classification", "regression"],
+    "mlflow": ["no", "yes"],
+    "ci": ["none", "github", "gitlab"],
+}
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 SLUG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
@@ -140,7 +144,7 @@ def choice(answers: Mapping[str, str], name: str) -> str:
     value, choices = text(answers, name), CHOICES[name]
     if value not in choices:
         close = get_close_matches(value.casefold(), choices, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"answer {' or '.join(choices)}."
+        hint = f"did you mean {close[0]!r}?" if close else f"answer {', '.join(choices[:-1])} or {choices[-1]}."
         raise FailedHookException(f"{name}: {value[:60]!r} is no choice; {hint}")
     return value
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -134,6 +135,20 @@ def steps(nested: bool) -> Iterator[list[str]]:
             yield ["git", "remote", "add", "origin", address]
         yield ["git", "add", "--all"]
         yield ["git", "commit", "--quiet", "--message", f"Start {ANSWERS['project_name']}"]
+
+
+def settle_ci(outer: str | None) -> None:
+    """Remove the folder of a workflow that was not chosen, and say where CI cannot work."""
+    if ANSWERS["ci"] != "github":
+        # cookiecutter leaves out files, but no folders. One that was there may have other files.
+        with suppress(OSError):
+            os.removedirs(".github/workflows")
+    if ANSWERS["ci"] == "none":
+        return
+    if outer:
+        say(f"CI runs only what is at the root of a repository: move its file to {outer}.")
+    if "://" not in REMOTE["url"]:
+        say("CI cannot reach a DVC remote that is a folder of this machine, see CI in README.md.")
 
 
 def takes_long() -> bool:
@@ -278,6 +293,7 @@ def main() -> None:
         say(f"{TABLE['raw']}: {note}")
     leave_other_repositories()
     outer = enclosing_repository()
+    settle_ci(outer)
     say("Setting up git and DVC ...")
     problem, left = carry_out(steps(nested=outer is not None))
     hooks = ["python", "src/share.py", "hooks"]

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import servers
 import support  # noqa: F401, the whole package, before raw_table has its modules alone
+import yaml
+from cookiecutter.main import cookiecutter
 from helpers import BIN, MODELS, ROOT, Project, need, run
 from xdist.scheduler import LoadScopeScheduling
 
@@ -15,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 GROUPS = [
     {"test_secrets.py", "test_servers.py", "test_sharing.py", "test_withheld.py"},
     {"test_publish.py"},
-    {"test_pages.py", "test_pipeline.py", "test_results.py"},
+    {"test_ci.py", "test_pages.py", "test_pipeline.py", "test_results.py"},
     {"test_crashes.py"},
     {"test_upgrade.py"},
 ]
@@ -95,6 +97,27 @@ def bake(env, template):
         return Project(folder / answers.get("project_slug", "iris-classifier"), env, done.stdout)
 
     return bake
+
+
+@pytest.fixture(scope="session")
+def render(tmp_path_factory):
+    """A function that writes the files of a project into a folder, and runs no hook."""
+    folder = tmp_path_factory.mktemp("render")
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump({"replay_dir": str(folder / "replay")}))
+
+    def render(folder: Path, **answers: str) -> Path:
+        project = cookiecutter(
+            str(ROOT),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(folder),
+            config_file=str(config),
+            accept_hooks=False,
+        )
+        return Path(project)
+
+    return render
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ import yaml
 from conftest import ROOT, run
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.generate import generate_context
-from cookiecutter.main import cookiecutter
 from cookiecutter.utils import create_env_with_context
 from dvc.config import Config
 from hypothesis import HealthCheck, example, given, settings
@@ -61,11 +60,8 @@ def test_an_answer_is_no_template(text):
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A function that renders the project's files, without hooks, into a new folder."""
-    folder = tmp_path_factory.mktemp("files")
-    config = folder / "config.yaml"
-    config.write_text(yaml.safe_dump({"replay_dir": str(folder / "replay")}))
+def files(render):
+    """A function that renders the project's files for a small table into a new folder."""
 
     def files(output: Path, **answers: str) -> Path:
         table = output / "table.csv"
@@ -73,15 +69,8 @@ def files(tmp_path_factory):
             rows = csv.writer(file)
             rows.writerow(["size", answers["target"]])
             rows.writerows([n, "ab"[n % 2]] for n in range(40))
-        project = cookiecutter(
-            str(ROOT),
-            no_input=True,
-            extra_context={"data": str(table), "project_slug": "slug", "mlflow": "yes", **answers},
-            output_dir=str(output),
-            config_file=str(config),
-            accept_hooks=False,
-        )
-        return Path(project)
+        options = {"project_slug": "slug", "mlflow": "yes", "ci": "github"}
+        return render(output, data=str(table), **options, **answers)
 
     return files
 
@@ -214,6 +203,8 @@ def test_answers_of_a_replay_are_checked_too(bake, template, env, tmp_path):
         ("task", "clasification", "did you mean 'classification'?"),
         ("task", "", "answer classification or regression"),
         ("mlflow", "maybe", "answer no or yes"),
+        ("ci", "circle", "answer none, github or gitlab"),
+        ("ci", "GitHub", "did you mean 'github'?"),
         ("author_name", "<>", "git takes '<>' for no name"),
         ("author_email", "", "git takes '' for no name"),
         ("description", "a\u202eb", "control character"),

@@ -6,7 +6,8 @@ import re
 import shutil
 import tomllib
 from collections import Counter
-from itertools import product
+from itertools import combinations, product
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -70,33 +71,39 @@ def test_the_last_lines_say_what_was_done_and_what_to_do(baked):
     assert "warning" not in baked.output.lower()
 
 
+def check_text(name: str, text: str) -> None:
+    """Assert that a file of a project shows nothing of the template that it was made of."""
+    assert not re.search(r"<<|(?<!>)>>(?!>)|<%|%>|<#|#>|cookiecutter\.", text), name
+    assert not text.startswith("\n"), name
+    assert text.endswith("\n") and not text.endswith("\n\n"), name
+    assert not re.search(r"[ \t]\n", text), name
+    assert not re.search(r"\n\n\n\n" if name.endswith(".py") else r"\n\n\n", text), name
+
+
 def test_files_are_rendered_without_scars(baked):
     for name in baked.tracked():
-        text = (baked.path / name).read_text(encoding="utf-8")
-        assert not re.search(r"<<|(?<!>)>>(?!>)|<%|%>|<#|#>|cookiecutter\.", text), name
-        assert not text.startswith("\n"), name
-        assert text.endswith("\n") and not text.endswith("\n\n"), name
-        assert not re.search(r"[ \t]\n", text), name
-        assert not re.search(r"\n\n\n\n" if name.endswith(".py") else r"\n\n\n", text), name
+        check_text(name, (baked.path / name).read_text(encoding="utf-8"))
 
 
 def test_dagshub_is_named_only_where_it_is_the_remote(baked):
     assert "DagsHub" not in (baked.path / "README.md").read_text()
 
 
+PARSERS = {
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
+    ".dvc": yaml.safe_load,
+    ".json": json.loads,
+    ".toml": tomllib.loads,
+}
+
+
 def test_every_structured_file_parses(baked):
-    parsers = {
-        ".yaml": yaml.safe_load,
-        ".yml": yaml.safe_load,
-        ".dvc": yaml.safe_load,
-        ".json": json.loads,
-        ".toml": tomllib.loads,
-    }
     parsed = Counter()
     for name in baked.tracked():
         suffix = "." + name.rpartition(".")[2]
-        if suffix in parsers:
-            assert parsers[suffix]((baked.path / name).read_text(encoding="utf-8")), name
+        if suffix in PARSERS:
+            assert PARSERS[suffix]((baked.path / name).read_text(encoding="utf-8")), name
             parsed[suffix] += 1
     assert parsed.keys() >= {".yaml", ".dvc", ".toml"}
 
@@ -133,22 +140,76 @@ ANSWERS = {
     ],
     "git_remote": ["", "https://example.com/code.git"],
     "mlflow": ["no", "yes"],
+    "ci": ["none", "github", "gitlab"],
 }
+COMBINATIONS = list(product(*ANSWERS.values()))
 
 
-@pytest.mark.sweep
-@pytest.mark.parametrize("answers", list(product(*ANSWERS.values())), ids="-".join)
-def test_every_combination_of_answers_runs(bake, tmp_path, answers):
-    answers = dict(zip(ANSWERS, answers, strict=True))
+def pairwise() -> list[tuple[str, ...]]:
+    """Return combinations in which each two values of any two answers meet."""
+
+    def pairs(values: tuple[str, ...]) -> set:
+        return set(combinations(zip(ANSWERS, values, strict=True), 2))
+
+    chosen, left = [], set().union(*map(pairs, COMBINATIONS))
+    while left:
+        chosen.append(max(COMBINATIONS, key=lambda values: len(pairs(values) & left)))
+        left -= pairs(chosen[-1])
+    return chosen
+
+
+def use_table(answers: dict[str, str], folder: Path) -> dict[str, str]:
+    """Return answers with a table in the folder, unless they take a bundled one."""
+    if answers["data"] == "bundled":
+        return answers
     frame = pd.DataFrame({"size": range(60), "color": ["red", "blue", "green"] * 20})
     frame["price"] = frame["size"] * 1.5 + (frame["color"] == "red") * 9
     frame["class"] = ["a", "b"] * 30
-    if answers["data"] != "bundled":
-        path = tmp_path / answers["data"]
-        writers = {"csv": "to_csv", "parquet": "to_parquet", "xlsx": "to_excel"}
-        getattr(frame, writers[path.suffix[1:]])(path, index=False)
-        target = "class" if answers["task"] == "classification" else "price"
-        answers |= {"data": str(path), "target": target}
+    path = folder / answers["data"]
+    writers = {"csv": "to_csv", "parquet": "to_parquet", "xlsx": "to_excel"}
+    getattr(frame, writers[path.suffix[1:]])(path, index=False)
+    target = "class" if answers["task"] == "classification" else "price"
+    return answers | {"data": str(path), "target": target}
+
+
+def check_files(render, folder: Path, env: dict[str, str], chosen: list[tuple[str, ...]]) -> None:
+    """Assert that the projects of some combinations of answers are well-formed."""
+    for number, values in enumerate(chosen):
+        answers = use_table(dict(zip(ANSWERS, values, strict=True)), folder)
+        project = render(folder, project_slug=f"project-{number}", **answers)
+        for file in project.rglob("*"):
+            name = f"{'-'.join(values)}: {file.relative_to(project)}"
+            if not file.is_file() or "raw" in file.parts:
+                continue
+            check_text(name, text := file.read_text(encoding="utf-8"))
+            assert file.suffix not in PARSERS or PARSERS[file.suffix](text), name
+        assert (project / "src/gate.py").exists() == (answers["ci"] != "none")
+        assert (project / "src/publish.py").exists() == (answers["mlflow"] == "yes")
+    run("ruff check --no-cache", folder, env)
+    run("ruff format --no-cache --check", folder, env)
+    workflows = {
+        "github-workflows": [*folder.glob("*/.github/workflows/*.yml")],
+        "gitlab-ci": [*folder.glob("*/.gitlab-ci.yml")],
+    }
+    assert sum(map(len, workflows.values())) == sum(values[-1] != "none" for values in chosen)
+    for schema, files in workflows.items():
+        run(["check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files], folder, env)
+    run(["zizmor", "--offline", *workflows["github-workflows"]], folder, env)
+
+
+def test_every_pair_of_answers_makes_a_well_formed_project(render, tmp_path, env):
+    check_files(render, tmp_path, env, pairwise())
+
+
+@pytest.mark.sweep
+def test_every_combination_of_answers_makes_a_well_formed_project(render, tmp_path, env):
+    check_files(render, tmp_path, env, COMBINATIONS)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("answers", pairwise(), ids="-".join)
+def test_every_pair_of_answers_runs(bake, tmp_path, answers):
+    answers = use_table(dict(zip(ANSWERS, answers, strict=True)), tmp_path)
     project = bake(tmp_path, project_slug="project", **answers)
     assert "is a git repository with one commit" in project.output
     project.run("ruff check")

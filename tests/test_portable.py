@@ -14,6 +14,8 @@ FORBIDDEN = re.compile(
     r'[<>:"/\\|?*\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE
 )
 
+DAGSHUB = "https://dagshub.com/me/repo"
+
 
 @pytest.fixture(scope="module")
 def form(tmp_path_factory, env):
@@ -45,8 +47,8 @@ def test_a_template_is_converted_and_nothing_else():
     "answers",
     [
         {},
-        {"task": "regression", "mlflow": "yes", "remote": "https://dagshub.com/me/repo"},
-        {"data": "TABLE", "target": "y", "project_name": "It's << x >> {{= y =}}"},
+        {"task": "regression", "mlflow": "yes", "ci": "github", "remote": DAGSHUB},
+        {"data": "TABLE", "target": "y", "project_name": "It's << x >> {{= y =}}", "ci": "gitlab"},
     ],
     ids=["default", "regression", "table"],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from helpers import BIN, in_terminal, run
 
-COUNT = 11
+COUNT = 12
 
 
 @pytest.fixture
