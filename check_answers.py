@@ -144,7 +144,11 @@ def choice(answers: Mapping[str, str], name: str) -> str:
     value, choices = text(answers, name), CHOICES[name]
     if value not in choices:
         close = get_close_matches(value.casefold(), choices, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"answer {', '.join(choices[:-1])} or {choices[-1]}."
+        hint = (
+            f"did you mean {close[0]!r}?"
+            if close
+            else f"answer {', '.join(choices[:-1])} or {choices[-1]}."
+        )
         raise FailedHookException(f"{name}: {value[:60]!r} is no choice; {hint}")
     return value
 

@@ -1,7 +1,7 @@
 """Run the queued experiments on a Dask cluster: python src/sweep.py
 
 DASK_SCHEDULER_ADDRESS names its scheduler. Workers fetch data from the DVC remote, and send there
-what an experiment makes; its commit comes back, and `dvc exp show` lists it. An experiment that
+what an experiment makes; it comes back, and `dvc exp show` lists it. An experiment that
 fails stays in the queue, and so do those that are not finished when this is stopped.
 """
 
@@ -125,12 +125,16 @@ def perform(commits: bytes, steps: list[Step]) -> bytes:
 
 
 def keep(bundle: bytes, snapshot: Snapshot) -> None:
-    """Add a finished experiment to this repository, and take it off the queue."""
+    """Add a finished experiment to this repository, take it off the queue, and fetch its data."""
+    from dvc.repo import Repo
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "bundle")
         path.write_bytes(bundle)
-        run(["git", "fetch", "--quiet", str(path), f"{snapshot.ref}:{snapshot.ref}"])
+        run(["git", "fetch", "--quiet", str(path), f"+{snapshot.ref}:{snapshot.ref}"])
     run(["dvc", "queue", "remove", snapshot.name])
+    # As `dvc exp pull` does, so that `dvc exp apply` finds it
+    Repo(str(ROOT)).fetch(revs=[git("rev-parse", snapshot.ref)], workspace=False)
 
 
 def main() -> None:
