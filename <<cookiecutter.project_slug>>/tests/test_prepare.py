@@ -3,6 +3,8 @@
 import bz2
 import gzip
 import lzma
+import subprocess
+import sys
 import zipfile
 from datetime import time, timedelta
 from decimal import Decimal
@@ -378,6 +380,37 @@ def test_a_table_in_many_parts_is_prepared_as_one(run, table, in_small_parts):
     assert report == other
     slow, _ = run(more.to_csv(index=False).replace("\n", "\n\n"))
     pd.testing.assert_frame_equal(whole, slow)
+
+
+# Reads a slow file until an error, and prints what is left of the file at the end
+INTERRUPTED = """
+import atexit, sys, time, weakref
+from tqdm.utils import CallbackIOWrapper
+class Slow(CallbackIOWrapper):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        files.append(weakref.ref(self))
+        read = self.read
+        self.wrapper_setattr("read", lambda *size: time.sleep(0.05) or read(*size))
+files = []
+atexit.register(lambda: print([file() for file in files]))
+sys.path.insert(0, "src")
+from support import reader
+reader.CallbackIOWrapper, reader.BLOCK, reader.BATCH = Slow, 1000, 1
+keys = ("encoding", "separator", "quote", "escape", "skip")
+table = reader.Table(sys.argv[1], dict(zip(keys, ("utf-8", ",", '"', "", 0))))
+batches = table.batches()
+for batch in batches:
+    raise OSError("no space left")
+"""
+
+
+def test_no_thread_has_a_file_when_an_error_ends_the_process(tmp_path):
+    """It would abort in Arrow's thread, which cannot let go of it then."""
+    (tmp_path / "t.csv").write_text("x,label\n" + "1,u\n" * 20_000)
+    command = [sys.executable, "-c", INTERRUPTED, tmp_path / "t.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "[None]\n"), done.stderr
 
 
 @pytest.mark.parametrize(

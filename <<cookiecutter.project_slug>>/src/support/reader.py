@@ -1,5 +1,6 @@
 """Read a table in batches of rows, whatever file it is in."""
 
+import atexit
 import datetime
 import io
 from collections import Counter
@@ -9,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, Any
+from weakref import WeakSet, ref
 
 from support.cells import SPELLINGS, Forms, Profile
 from support.files import (
@@ -39,6 +42,42 @@ BLOCK = 2**21  # bytes that Arrow parses at a time: it reads some 30 blocks ahea
 BATCH = 2**24  # bytes of a batch, about
 ROWS = 50_000  # rows that Python parses at a time
 POOL = ThreadPoolExecutor()  # for what Arrow does, which lets other threads run
+# What `batches` returned and is not read to its end
+READING: WeakSet[Iterator[pa.RecordBatch]] = WeakSet()
+
+
+@atexit.register
+def stop() -> None:
+    """Take back the files that are being read when an error ends the process, see Loan."""
+    for batches in list(READING):
+        batches.close()
+
+
+class Loan:
+    """A file that Arrow's threads read ahead, and that they let go of some time later.
+
+    A thread that does so while the interpreter ends would abort the process.
+    """
+
+    class _Handle:
+        def __init__(self, content: IO[bytes]) -> None:
+            self._content = content
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._content, name)
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._handle = self._Handle(content)
+        self._returned: SimpleQueue[ref] = SimpleQueue()
+        self._watch = ref(self._handle, self._returned.put)
+
+    def file(self) -> pa.PythonFile:
+        return pa.PythonFile(self._handle, "r")
+
+    def end(self) -> None:
+        """Wait until no thread has the file. Whatever reads by it has to be gone."""
+        self._handle = None
+        self._returned.get()
 
 
 class Table:
@@ -130,7 +169,12 @@ class Table:
                 ) from None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows, some at a time, in their order."""
+        """Return an iterator over the rows, some at a time, in their order."""
+        batches = self._read()
+        READING.add(batches)
+        return batches
+
+    def _read(self) -> Iterator[pa.RecordBatch]:
         self.short = self.first_short = 0
         with (
             self._errors(),
@@ -192,11 +236,22 @@ class Table:
 
         Raises ArrowInvalid when rows differ in length, and for bytes that do not decode.
         """
+        loan, reader, skip = Loan(content), None, 1
+        try:
+            reader = pa.csv.open_csv(loan.file(), *self._arrow_options(len(header)))
+            # The header is read as a row, and left out: its names may repeat.
+            for batch in reader:
+                batch = batch.slice(skip)
+                skip = 0
+                yield pa.RecordBatch.from_arrays(batch.columns, names=header)
+        finally:
+            reader = None
+            loan.end()
+
+    def _arrow_options(self, width: int) -> tuple[Any, ...]:
         dialect = self._dialect()
-        names = [f"f{number}" for number in range(len(header))]
-        # The header is read as a row, and left out: its names may repeat.
-        reader = pa.csv.open_csv(
-            pa.PythonFile(content, "r"),
+        names = [f"f{number}" for number in range(width)]
+        return (
             pa.csv.ReadOptions(
                 block_size=BLOCK,
                 skip_rows=dialect.skip,
@@ -212,13 +267,6 @@ class Table:
             ),
             pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
-        skip = 1
-        # Closed: else what it reads ahead could end the process with the interpreter.
-        with reader:
-            for batch in reader:
-                batch = batch.slice(skip)
-                skip = 0
-                yield pa.RecordBatch.from_arrays(batch.columns, names=header)
 
     def _sheet(self, content: IO[bytes]) -> Iterator[list[str]]:
         """Yield the rows of an Excel sheet as text, first the names of the columns."""
@@ -299,7 +347,8 @@ def _stored(
     if kind == "parquet":
         import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(content)
+        # What it reads ahead, Arrow would read in threads of its own, see Loan.
+        file = pq.ParquetFile(content, pre_buffer=False)
         schema, batches = file.schema_arrow, file.iter_batches(ROWS * 2)
     else:
         file = pa.ipc.open_file(content)
