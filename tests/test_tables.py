@@ -335,6 +335,7 @@ GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
         ("a,b,label\n1,x,u\n1,x,v\n1,x,u\n1,x,v\n", {}, "no column that could be a feature"),
         ("x,label\n" + "".join(f"{n},{n}.5\n" for n in range(40)), {}, "the task is regression"),
         (GOOD, {"task": "regression"}, "row 2: label is 'yes', but task=regression predicts"),
+        ("x,label\n1,\n2,inf\n3,nan\n4,1e400\n", {"task": "regression"}, "row 3 is 'inf'"),
         (
             GOOD.replace("yes", "3/15/2024").replace("no", "4/2/2024"),
             {"task": "regression"},

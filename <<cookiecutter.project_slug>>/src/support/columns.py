@@ -4,7 +4,7 @@ Only the standard library: the template reads a table by this module before the 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,10 +16,12 @@ from support.cells import (
     NO_VALUES,
     NUMBERS,
     POINT,
+    SPACE,
     SPACES,
     SPELLINGS,
     Profile,
     pattern_of,
+    undecorate,
 )
 
 KINDS = ("text", "number", "boolean", "date")
@@ -31,6 +33,8 @@ IDENTIFIER = re.compile(
 )
 # More different fractions than that are no classes.
 SCALE = 20
+# Trees compute in single precision, where a larger number is infinite.
+LARGEST = 3.4e38
 
 
 @dataclass
@@ -359,6 +363,59 @@ class _Decision:
                 )
             elif fits == profile.filled:
                 self.note(f"is text because its {what}s are written in more than one way")
+
+
+def gaps_in(column: Column, profile: Any) -> int:
+    """Return how many cells of a column are missing."""
+    if not isinstance(profile, Profile):
+        return profile.blank
+    seen = profile.words + profile.others + profile.beside
+    return profile.blank + sum(seen[word] for word in column.gaps)
+
+
+def is_constant(column: Column, profile: Any) -> bool:
+    """Return whether all rows have the same in a column."""
+    return column.kind == "empty" or (not profile.varies and not gaps_in(column, profile))
+
+
+def type_of_labels(target: Column) -> str:
+    """Return the type of a classification's target."""
+    if target.unit or target.thousands:
+        return "text"  # $5 is the name of a class
+    return {"integer": "int64", "boolean": "bool"}.get(target.kind, "text")
+
+
+def reader_of(column: Column) -> Callable[[str], Any]:
+    """Return a function from a cell that fits the column to its value; a gap is None.
+
+    It serves a look at a few megabytes without Arrow. Two cells have the same value if they have
+    in values.py, but for dates, which stay as they are written.
+    """
+    if column.kind == "empty":
+        return lambda cell: None
+    gaps = {"", *column.gaps}
+    if column.kind not in ("integer", "number"):
+        spelt = str.lower if column.kind == "boolean" else str
+        return lambda cell: None if cell in gaps else spelt(cell)
+    plain = (column.decimal, column.thousands, column.unit) == (".", "", "")
+
+    def number(cell: str) -> float | None:
+        if cell in gaps:
+            return None
+        value = float(cell if plain and cell.isascii() else _plain(cell, column))
+        return value if abs(value) <= LARGEST else None
+
+    return number
+
+
+def _plain(cell: str, column: Column) -> str:
+    """Return a number as Python writes it."""
+    if column.unit:
+        cell = (undecorate(cell) or [cell])[0]
+    cell = re.sub(SPACE, "", re.sub("[\u2212\u2013]", "-", cell))
+    if column.thousands:
+        cell = cell.replace("," if column.decimal == "." else ".", "")
+    return cell.replace(",", ".")
 
 
 def misfit(name: str, profile: Any, kind: str = "text") -> str:

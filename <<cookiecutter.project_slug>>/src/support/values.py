@@ -20,8 +20,6 @@ from support.columns import Column
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Trees compute in single precision, where a larger number is infinite.
-LARGEST = 3.4e38
 # From the year 1 to before the year 10000, in microseconds since 1970
 TIMES = (-62_135_596_800_000_000, 253_402_300_800_000_000)
 # The type of each kind's values
@@ -138,6 +136,8 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     numbers = cells
     if column.unit:
         numbers, units = undecorate(cells)
+        # Infinity is a number, and nothing beside one.
+        units = pc.if_else(matches(cells, FORMS["infinite"]), "", units)
         known = [column.unit] if column.unit != "()" else []
         if not known or re.fullmatch(CURRENCY, column.unit):
             known.append("")
