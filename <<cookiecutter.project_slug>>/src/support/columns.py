@@ -15,6 +15,7 @@ from support.cells import (
     GROUPED,
     NO_VALUES,
     NUMBERS,
+    PERIODS,
     POINT,
     SPACE,
     SPACES,
@@ -31,6 +32,12 @@ YEARS = (1900, 2100)
 IDENTIFIER = re.compile(
     r"(?i:(.*[ _.-])?(id|uuid|guid)|(row_?)?index|key|row_?names?|Unnamed: 0)|.*[a-z]I[dD]"
 )
+# Words in times and dates, and a date with a month in any language
+_IN_DATES = re.compile(
+    "(?i)(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*"
+    "|[ap]m?|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?"
+)
+_FOREIGN_DATE = re.compile(r"\d{1,2}[. ]+(de )?[^\W\d_]{3,10}[. ]+(de )?\d{4}\b.*")
 # More different fractions than that are no classes.
 SCALE = 20
 # Trees compute in single precision, where a larger number is infinite.
@@ -301,18 +308,19 @@ class _Decision:
                 f"has {either} dates such as {cell!r} (row {row}), which were read {order}; if that "
                 "is wrong, set prepare.dates"
             )
-        if profile.forms["month"] and not self.wanted:
-            years = re.findall("[0-9]{4}", profile.first["month"][1])
-            if not all(YEARS[0] <= int(year) <= YEARS[1] for year in years):
-                row, cell = profile.first["month"]
+        periods = [form for form in sorted(PERIODS) if profile.forms[form]]
+        for form in [] if self.wanted else periods:
+            row, cell = profile.first[form]
+            if not YEARS[0] <= int(re.findall("[0-9]{4}", cell)[0]) <= YEARS[1]:
                 self.note(
                     f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns"
                 )
                 return False
         if not self.accept("date", DATES[order], dates=order):
             return False
-        if profile.forms["month"]:
-            self.note("holds months, taken as their first days")
+        if periods:
+            what = "quarters" if "quarter" in periods else "months"
+            self.note(f"holds {what}, taken as their first days")
         if doubt:
             self.note(doubt)
         return True
@@ -349,6 +357,7 @@ class _Decision:
         for what, forms in {
             "number": NUMBERS["."] | NUMBERS[","],
             "date": frozenset().union(*DATES.values(), {"pattern"}),
+            "true or false": frozenset({"boolean"}),
         }.items():
             fits = profile.count(forms)
             if profile.filled > fits > profile.filled // 2:
@@ -363,6 +372,30 @@ class _Decision:
                 )
             elif fits == profile.filled:
                 self.note(f"is text because its {what}s are written in more than one way")
+        is_class = self.column.name == self.params.get("target")
+        if (
+            not self.column.notes
+            and not is_class
+            and profile.others
+            and all(map(like_value, profile.others))
+        ):
+            row, cell = min((profile.rows_of[cell], cell) for cell in profile.others)
+            self.note(
+                f"is text: {cell!r} in row {row} is no number or date that is understood; "
+                "prepare.columns takes a pattern of dates such as '%H:%M'"
+            )
+
+
+def like_value(cell: str) -> bool:
+    """Return whether people may take a cell without a form for a number, a time or a date.
+
+    >>> [like_value(cell) for cell in ("12:30", "1_000", "2024-W05", "3. März 2024", "B 12")]
+    [True, True, True, True, False]
+    """
+    words = re.findall(r"[^\W\d_]+", cell)
+    return bool(re.search(r"\d", cell)) and (
+        all(map(_IN_DATES.fullmatch, words)) or bool(_FOREIGN_DATE.fullmatch(cell))
+    )
 
 
 def gaps_in(column: Column, profile: Any) -> int:
