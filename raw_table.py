@@ -46,6 +46,7 @@ from support.files import (
     FileError,
     Rows,
     check_headers,
+    check_kinds,
     find_dialect,
     find_encoding,
     kind_of,
@@ -347,7 +348,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         # What pandas calls an index without a name
         index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
         params["drop"] = index
-        prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
+        report = prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
     notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []
@@ -355,6 +356,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         notes.append(f"it is sheet {params['sheet']!r} that has {answers['target']}")
     if params["skip"]:
         notes.append(f"its header is row {params['skip'] + 1}")
+    notes += report["notes"]
     return {"drop": index, "notes": notes, "sheet": params["sheet"], "skip": params["skip"]}
 
 
@@ -384,6 +386,11 @@ def look_at_url(url: str, answers: dict[str, str]) -> dict[str, Any]:
     return found | {"plugin": plugin, "copied": refuses_dvc(url)}
 
 
+def kind_in(part: Path) -> str:
+    with part.open("rb") as file:
+        return kind_of(unpack(file))
+
+
 def names_in(part: Path, dialect: Dialect) -> list[str]:
     """Return the columns of a text file. Raises FileError, with its name, if it has none."""
     try:
@@ -399,6 +406,8 @@ def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
     first, *others = parts_of(path)
     with first.open("rb") as file:
         found = read(file, answers, whole=not others)
+    if others:
+        check_kinds({part: kind_in(part) for part in (first, *others)})
     if others and found["kind"] == "csv":
         dialect = Dialect(**{key: found[key] for key in vars(Dialect())})
         check_headers({part: names_in(part, dialect) for part in (first, *others)})

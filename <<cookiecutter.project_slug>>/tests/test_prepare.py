@@ -70,6 +70,7 @@ TEXT = 'x,"the ""name""",label\n1.5,"a\nb",u\n2.5,c,u\n3.5,d,v\n4.5,d,v\n'
         (b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").replace("a\r\nb", "a\nb").encode(), {}),
         ("a title\n\n" + TEXT, {"skip": 1}),
         (TEXT.encode("utf-16"), {"encoding": "utf-16"}),
+        (TEXT.encode("utf-32"), {"encoding": "utf-32"}),
         (gzip.compress(TEXT.encode()), {}),
         (bz2.compress(TEXT.encode()), {}),
         (lzma.compress(TEXT.encode()), {}),
@@ -130,6 +131,8 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
         (b'a,label\n1,x\n"2,y\n3,z\n', {}, "row 3 opens a quote that is never closed"),
         (b'{"a": 1}\n{"a": \n', {}, "no JSON"),
         (b'{"a": 1}\n[2]\n', {}, "entry 2 is no object"),
+        (b'{"a": 1, "a": 2, "label": 3}\n', {}, "an object has 'a' more than once"),
+        (b'{"a.b": 1, "a": {"b": 2}}\n', {}, "an entry has two values called 'a.b': rename one"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_named(run, tmp_path, content, changes, message):
@@ -165,6 +168,16 @@ def test_parts_may_have_their_columns_in_another_order(run, tmp_path):
     (tmp_path / "parts/README.md").write_text("About these files")
     table, _ = run("", name="parts")
     assert table["x"].tolist() == [1, 2, 3, 4] and table["label"].tolist() == list("uvuv")
+
+
+def test_parts_of_different_formats_are_refused_and_names_of_folders_told(run, tmp_path, table):
+    (tmp_path / "parts/year=2023").mkdir(parents=True)
+    table.to_parquet(tmp_path / "parts/year=2023/a.parquet")
+    _, report = run("", name="parts")
+    assert report["notes"] == ["folders such as year=2023 name no column: only `file` has them"]
+    table.to_csv(tmp_path / "parts/b.csv", index=False)
+    with pytest.raises(InputError, match="a.parquet is parquet, but b.csv is csv: make them alike"):
+        run("", name="parts")
 
 
 def test_parts_with_types_keep_what_both_hold(run, tmp_path):

@@ -393,6 +393,8 @@ def like_value(cell: str) -> bool:
     [True, True, True, True, False]
     """
     words = re.findall(r"[^\W\d_]+", cell)
+    if cell.startswith("["):
+        return False  # a list, from JSON
     return bool(re.search(r"\d", cell)) and (
         all(map(_IN_DATES.fullmatch, words)) or bool(_FOREIGN_DATE.fullmatch(cell))
     )

@@ -22,6 +22,7 @@ from support.files import (
     FileError,
     Rows,
     check_headers,
+    check_kinds,
     check_workbook,
     kind_of,
     names_of,
@@ -102,10 +103,13 @@ class Table:
         self.unusable: dict[str, str] = {}
         # Arrow's parser takes rows of one length only; Python's serves where they are not.
         self._ragged: set[Path] = set()
+        self._kinds: dict[Path, str] = {}
+        self._merged = 0
         with self._errors():
             self._parts = parts_of(self.path)
             self._headers = {part: self._names(part) for part in self._parts}
             self.names = self._headers[self._parts[0]]
+            check_kinds(self._kinds)
             check_headers(self._headers)
             self._stored_names = self.names
             self.tells_file = self.path.is_dir() and "file" not in self.names
@@ -129,6 +133,13 @@ class Table:
             f"the header has {name!r} more than once: the second one is called {name}.1"
             for name in sorted(self.repeated - {""})
         ]
+        if self._merged:
+            notes.append(
+                f"merged cells: {self._merged}; the first of each has a value, the others none"
+            )
+        folders = [part.relative_to(self.path).parent.as_posix() for part in self._parts]
+        if "=" in folders[-1]:
+            notes.append(f"folders such as {folders[-1]} name no column: only `file` has them")
         if self.short:
             notes.append(
                 f"rows with fewer cells than the header, filled with gaps: {self.short}, such as "
@@ -142,6 +153,7 @@ class Table:
 
     def _names(self, part: Path) -> list[str]:
         with self._open(part) as (content, kind):
+            self._kinds[part] = kind
             if kind in ("csv", "json"):
                 rows = Rows(content, kind, self._dialect())
                 counts = Counter(cell.strip() for cell in rows.raw_names)
@@ -274,7 +286,11 @@ class Table:
         name = self.params["sheet"] or book.sheet_names[0]
         if name not in book.sheet_names:
             raise FileError(f"it has no sheet {name!r}; there is {', '.join(book.sheet_names)}")
-        rows = book.get_sheet_by_name(name).to_python()[self.params["skip"] :]
+        sheet, skip = book.get_sheet_by_name(name), self.params["skip"]
+        rows = sheet.to_python()[skip:]
+        if rows:
+            header = sheet.start[0] + skip
+            self._merged = sum(end[0] > header for _, end in sheet.merged_cell_ranges or [])
         if not rows:
             raise FileError(f"its sheet {name!r} is empty")
         yield names_of([_excel_text(cell) for cell in rows[0]])
