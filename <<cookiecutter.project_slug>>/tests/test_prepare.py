@@ -2,9 +2,11 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import subprocess
 import sys
+import weakref
 import zipfile
 from datetime import time, timedelta
 from decimal import Decimal
@@ -13,7 +15,7 @@ from prepare import prepare, sample
 from support import reader
 from support.duplicates import Duplicates
 from support.params import InputError
-from support.reader import Table
+from support.reader import Loan, Table
 from support.schema import Schema
 from support.summary import summarise
 
@@ -424,6 +426,23 @@ def test_no_thread_has_a_file_when_an_error_ends_the_process(tmp_path):
     command = [sys.executable, "-c", INTERRUPTED, tmp_path / "t.csv"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "[None]\n"), done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_what_arrow_has_read_of_a_file_is_not_pythons(encoding):
+    """Its threads may keep it longer than the file."""
+    views = []
+
+    class File(io.BytesIO):
+        def read(self, size=-1):
+            view = memoryview(super().read(size))
+            views.append(weakref.ref(view))
+            return view
+
+    stream = Loan(File(b"x" * 5000)).stream(encoding)
+    buffers = [stream.read_buffer(1000) for _ in range(3)]
+    assert [buffer.to_pybytes() for buffer in buffers] == [b"x" * 1000] * 3
+    assert views and {view() for view in views} == {None}
 
 
 @pytest.mark.parametrize(

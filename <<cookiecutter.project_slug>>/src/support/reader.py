@@ -57,7 +57,7 @@ def stop() -> None:
 class Loan:
     """A file that Arrow's threads read ahead, and that they let go of some time later.
 
-    A thread that does so while the interpreter ends would abort the process.
+    A thread that lets go of what is Python's while the interpreter ends would abort the process.
     """
 
     class _Handle:
@@ -67,13 +67,20 @@ class Loan:
         def __getattr__(self, name: str) -> Any:
             return getattr(self._content, name)
 
+        def close(self) -> None:
+            pass  # its owner does
+
     def __init__(self, content: IO[bytes]) -> None:
         self._handle = self._Handle(content)
         self._returned: SimpleQueue[ref] = SimpleQueue()
         self._watch = ref(self._handle, self._returned.put)
 
-    def file(self) -> pa.PythonFile:
-        return pa.PythonFile(self._handle, "r")
+    def stream(self, encoding: str) -> pa.BufferedInputStream:
+        """Return the file in UTF-8. Its buffer copies what is read: what Arrow holds is its own."""
+        stream = pa.PythonFile(self._handle, "r")
+        if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+            stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
+        return pa.BufferedInputStream(stream, BLOCK)
 
     def end(self) -> None:
         """Wait until no thread has the file. Whatever reads by it has to be gone."""
@@ -250,14 +257,15 @@ class Table:
         """
         loan, reader, skip = Loan(content), None, 1
         try:
-            reader = pa.csv.open_csv(loan.file(), *self._arrow_options(len(header)))
+            stream = loan.stream(self.params["encoding"])
+            reader = pa.csv.open_csv(stream, *self._arrow_options(len(header)))
             # The header is read as a row, and left out: its names may repeat.
             for batch in reader:
                 batch = batch.slice(skip)
                 skip = 0
                 yield pa.RecordBatch.from_arrays(batch.columns, names=header)
         finally:
-            reader = None
+            stream = reader = None
             loan.end()
 
     def _arrow_options(self, width: int) -> tuple[Any, ...]:
@@ -268,7 +276,6 @@ class Table:
                 block_size=BLOCK,
                 skip_rows=dialect.skip,
                 autogenerate_column_names=True,
-                encoding=dialect.encoding,
             ),
             pa.csv.ParseOptions(
                 delimiter=dialect.separator,
