@@ -277,7 +277,7 @@ FEW = ["1", "1.0", "+1", "2", "inf", "1e400", "nan", "", "NA", "-", "true", "TRU
 FEW += ["1,5", "1,50", "$1", "(1)", "2024-01-02"]
 
 
-@settings(many, max_examples=200)
+@settings(many, max_examples=100)
 @given(
     st.lists(st.lists(st.sampled_from(FEW), min_size=1, max_size=3), min_size=2, max_size=3),
     st.integers(2, 12),
