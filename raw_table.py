@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
 from cookiecutter.exceptions import FailedHookException
@@ -30,13 +30,23 @@ sys.dont_write_bytecode = True
 sys.modules.setdefault("support", ModuleType("support")).__path__ = [str(TEMPLATE / "src/support")]
 
 from support.cells import NUMBERS, Forms, Profile
-from support.columns import IDENTIFIER, class_problem, decide, misfit
+from support.columns import (
+    IDENTIFIER,
+    Column,
+    class_problem,
+    decide,
+    is_constant,
+    misfit,
+    reader_of,
+    type_of_labels,
+)
 from support.files import (
     SAMPLE,
     Dialect,
     FileError,
     Rows,
     check_headers,
+    check_kinds,
     find_dialect,
     find_encoding,
     kind_of,
@@ -61,6 +71,10 @@ READERS = {"excel": "python-calamine"}
 LIMIT = 8 << 20
 NETWORK_TIMEOUT = 30  # seconds
 ROWS = 20_000
+# What stage prepare starts with
+PARAMS = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
+PARAMS |= {**vars(Dialect()), "sheet": "", "features": "all", "drop": [], "group": "", "time": ""}
+PARAMS |= {"missing": "impute", "duplicates": "drop", "max_rows": 0}
 
 
 def is_url(data: str) -> bool:
@@ -164,49 +178,54 @@ def profile(rows: Rows, target: str) -> tuple[dict[str, Profile], list[str]]:
 
 
 def check_target(
-    content: IO[bytes],
-    kind: str,
-    dialect: Dialect,
+    rows: Rows,
+    columns: dict[str, Column],
     profiles: dict[str, Profile],
     answers: dict[str, str],
-    drop: list[str],
     whole: bool,
-) -> list[str]:
-    """Return what to know of the target. Raises FileError unless it suits the task."""
-    target, task = answers["target"], answers["task"]
-    params = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
-    params |= {"separator": dialect.separator, "task": task, "target": target}
-    [column] = [one for one in decide(profiles, params, {target}) if one.name == target]
-    profile = profiles[target]
-    if column.kind == "empty" or not profile.filled and task == "regression":
-        raise FileError(f"{target}, the target, has no values")
-    if task == "regression":
-        if column.kind in ("text", "date"):
-            raise FileError(
-                f"{misfit(target, profile, column.kind)}, but task=regression predicts a number"
-            )
-        return column.notes
-    content.seek(0)
-    rows = Rows(content, kind, dialect)
-    place = rows.names.index(target)
-    others = [number for number, name in enumerate(rows.names) if name not in drop]
-    counts: Counter[str] = Counter()
+) -> None:
+    """Raise FileError unless the target suits the task by the rows that stage prepare keeps."""
+    name, regression = answers["target"], answers["task"] == "regression"
+    target, profile = columns[name], profiles[name]
+    if target.kind == "empty" or not profile.filled and regression:
+        raise FileError(f"{name}, the target, has no values")
+    if regression and target.kind in ("text", "date"):
+        raise FileError(
+            f"{misfit(name, profile, target.kind)}, but task=regression predicts a number"
+        )
+    if not whole:
+        return
+    if not regression:
+        check_classes(rows, columns, target)
+        return
+    place, read = rows.names.index(name), reader_of(target)
+    if all(read(row[place].strip()) is None for row in rows):
+        row, cell = min(profile.first.values())
+        raise FileError(f"{name}, the target, has no finite number: row {row} is {cell!r}")
+
+
+def check_classes(rows: Rows, columns: dict[str, Column], target: Column) -> None:
+    """Raise FileError unless there are two rows of each class that differ in `columns`."""
+    labels = type_of_labels(target)
+    if labels == "text":
+        target.kind = "text"
+    readers = [(rows.names.index(name), reader_of(one)) for name, one in columns.items()]
+    place, read = rows.names.index(target.name), reader_of(target)
+    counts: Counter[Any] = Counter()
     seen, repeated = set(), 0
     for row in rows:
-        label = row[place].strip()
-        if not label or label in column.gaps:
+        label = read(row[place].strip())
+        if label is None:
             continue
         # Stage prepare counts rows that repeat others once.
-        key = hash(tuple(row[number].strip() for number in others))
+        key = hash(tuple([value(row[number].strip()) for number, value in readers]))
         if key in seen:
             repeated += 1
             continue
         seen.add(key)
-        counts[label.lower() if column.kind == "boolean" else label] += 1
-    problem = class_problem(counts, target, repeated) if whole else ""
-    if problem:
+        counts[int(label) if labels == "int64" else label] += 1
+    if problem := class_problem(counts, target.name, repeated):
         raise FileError(problem)
-    return column.notes
 
 
 def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> dict[str, Any]:
@@ -229,8 +248,9 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
     rows = Rows(io.BytesIO(start), kind, dialect)
     check_header(rows, target)
     profiles, drop = profile(rows, target)
-    others = [one for name, one in profiles.items() if name != target and name not in drop]
-    if not any(one.varies or 0 < one.blank < one.rows for one in others):
+    params = PARAMS | answers | {"separator": dialect.separator}
+    columns = {one.name: one for one in decide(profiles, params, {target}) if one.name not in drop}
+    if all(is_constant(columns[name], profiles[name]) for name in columns.keys() - {target}):
         raise FileError(f"it has no column that could be a feature of {target}")
     if drop:
         notes.append(f"{', '.join(drop)} only numbers the rows: it is in prepare.drop")
@@ -239,9 +259,8 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
             f"{rows.short} rows have fewer cells than the header (the first is row "
             f"{rows.first_short}): filled with gaps"
         )
-    content = io.BytesIO(start)
-    about = check_target(content, kind, dialect, profiles, answers, drop, whole)
-    notes += [f"{target} {note}" for note in about]
+    check_target(Rows(io.BytesIO(start), kind, dialect), columns, profiles, answers, whole)
+    notes += [f"{target} {note}" for note in columns[target].notes]
     return {**vars(dialect), "drop": drop, "notes": notes}
 
 
@@ -281,8 +300,27 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
     return found
 
 
+class Unwritten:
+    """Counts the rows that stage prepare would write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, 0
+
+    def write(self, frame: Any) -> None:
+        self.rows += len(frame)
+
+    def finish(self, schema: Any) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:
-    """Check a file whose columns have types, if this Python has what reads it.
+    """Prepare a file whose columns have types, if this Python has what reads it.
 
     Returns `drop`, `notes`, `sheet` and `skip`, see inspect. Raises FileError when stage prepare would refuse it.
     """
@@ -292,15 +330,16 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     reader = READERS.get(kind, "pyarrow").replace("-", "_")
     if is_url(path) or not find_spec(reader):
         return later
+    sys.path.insert(0, str(TEMPLATE / "src"))
     try:
+        from prepare import prepare
         from support.params import InputError
         from support.reader import Table, find_sheet
-        from support.schema import decide_schema, find_roles, open_survey
     except ImportError:
         return later
-    params = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
-    params |= {**vars(Dialect()), **answers, "raw": path, "sheet": "", "features": "all"}
-    params |= {"group": "", "time": "", "drop": []}
+    finally:
+        sys.path.remove(str(TEMPLATE / "src"))
+    params = PARAMS | answers | {"raw": path}
     try:
         if kind == "excel":
             with parts_of(Path(path))[0].open("rb") as file:
@@ -309,25 +348,15 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         # What pandas calls an index without a name
         index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
         params["drop"] = index
-        roles, survey = find_roles(table, params), open_survey(table, params)
-        counts: Counter[Any] = Counter()
-        for batch in survey:
-            if answers["task"] == "classification":
-                counts.update(batch.column(answers["target"]).to_pylist())
-        schema = decide_schema(table, survey, params, roles)
+        report = prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
-    for gap in (None, "", *schema.column(answers["target"]).gaps):
-        counts.pop(gap, None)
-    if answers["task"] == "classification" and (
-        problem := class_problem(counts, answers["target"], repeated=0)
-    ):
-        raise FileError(problem)
     notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []
     if params["sheet"]:
         notes.append(f"it is sheet {params['sheet']!r} that has {answers['target']}")
     if params["skip"]:
         notes.append(f"its header is row {params['skip'] + 1}")
+    notes += report["notes"]
     return {"drop": index, "notes": notes, "sheet": params["sheet"], "skip": params["skip"]}
 
 
@@ -357,6 +386,11 @@ def look_at_url(url: str, answers: dict[str, str]) -> dict[str, Any]:
     return found | {"plugin": plugin, "copied": refuses_dvc(url)}
 
 
+def kind_in(part: Path) -> str:
+    with part.open("rb") as file:
+        return kind_of(unpack(file))
+
+
 def names_in(part: Path, dialect: Dialect) -> list[str]:
     """Return the columns of a text file. Raises FileError, with its name, if it has none."""
     try:
@@ -372,6 +406,8 @@ def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
     first, *others = parts_of(path)
     with first.open("rb") as file:
         found = read(file, answers, whole=not others)
+    if others:
+        check_kinds({part: kind_in(part) for part in (first, *others)})
     if others and found["kind"] == "csv":
         dialect = Dialect(**{key: found[key] for key in vars(Dialect())})
         check_headers({part: names_in(part, dialect) for part in (first, *others)})

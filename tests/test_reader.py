@@ -16,6 +16,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
+from cookiecutter.exceptions import FailedHookException
 from features import add_features
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -73,6 +74,7 @@ plain = st.sampled_from(
     ]
     + ["5 kg", "6kg", "7 lb", "8 days", "9-", "(3 kg)", "R$ 2,00", "12e45 kg", "\u20133"]
     + ["16MAY2023", "Tue, 16 May 2023 1:20 PM", "05/16/2023", "31 Apr 2022", "0001-01-01"]
+    + ["Jan 2024", "Sept. 2023", "2024Q3", "q1 1999", "3/2024", "2024/03", "12:30", ",5"]
     + ["9999-12-31 23:59-05", "29.02.21", "May 16th, 2023", "2023.5.16", "16-May-23"]
     + ["", " ", " x ", "3 Jan 2024", "1 234", "2020-01-01 10:00", "1\u00a0000", "12345678901234567"]
 )
@@ -268,6 +270,41 @@ def test_the_bake_decides_as_prepare_does(tmp_path, some, seed):
     survey = Survey(Table(path, PARAMS), Forms())
     assert sum(map(len, survey)) == survey.rows == 40
     assert {one.name: one.kind for one in decide(survey.profiles, PARAMS)} == kinds
+
+
+# Few values, in several spellings, some of which no model can hold
+FEW = ["1", "1.0", "+1", "2", "inf", "1e400", "nan", "", "NA", "-", "true", "TRUE", "a", "A "]
+FEW += ["1,5", "1,50", "$1", "(1)", "2024-01-02"]
+
+
+@settings(many, max_examples=100)
+@given(
+    st.lists(st.lists(st.sampled_from(FEW), min_size=1, max_size=3), min_size=2, max_size=3),
+    st.integers(2, 12),
+    st.sampled_from(["csv", "jsonl", "parquet"]),
+    st.sampled_from(["classification", "regression"]),
+    st.integers(0, 2**32),
+)
+def test_the_bake_accepts_what_prepare_does(tmp_path, some, rows, kind, task, seed):
+    frame = pd.DataFrame(drawn(some, rows, random.Random(seed)))
+    if kind == "parquet":
+        frame["c0"] = pd.to_numeric(frame["c0"], errors="coerce")
+    path = tmp_path / f"t.{kind}"
+    FORMATS[kind](frame, path)
+    params = PARAMS | {"raw": str(path), "task": task, "target": "c0", "features": "all"}
+    params |= {"drop": [], "group": "", "time": "", "missing": "impute", "duplicates": "drop"}
+    said = []
+    inspect.cache_clear()
+    for check in (
+        lambda: inspect(str(path), task, "c0"),
+        lambda: prepare(Table(path, params), params | {"max_rows": 0}, tmp_path / "p.parquet"),
+    ):
+        said.append("")
+        try:
+            check()
+        except (FailedHookException, InputError) as error:
+            said[-1] = str(error)
+    assert bool(said[0]) == bool(said[1]), said
 
 
 @settings(many, max_examples=150)

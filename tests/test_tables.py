@@ -241,6 +241,7 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
         ("город,y\nМосква,1\nНовосибирск,2\nКазань,3\n".encode("cp1251"), {"encoding": "cp1251"}),
         ("x,y\n東京,1\n大阪,2\n".encode("cp932"), {"encoding": "cp932"}),
         ("x,y\nü,1\né,2\n".encode("utf-16"), {"encoding": "utf-16"}),
+        ("x,y\nü,1\né,2\n".encode("utf-32"), {"encoding": "utf-32"}),
         ("\ufeffx,y\r\nü,1\r\né,2\r\n", {}),
     ],
 )
@@ -249,7 +250,7 @@ def test_the_format_is_found(tmp_path, content, expected):
     table = inspect(str(tmp_path / "t.csv"), "regression", "y")
     defaults = {"separator": ",", "quote": '"', "escape": "", "skip": 0, "encoding": "utf-8"}
     assert {key: table[key] for key in defaults} == defaults | expected
-    guessed = expected.get("encoding", "utf-16") != "utf-16"
+    guessed = not expected.get("encoding", "utf").startswith("utf")
     assert any("its encoding was guessed" in note for note in table["notes"]) == guessed
 
 
@@ -267,9 +268,15 @@ def test_the_table_in_a_workbook_is_found(tmp_path):
         pd.DataFrame().to_excel(book, sheet_name="About")
         frame.to_excel(book, sheet_name="Data", index=False, startrow=3, startcol=1)
         book.sheets["Data"]["B1"] = "All that we measured"
+        for cells in ("B1:C1", "B5:B6"):
+            book.sheets["Data"].merge_cells(cells)
     table = inspect(str(tmp_path / "t.xlsx"), "classification", "class")
     assert (table["sheet"], table["skip"]) == ("Data", 3)
-    assert table["notes"] == ["it is sheet 'Data' that has class", "its header is row 4"]
+    assert table["notes"] == [
+        "it is sheet 'Data' that has class",
+        "its header is row 4",
+        "merged cells: 1; the first of each has a value, the others none",
+    ]
     with pytest.raises(FailedHookException, match="its sheet 'About' is empty"):
         inspect(str(tmp_path / "t.xlsx"), "classification", "klass")
 
@@ -335,6 +342,7 @@ GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
         ("a,b,label\n1,x,u\n1,x,v\n1,x,u\n1,x,v\n", {}, "no column that could be a feature"),
         ("x,label\n" + "".join(f"{n},{n}.5\n" for n in range(40)), {}, "the task is regression"),
         (GOOD, {"task": "regression"}, "row 2: label is 'yes', but task=regression predicts"),
+        ("x,label\n1,\n2,inf\n3,nan\n4,1e400\n", {"task": "regression"}, "row 3 is 'inf'"),
         (
             GOOD.replace("yes", "3/15/2024").replace("no", "4/2/2024"),
             {"task": "regression"},

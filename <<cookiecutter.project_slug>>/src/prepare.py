@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from support.columns import Column, class_problem
+from support.columns import LARGEST, Column, class_problem
 from support.duplicates import Duplicates
 from support.params import InputError, load_params
 from support.reader import Survey, Table, ahead
 from support.schema import FILE, Schema, Writer, agree, decide_schema, find_roles, open_survey
 from support.summary import Values, advise, summarise
-from support.values import LARGEST, trim
+from support.values import trim
 
 import numpy as np
 import pandas as pd
@@ -187,7 +187,13 @@ class Preparation:
         return line | {"written": column.written()}
 
 
-def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = "") -> dict[str, Any]:
+def prepare(
+    table: Table,
+    params: dict[str, Any],
+    path: Path,
+    split_by: str = "",
+    open_writer: Callable[[Path], Writer] = Writer,
+) -> dict[str, Any]:
     """Write the table for the next stages to `path`, and return a report.
 
     It has the columns that `arrange` returns; its rows keep their order. With `features: all`,
@@ -204,7 +210,7 @@ def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = ""
     # How the rows so far are written tells nearly always how to read them. Only where later ones
     # show that it was wrong, the table is read again, as it is to draw a sample.
     if not params["max_rows"]:
-        with suppress(SurpriseError), Writer(path) as writer:
+        with suppress(SurpriseError), open_writer(path) as writer:
             preparation = Preparation(params, writer)
             for schema, batch in ahead(read_once(survey, decide)):
                 preparation.add(batch, schema)
@@ -212,7 +218,7 @@ def prepare(table: Table, params: dict[str, Any], path: Path, split_by: str = ""
     for _ in survey:
         pass
     schema = decide()
-    with Writer(path) as writer:
+    with open_writer(path) as writer:
         preparation = Preparation(params, writer, survey.rows)
         for batch in table.batches():
             columns = [trim(cells) for cells in batch.columns]

@@ -4,7 +4,7 @@ import doctest
 import re
 from datetime import datetime
 
-from support import cells, files
+from support import cells, columns, files
 from support.cells import Forms, Profile
 from support.columns import decide
 from support.reader import count
@@ -30,7 +30,7 @@ def values_of(cells, **changes):
     return column.kind, read_values(pa.array(cells), column).to_pylist()
 
 
-@pytest.mark.parametrize("module", [cells, files])
+@pytest.mark.parametrize("module", [cells, columns, files])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -44,6 +44,7 @@ def test_examples_in_docstrings(module):
         (["1,234.5", "1,234,567.25"], "number", [1234.5, 1234567.25]),
         (["12,34,567", "1,00,000.5"], "number", [1234567, 100000.5]),
         (["70,8", "7.823"], "number", [70.8, 7823]),
+        ([",5", "-,25"], "number", [0.5, -0.25]),
         (["11.239,75", "3"], "number", [11239.75, 3]),
         (["4,702", "28271"], "number", [4.702, 28271]),
         (["1 234,5", "12", "1\u202f000"], "number", [1234.5, 12, 1000]),
@@ -52,6 +53,7 @@ def test_examples_in_docstrings(module):
         (["12 €", "1.234,50 €"], "number", [12, 1234.5]),
         (["5%", "6 %", "-7%"], "integer", [5, 6, -7]),
         (["(3)", "4", "5"], "integer", [-3, 4, 5]),
+        (["(4)", "-Infinity", "1,234"], "number", [-4, float("-inf"), 1234]),
         (["$ (3.50)", "US$4", "$5"], "text", ["$ (3.50)", "US$4", "$5"]),
         (["R$ 1.234,50", "R$(3,00)", ""], "number", [1234.5, -3, None]),
         (["1 200,50 kr", "-40 kr"], "number", [1200.5, -40]),
@@ -110,6 +112,11 @@ DAY_16 = datetime(2023, 5, 16, 13, 20)
         (["3 Jan 2024", "12-December-2023"], [datetime(2024, 1, 3), datetime(2023, 12, 12)]),
         (["Sept 3, 2024", "May 12, 2023"], [datetime(2024, 9, 3), datetime(2023, 5, 12)]),
         (["2024-02", "2023-11"], [datetime(2024, 2, 1), datetime(2023, 11, 1)]),
+        (["Jan 2024", "December-2023"], [datetime(2024, 1, 1), datetime(2023, 12, 1)]),
+        (["Sept. 2024", "May, 2023"], [datetime(2024, 9, 1), datetime(2023, 5, 1)]),
+        (["01/2024", "2023/12"], [datetime(2024, 1, 1), datetime(2023, 12, 1)]),
+        (["2024Q1", "2023 q4"], [datetime(2024, 1, 1), datetime(2023, 10, 1)]),
+        (["Q2 2024", "2023-Q3"], [datetime(2024, 4, 1), datetime(2023, 7, 1)]),
         (["2021.7.4", "0001-01-01"], [datetime(2021, 7, 4), datetime(1, 1, 1)]),
         (["5/6/2023 13:20 PM", "5/16/2023 1:20 p.m."], [datetime(2023, 5, 6, 13, 20), DAY_16]),
         (["2023-05-16 15:20+02", "2023-05-16 07:50-0530"], [DAY_16, DAY_16]),
@@ -189,6 +196,23 @@ def test_other_columns_decide_what_one_leaves_open():
         (["1"] * 30 + ["A1", "B2", "C3"], "text because of 3 values .* row 32: 'A1'"),
         (["12e45", "3"], "'12e45' in row 2 may be a code"),
         (["12e45 kg", "3 kg"], "'12e45 kg' in row 2 may be a code"),
+        (["1115Q2", "1116Q1"], "'1115Q2' in row 2 may be a code"),
+        (["Jan 2024"], "holds months, taken as their first days"),
+        (["2024Q1"], "holds quarters, taken as their first days"),
+        (["true", "1", "false"], "text because of 1 values that are no true or false, .* row 3"),
+        *[
+            (["", cell], f"is text: {re.escape(repr(cell))} in row 3 is no number or date that")
+            for cell in ("12:30", "1_000", "\u0663", "1/2", "3-5", "--5", "1.000.00", "\ufeff1")
+            + (
+                "Jan-24",
+                "2024-W05",
+                "01-02-24",
+                "15. März 2024",
+                "15 de mayo de 2024",
+                "+12024-01-01",
+            )
+            + ("2024-01-01 10:00 CEST", "2024-01-01 24:00", "20240101T101112", "1. Jan. 2024")
+        ],
         (["Yes", "no", "yes"], "differ in case alone, such as 'Yes' and 'yes'"),
         (["1115-02", "2040-07"], "'1115-02' in row 2 may be a code"),
         (["5%", "6"], "different units, % and none"),

@@ -2,7 +2,11 @@
 
 import bz2
 import gzip
+import io
 import lzma
+import subprocess
+import sys
+import weakref
 import zipfile
 from datetime import time, timedelta
 from decimal import Decimal
@@ -11,7 +15,7 @@ from prepare import prepare, sample
 from support import reader
 from support.duplicates import Duplicates
 from support.params import InputError
-from support.reader import Table
+from support.reader import Loan, Table
 from support.schema import Schema
 from support.summary import summarise
 
@@ -68,6 +72,7 @@ TEXT = 'x,"the ""name""",label\n1.5,"a\nb",u\n2.5,c,u\n3.5,d,v\n4.5,d,v\n'
         (b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").replace("a\r\nb", "a\nb").encode(), {}),
         ("a title\n\n" + TEXT, {"skip": 1}),
         (TEXT.encode("utf-16"), {"encoding": "utf-16"}),
+        (TEXT.encode("utf-32"), {"encoding": "utf-32"}),
         (gzip.compress(TEXT.encode()), {}),
         (bz2.compress(TEXT.encode()), {}),
         (lzma.compress(TEXT.encode()), {}),
@@ -128,6 +133,8 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
         (b'a,label\n1,x\n"2,y\n3,z\n', {}, "row 3 opens a quote that is never closed"),
         (b'{"a": 1}\n{"a": \n', {}, "no JSON"),
         (b'{"a": 1}\n[2]\n', {}, "entry 2 is no object"),
+        (b'{"a": 1, "a": 2, "label": 3}\n', {}, "an object has 'a' more than once"),
+        (b'{"a.b": 1, "a": {"b": 2}}\n', {}, "an entry has two values called 'a.b': rename one"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_named(run, tmp_path, content, changes, message):
@@ -163,6 +170,16 @@ def test_parts_may_have_their_columns_in_another_order(run, tmp_path):
     (tmp_path / "parts/README.md").write_text("About these files")
     table, _ = run("", name="parts")
     assert table["x"].tolist() == [1, 2, 3, 4] and table["label"].tolist() == list("uvuv")
+
+
+def test_parts_of_different_formats_are_refused_and_names_of_folders_told(run, tmp_path, table):
+    (tmp_path / "parts/year=2023").mkdir(parents=True)
+    table.to_parquet(tmp_path / "parts/year=2023/a.parquet")
+    _, report = run("", name="parts")
+    assert report["notes"] == ["folders such as year=2023 name no column: only `file` has them"]
+    table.to_csv(tmp_path / "parts/b.csv", index=False)
+    with pytest.raises(InputError, match="a.parquet is parquet, but b.csv is csv: make them alike"):
+        run("", name="parts")
 
 
 def test_parts_with_types_keep_what_both_hold(run, tmp_path):
@@ -378,6 +395,54 @@ def test_a_table_in_many_parts_is_prepared_as_one(run, table, in_small_parts):
     assert report == other
     slow, _ = run(more.to_csv(index=False).replace("\n", "\n\n"))
     pd.testing.assert_frame_equal(whole, slow)
+
+
+# Reads a slow file until an error, and prints what is left of the file at the end
+INTERRUPTED = """
+import atexit, sys, time, weakref
+from tqdm.utils import CallbackIOWrapper
+class Slow(CallbackIOWrapper):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        files.append(weakref.ref(self))
+        read = self.read
+        self.wrapper_setattr("read", lambda *size: time.sleep(0.05) or read(*size))
+files = []
+atexit.register(lambda: print([file() for file in files]))
+sys.path.insert(0, "src")
+from support import reader
+reader.CallbackIOWrapper, reader.BLOCK, reader.BATCH = Slow, 1000, 1
+keys = ("encoding", "separator", "quote", "escape", "skip")
+table = reader.Table(sys.argv[1], dict(zip(keys, ("utf-8", ",", '"', "", 0))))
+batches = table.batches()
+for batch in batches:
+    raise OSError("no space left")
+"""
+
+
+def test_no_thread_has_a_file_when_an_error_ends_the_process(tmp_path):
+    """It would abort in Arrow's thread, which cannot let go of it then."""
+    (tmp_path / "t.csv").write_text("x,label\n" + "1,u\n" * 20_000)
+    command = [sys.executable, "-c", INTERRUPTED, tmp_path / "t.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "[None]\n"), done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_what_arrow_has_read_of_a_file_is_not_pythons(encoding):
+    """Its threads may keep it longer than the file."""
+    views = []
+
+    class File(io.BytesIO):
+        def read(self, size=-1):
+            view = memoryview(super().read(size))
+            views.append(weakref.ref(view))
+            return view
+
+    stream = Loan(File(b"x" * 5000)).stream(encoding)
+    buffers = [stream.read_buffer(1000) for _ in range(3)]
+    assert [buffer.to_pybytes() for buffer in buffers] == [b"x" * 1000] * 3
+    assert views and {view() for view in views} == {None}
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ FORMS = {
     "point3": f"{_SIGN}{_GROUP}[.][0-9]{{3}}",
     "point": f"{_SIGN}(?:{_WHOLE}?[.]{_OTHER}|{_UNGROUPED}?[.][0-9]{{3}}|{_WHOLE}[.])",
     "comma3": f"{_SIGN}{_GROUP},[0-9]{{3}}",
-    "comma": f"{_SIGN}(?:{_WHOLE},{_OTHER}|{_UNGROUPED},[0-9]{{3}})",
+    "comma": f"{_SIGN}(?:{_WHOLE}?,{_OTHER}|{_UNGROUPED}?,[0-9]{{3}})",
     "points": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{2,}}",
     "commas": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}})+,[0-9]{{3}}",
     "points_comma": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}})+,[0-9]+",
@@ -141,7 +141,11 @@ FORMS = {
     "zeros": f"{_SIGN}0[0-9]+",
     "long": f"{_SIGN}[1-9][0-9]{{15,}}",
     "boolean": "(?i:true|false)",
+    # Months and quarters
     "month": "[1-9][0-9]{3}-(?:0[1-9]|1[0-2])",
+    "month_slash": f"(?:{_YEAR}/(?:0[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])/{_YEAR})",
+    "month_name": f"{_MONTH}[.]?,?[ -]{_YEAR}",
+    "quarter": f"(?:{_YEAR}[ -]?[Qq][1-4]|[Qq][1-4][ /-]?{_YEAR})",
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
 }
 # What stands beside a number: a currency, a percent sign, brackets or a minus behind it, which
@@ -173,9 +177,10 @@ GROUPED = {
     ",": frozenset({"point3", "points", "points_comma"}),
 }
 SPACES = frozenset({"spaces", "spaces_point", "spaces_comma"})
+PERIODS = frozenset({"month", "month_slash", "month_name", "quarter"})
 # The forms of dates by what comes first
 DATES = {
-    "ISO8601": frozenset({"iso", "iso_slash", "month"}),
+    "ISO8601": PERIODS | {"iso", "iso_slash"},
     "day first": frozenset({"day_first", "day_dot", "either", "day_name", "name_day"}),
     "month first": frozenset({"month_first", "either", "day_name", "name_day"}),
 }

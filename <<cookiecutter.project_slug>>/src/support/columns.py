@@ -4,7 +4,7 @@ Only the standard library: the template reads a table by this module before the 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,11 +15,14 @@ from support.cells import (
     GROUPED,
     NO_VALUES,
     NUMBERS,
+    PERIODS,
     POINT,
+    SPACE,
     SPACES,
     SPELLINGS,
     Profile,
     pattern_of,
+    undecorate,
 )
 
 KINDS = ("text", "number", "boolean", "date")
@@ -29,8 +32,16 @@ YEARS = (1900, 2100)
 IDENTIFIER = re.compile(
     r"(?i:(.*[ _.-])?(id|uuid|guid)|(row_?)?index|key|row_?names?|Unnamed: 0)|.*[a-z]I[dD]"
 )
+# Words in times and dates, and a date with a month in any language
+_IN_DATES = re.compile(
+    "(?i)(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*"
+    "|[ap]m?|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?"
+)
+_FOREIGN_DATE = re.compile(r"\d{1,2}[. ]+(de )?[^\W\d_]{3,10}[. ]+(de )?\d{4}\b.*")
 # More different fractions than that are no classes.
 SCALE = 20
+# Trees compute in single precision, where a larger number is infinite.
+LARGEST = 3.4e38
 
 
 @dataclass
@@ -297,18 +308,19 @@ class _Decision:
                 f"has {either} dates such as {cell!r} (row {row}), which were read {order}; if that "
                 "is wrong, set prepare.dates"
             )
-        if profile.forms["month"] and not self.wanted:
-            years = re.findall("[0-9]{4}", profile.first["month"][1])
-            if not all(YEARS[0] <= int(year) <= YEARS[1] for year in years):
-                row, cell = profile.first["month"]
+        periods = [form for form in sorted(PERIODS) if profile.forms[form]]
+        for form in [] if self.wanted else periods:
+            row, cell = profile.first[form]
+            if not YEARS[0] <= int(re.findall("[0-9]{4}", cell)[0]) <= YEARS[1]:
                 self.note(
                     f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns"
                 )
                 return False
         if not self.accept("date", DATES[order], dates=order):
             return False
-        if profile.forms["month"]:
-            self.note("holds months, taken as their first days")
+        if periods:
+            what = "quarters" if "quarter" in periods else "months"
+            self.note(f"holds {what}, taken as their first days")
         if doubt:
             self.note(doubt)
         return True
@@ -345,6 +357,7 @@ class _Decision:
         for what, forms in {
             "number": NUMBERS["."] | NUMBERS[","],
             "date": frozenset().union(*DATES.values(), {"pattern"}),
+            "true or false": frozenset({"boolean"}),
         }.items():
             fits = profile.count(forms)
             if profile.filled > fits > profile.filled // 2:
@@ -359,6 +372,85 @@ class _Decision:
                 )
             elif fits == profile.filled:
                 self.note(f"is text because its {what}s are written in more than one way")
+        is_class = self.column.name == self.params.get("target")
+        if (
+            not self.column.notes
+            and not is_class
+            and profile.others
+            and all(map(like_value, profile.others))
+        ):
+            row, cell = min((profile.rows_of[cell], cell) for cell in profile.others)
+            self.note(
+                f"is text: {cell!r} in row {row} is no number or date that is understood; "
+                "prepare.columns takes a pattern of dates such as '%H:%M'"
+            )
+
+
+def like_value(cell: str) -> bool:
+    """Return whether people may take a cell without a form for a number, a time or a date.
+
+    >>> [like_value(cell) for cell in ("12:30", "1_000", "2024-W05", "3. März 2024", "B 12")]
+    [True, True, True, True, False]
+    """
+    words = re.findall(r"[^\W\d_]+", cell)
+    if cell.startswith("["):
+        return False  # a list, from JSON
+    return bool(re.search(r"\d", cell)) and (
+        all(map(_IN_DATES.fullmatch, words)) or bool(_FOREIGN_DATE.fullmatch(cell))
+    )
+
+
+def gaps_in(column: Column, profile: Any) -> int:
+    """Return how many cells of a column are missing."""
+    if not isinstance(profile, Profile):
+        return profile.blank
+    seen = profile.words + profile.others + profile.beside
+    return profile.blank + sum(seen[word] for word in column.gaps)
+
+
+def is_constant(column: Column, profile: Any) -> bool:
+    """Return whether all rows have the same in a column."""
+    return column.kind == "empty" or (not profile.varies and not gaps_in(column, profile))
+
+
+def type_of_labels(target: Column) -> str:
+    """Return the type of a classification's target."""
+    if target.unit or target.thousands:
+        return "text"  # $5 is the name of a class
+    return {"integer": "int64", "boolean": "bool"}.get(target.kind, "text")
+
+
+def reader_of(column: Column) -> Callable[[str], Any]:
+    """Return a function from a cell that fits the column to its value; a gap is None.
+
+    It serves a look at a few megabytes without Arrow. Two cells have the same value if they have
+    in values.py, but for dates, which stay as they are written.
+    """
+    if column.kind == "empty":
+        return lambda cell: None
+    gaps = {"", *column.gaps}
+    if column.kind not in ("integer", "number"):
+        spelt = str.lower if column.kind == "boolean" else str
+        return lambda cell: None if cell in gaps else spelt(cell)
+    plain = (column.decimal, column.thousands, column.unit) == (".", "", "")
+
+    def number(cell: str) -> float | None:
+        if cell in gaps:
+            return None
+        value = float(cell if plain and cell.isascii() else _plain(cell, column))
+        return value if abs(value) <= LARGEST else None
+
+    return number
+
+
+def _plain(cell: str, column: Column) -> str:
+    """Return a number as Python writes it."""
+    if column.unit:
+        cell = (undecorate(cell) or [cell])[0]
+    cell = re.sub(SPACE, "", re.sub("[\u2212\u2013]", "-", cell))
+    if column.thousands:
+        cell = cell.replace("," if column.decimal == "." else ".", "")
+    return cell.replace(",", ".")
 
 
 def misfit(name: str, profile: Any, kind: str = "text") -> str:

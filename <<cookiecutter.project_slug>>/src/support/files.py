@@ -112,6 +112,14 @@ def check_headers(headers: dict[Path, list[str]]) -> None:
             raise FileError(f"{part.name} has another header than {first.name}: {column!r}")
 
 
+def check_kinds(kinds: dict[Path, str]) -> None:
+    """Raise FileError when some files of a folder have types and others are text."""
+    (first, kind), *others = kinds.items()
+    for part, other in others:
+        if other != kind and {kind, other} & {"parquet", "feather"}:
+            raise FileError(f"{part.name} is {other}, but {first.name} is {kind}: make them alike")
+
+
 def suffix_of(start: bytes) -> str:
     """Return what the name of a compressed file with these first bytes should end in, or ""."""
     return next((suffix for magic, suffix in PACKED.items() if start.startswith(magic)), "")
@@ -241,8 +249,10 @@ def kind_of(content: IO[bytes]) -> str:
 
 def _is_utf16(start: bytes) -> bool:
     zeros = [start[parity::2].count(0) for parity in (0, 1)]
-    return start[:2] in (b"\xff\xfe", b"\xfe\xff") or (
-        max(zeros) > 0.3 * len(start) > 9 * min(zeros)
+    return (
+        start[:2] in (b"\xff\xfe", b"\xfe\xff")
+        or start[:4] == b"\0\0\xfe\xff"
+        or (max(zeros) > 0.3 * len(start) > 9 * min(zeros))
     )
 
 
@@ -251,6 +261,8 @@ def find_encoding(content: bytes, whole: bool = True) -> tuple[str, bool]:
 
     Raises FileError for UTF-8 with a broken byte, with its row.
     """
+    if content.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32", False
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16", False
     if b"\0" in content[:2048] and _is_utf16(content[:2048]):
@@ -504,7 +516,12 @@ class Rows:
         content = self._content if is_array else Lines(self._content)
         text = io.TextIOWrapper(content, "utf-8-sig")
         # Numbers stay as they are written.
-        decoder = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
+        decoder = json.JSONDecoder(
+            parse_float=Number,
+            parse_int=Number,
+            parse_constant=Number,
+            object_pairs_hook=object_of,
+        )
         number = 0
         try:
             entries = (
@@ -571,6 +588,15 @@ def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:
             yield entry
 
 
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Raises FileError when it has a name twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise FileError(f"an object has {name!r} more than once")
+    return found
+
+
 class Number(str):
     """A number in a JSON file, as it is written there."""
 
@@ -578,13 +604,18 @@ class Number(str):
 def flat(entry: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return an object with what is in objects inside of it, by names with a point.
 
+    Raises FileError when two values get the same name.
+
     >>> flat({"id": 1, "size": {"x": 2, "y": {"from": 3}}})
     {'id': 1, 'size.x': 2, 'size.y.from': 3}
     """
     found = {}
     for name, value in entry.items():
         inside = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
-        found |= inside or {f"{prefix}{name}": value}
+        inside = inside or {f"{prefix}{name}": value}
+        if twice := found.keys() & inside.keys():
+            raise FileError(f"an entry has two values called {min(twice)!r}: rename one")
+        found |= inside
     return found
 
 

@@ -1,5 +1,6 @@
 """Read a table in batches of rows, whatever file it is in."""
 
+import atexit
 import datetime
 import io
 from collections import Counter
@@ -9,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, Any
+from weakref import WeakSet, ref
 
 from support.cells import SPELLINGS, Forms, Profile
 from support.files import (
@@ -19,6 +22,7 @@ from support.files import (
     FileError,
     Rows,
     check_headers,
+    check_kinds,
     check_workbook,
     kind_of,
     names_of,
@@ -39,6 +43,49 @@ BLOCK = 2**21  # bytes that Arrow parses at a time: it reads some 30 blocks ahea
 BATCH = 2**24  # bytes of a batch, about
 ROWS = 50_000  # rows that Python parses at a time
 POOL = ThreadPoolExecutor()  # for what Arrow does, which lets other threads run
+# What `batches` returned and is not read to its end
+READING: WeakSet[Iterator[pa.RecordBatch]] = WeakSet()
+
+
+@atexit.register
+def stop() -> None:
+    """Take back the files that are being read when an error ends the process, see Loan."""
+    for batches in list(READING):
+        batches.close()
+
+
+class Loan:
+    """A file that Arrow's threads read ahead, and that they let go of some time later.
+
+    A thread that lets go of what is Python's while the interpreter ends would abort the process.
+    """
+
+    class _Handle:
+        def __init__(self, content: IO[bytes]) -> None:
+            self._content = content
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._content, name)
+
+        def close(self) -> None:
+            pass  # its owner does
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._handle = self._Handle(content)
+        self._returned: SimpleQueue[ref] = SimpleQueue()
+        self._watch = ref(self._handle, self._returned.put)
+
+    def stream(self, encoding: str) -> pa.BufferedInputStream:
+        """Return the file in UTF-8. Its buffer copies what is read: what Arrow holds is its own."""
+        stream = pa.PythonFile(self._handle, "r")
+        if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+            stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
+        return pa.BufferedInputStream(stream, BLOCK)
+
+    def end(self) -> None:
+        """Wait until no thread has the file. Whatever reads by it has to be gone."""
+        self._handle = None
+        self._returned.get()
 
 
 class Table:
@@ -63,10 +110,13 @@ class Table:
         self.unusable: dict[str, str] = {}
         # Arrow's parser takes rows of one length only; Python's serves where they are not.
         self._ragged: set[Path] = set()
+        self._kinds: dict[Path, str] = {}
+        self._merged = 0
         with self._errors():
             self._parts = parts_of(self.path)
             self._headers = {part: self._names(part) for part in self._parts}
             self.names = self._headers[self._parts[0]]
+            check_kinds(self._kinds)
             check_headers(self._headers)
             self._stored_names = self.names
             self.tells_file = self.path.is_dir() and "file" not in self.names
@@ -90,6 +140,13 @@ class Table:
             f"the header has {name!r} more than once: the second one is called {name}.1"
             for name in sorted(self.repeated - {""})
         ]
+        if self._merged:
+            notes.append(
+                f"merged cells: {self._merged}; the first of each has a value, the others none"
+            )
+        folders = [part.relative_to(self.path).parent.as_posix() for part in self._parts]
+        if "=" in folders[-1]:
+            notes.append(f"folders such as {folders[-1]} name no column: only `file` has them")
         if self.short:
             notes.append(
                 f"rows with fewer cells than the header, filled with gaps: {self.short}, such as "
@@ -103,6 +160,7 @@ class Table:
 
     def _names(self, part: Path) -> list[str]:
         with self._open(part) as (content, kind):
+            self._kinds[part] = kind
             if kind in ("csv", "json"):
                 rows = Rows(content, kind, self._dialect())
                 counts = Counter(cell.strip() for cell in rows.raw_names)
@@ -130,7 +188,12 @@ class Table:
                 ) from None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows, some at a time, in their order."""
+        """Return an iterator over the rows, some at a time, in their order."""
+        batches = self._read()
+        READING.add(batches)
+        return batches
+
+    def _read(self) -> Iterator[pa.RecordBatch]:
         self.short = self.first_short = 0
         with (
             self._errors(),
@@ -192,16 +255,27 @@ class Table:
 
         Raises ArrowInvalid when rows differ in length, and for bytes that do not decode.
         """
+        loan, reader, skip = Loan(content), None, 1
+        try:
+            stream = loan.stream(self.params["encoding"])
+            reader = pa.csv.open_csv(stream, *self._arrow_options(len(header)))
+            # The header is read as a row, and left out: its names may repeat.
+            for batch in reader:
+                batch = batch.slice(skip)
+                skip = 0
+                yield pa.RecordBatch.from_arrays(batch.columns, names=header)
+        finally:
+            stream = reader = None
+            loan.end()
+
+    def _arrow_options(self, width: int) -> tuple[Any, ...]:
         dialect = self._dialect()
-        names = [f"f{number}" for number in range(len(header))]
-        # The header is read as a row, and left out: its names may repeat.
-        reader = pa.csv.open_csv(
-            pa.PythonFile(content, "r"),
+        names = [f"f{number}" for number in range(width)]
+        return (
             pa.csv.ReadOptions(
                 block_size=BLOCK,
                 skip_rows=dialect.skip,
                 autogenerate_column_names=True,
-                encoding=dialect.encoding,
             ),
             pa.csv.ParseOptions(
                 delimiter=dialect.separator,
@@ -212,13 +286,6 @@ class Table:
             ),
             pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
-        skip = 1
-        # Closed: else what it reads ahead could end the process with the interpreter.
-        with reader:
-            for batch in reader:
-                batch = batch.slice(skip)
-                skip = 0
-                yield pa.RecordBatch.from_arrays(batch.columns, names=header)
 
     def _sheet(self, content: IO[bytes]) -> Iterator[list[str]]:
         """Yield the rows of an Excel sheet as text, first the names of the columns."""
@@ -226,7 +293,11 @@ class Table:
         name = self.params["sheet"] or book.sheet_names[0]
         if name not in book.sheet_names:
             raise FileError(f"it has no sheet {name!r}; there is {', '.join(book.sheet_names)}")
-        rows = book.get_sheet_by_name(name).to_python()[self.params["skip"] :]
+        sheet, skip = book.get_sheet_by_name(name), self.params["skip"]
+        rows = sheet.to_python()[skip:]
+        if rows:
+            header = sheet.start[0] + skip
+            self._merged = sum(end[0] > header for _, end in sheet.merged_cell_ranges or [])
         if not rows:
             raise FileError(f"its sheet {name!r} is empty")
         yield names_of([_excel_text(cell) for cell in rows[0]])
@@ -299,7 +370,8 @@ def _stored(
     if kind == "parquet":
         import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(content)
+        # What it reads ahead, Arrow would read in threads of its own, see Loan.
+        file = pq.ParquetFile(content, pre_buffer=False)
         schema, batches = file.schema_arrow, file.iter_batches(ROWS * 2)
     else:
         file = pa.ipc.open_file(content)

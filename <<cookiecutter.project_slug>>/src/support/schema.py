@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from support.cells import DATES, Forms, Profile
-from support.columns import Column, decide, misfit
+from support.columns import Column, decide, gaps_in, is_constant, misfit, type_of_labels
 from support.params import InputError, first_line, nearest
 from support.reader import POOL, Stored, Survey, Table
 from support.values import MisfitError, read_values
@@ -186,14 +186,9 @@ def decide_schema(
     columns = decide_columns(table, profiles, params, roles)
     schema = Schema({key: params[key] for key in FILE}, list(columns.values()), roles)
     for name, column in columns.items():
-        profile = profiles[name]
-        gaps = profile.blank
-        if isinstance(profile, Profile):
-            seen = profile.words + profile.others + profile.beside
-            gaps += sum(seen[word] for word in column.gaps)
-        if column.kind == "integer" and not gaps:
+        if column.kind == "integer" and not gaps_in(column, profiles[name]):
             schema.whole.append(name)
-        constant = column.kind == "empty" or (not profile.varies and not gaps)
+        constant = is_constant(column, profiles[name])
         if constant and roles[name] == "feature" and params["features"] == "all":
             roles[name] = "unused"
             why = "has the same value in each row"
@@ -221,13 +216,6 @@ def emptiness(name: str, table: Table) -> str:
     if name in table.unusable:
         return f"holds values of type {table.unusable[name]}, which no model takes"
     return "has no values"
-
-
-def type_of_labels(target: Column) -> str:
-    """Return the type of a classification's target."""
-    if target.unit or target.thousands:
-        return "text"  # $5 is the name of a class
-    return {"integer": "int64", "boolean": "bool"}.get(target.kind, "text")
 
 
 def decide_columns(

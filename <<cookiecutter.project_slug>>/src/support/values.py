@@ -20,8 +20,6 @@ from support.columns import Column
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Trees compute in single precision, where a larger number is infinite.
-LARGEST = 3.4e38
 # From the year 1 to before the year 10000, in microseconds since 1970
 TIMES = (-62_135_596_800_000_000, 253_402_300_800_000_000)
 # The type of each kind's values
@@ -138,6 +136,8 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     numbers = cells
     if column.unit:
         numbers, units = undecorate(cells)
+        # Infinity is a number, and nothing beside one.
+        units = pc.if_else(matches(cells, FORMS["infinite"]), "", units)
         known = [column.unit] if column.unit != "()" else []
         if not known or re.fullmatch(CURRENCY, column.unit):
             known.append("")
@@ -180,6 +180,13 @@ def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
 def _as_iso(dates: pa.Array, order: str) -> pa.Array:
     """Return days that are written in any known way as ISO 8601 has them."""
     days = dates
+    for number in range(1, 5):
+        days = pc.replace_substring_regex(
+            days,
+            rf"^(\d{{4}})[ -]?[Qq]{number}$|^[Qq]{number}[ /-]?(\d{{4}})$",
+            rf"\1\2-{3 * number - 2}",
+        )
+    dates = days
     named = matches(dates, ".*[A-Za-z].*")
     if pc.any(named).as_py():
         days = pc.replace_substring_regex(days, rf"^{_WEEKDAYS}|(\d)(st|nd|rd|th)\b", r"\2")
@@ -187,7 +194,7 @@ def _as_iso(dates: pa.Array, order: str) -> pa.Array:
         for number, month in enumerate(_MONTHS, start=1):
             days = pc.replace_substring_regex(days, f"(?i){month}[a-z]*", f".{number}.")
         days = pc.replace_substring_regex(days, "[ ,./-]+", ".")
-        # Jan 31, 2024 is now .1.31.2024
+        # Jan 31, 2024 is now .1.31.2024, and Jan 2024 .1.2024
         days = pc.if_else(
             month_first, pc.replace_substring_regex(days, r"^[.](\d+)[.](\d+)", r"\2.\1"), days
         )
@@ -199,6 +206,8 @@ def _as_iso(dates: pa.Array, order: str) -> pa.Array:
         r"^([0-5]\d|6[0-8])-": r"20\1-",  # as POSIX reads years of two digits
         r"^(\d\d)-": r"19\1-",
         r"^(\d{4})[./](\d{1,2})[./]": r"\1-\2-",
+        r"^(\d{1,2})/(\d{4})$": r"\2-\1",
+        r"^(\d{4})[/.](\d{1,2})$": r"\1-\2",
         r"^(\d{4})-(\d)(-|$)": r"\1-0\2\3",
         r"^(\d{4}-\d\d)-(\d)$": r"\1-0\2",
         r"^(\d{4}-\d\d)$": r"\1-01",
