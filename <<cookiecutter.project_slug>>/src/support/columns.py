@@ -352,8 +352,12 @@ class _Decision:
         # Where nearly all cells are padded, that is how the file is written.
         if 0 < profile.padded < 0.9 * (profile.rows - profile.blank):
             self.note(f"has blanks around {profile.padded} values, which are left out")
-        if self.wanted == "text" or self.column.notes:
-            return
+        if self.wanted != "text" and not self.column.notes:
+            self.explain()
+
+    def explain(self) -> None:
+        """Say why a column of text holds no numbers or dates, where most of it looks as if it did."""
+        profile = self.profile
         for what, forms in {
             "number": NUMBERS["."] | NUMBERS[","],
             "date": frozenset().union(*DATES.values(), {"pattern"}),
