@@ -25,7 +25,12 @@ from addresses import check_git_remote, read_remote, refuse_secret
 from raw_table import BUNDLED, inspect, stem
 
 # Not cookiecutter's own choices: for a wrong one on the command line it shows a traceback.
-CHOICES = {"task": ["classification", "regression"], "mlflow": ["no", "yes"]}
+CHOICES = {
+    "task": ["classification", "regression"],
+    "mlflow": ["no", "yes"],
+    "license": ["none", "MIT", "BSD-3-Clause", "Apache-2.0", "GPL-3.0-or-later"],
+}
+EXTRAS = ["agents", "devcontainer", "pre-commit"]
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 SLUG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
@@ -48,6 +53,7 @@ def check_answers(answers: Mapping[str, str]) -> str:
             check_text(name, answers[name])
     for name in CHOICES:
         choice(answers, name)
+    check_extras(text(answers, "extras"))
 
     slug = text(answers, "project_slug")
     if not slug:
@@ -139,10 +145,21 @@ def choice(answers: Mapping[str, str], name: str) -> str:
     """Return one of CHOICES. Raises FailedHookException when the answer is none of them."""
     value, choices = text(answers, name), CHOICES[name]
     if value not in choices:
-        close = get_close_matches(value.casefold(), choices, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"answer {' or '.join(choices)}."
+        known = {one.casefold(): one for one in choices}
+        close = get_close_matches(value.casefold(), known, n=1)
+        hint = f"did you mean {known[close[0]]!r}?" if close else f"answer {' or '.join(choices)}."
         raise FailedHookException(f"{name}: {value[:60]!r} is no choice; {hint}")
     return value
+
+
+def check_extras(answer: str) -> None:
+    """Raise FailedHookException unless an answer is `none` or words of EXTRAS."""
+    for word in answer.split():
+        if word not in EXTRAS and answer.strip() != "none":
+            raise FailedHookException(
+                f"extras: {word[:60]!r} is none of {', '.join(EXTRAS)}; "
+                "give those that you want with blanks between, or none."
+            )
 
 
 @simple_filter

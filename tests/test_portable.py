@@ -46,7 +46,8 @@ def test_a_template_is_converted_and_nothing_else():
     [
         {},
         {"task": "regression", "mlflow": "yes", "remote": "https://dagshub.com/me/repo"},
-        {"data": "TABLE", "target": "y", "project_name": "It's << x >> {{= y =}}"},
+        {"data": "TABLE", "target": "y", "project_name": "It's << x >> {{= y =}}"}
+        | {"license": "GPL-3.0-or-later", "extras": "agents devcontainer pre-commit"},
     ],
     ids=["default", "regression", "table"],
 )
