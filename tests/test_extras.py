@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from importlib.metadata import files as files_of
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def full(tmp_path_factory, bake, env) -> Project:
     ignore = {"COUNT": "1", "KEY_0": "core.excludesFile", "VALUE_0": str(folder / "ignore")}
     env = env | {f"GIT_CONFIG_{key}": value for key, value in ignore.items()}
     answers = {"license": "BSD-3-Clause", "extras": " ".join(EXTRAS), "author_name": "Ada << 1 >>"}
+    answers["project_slug"] = "dvc_"
     return bake(folder, env=env, **answers)
 
 
@@ -106,6 +108,13 @@ def test_a_commit_is_checked_by_what_is_in_venv(full, tmp_path, env):
     said = project.run("git commit --all -m Tidy")
     assert said.count("Passed") == 2 and "DVC is not on PATH" not in said
     assert project.run("git status --porcelain --untracked-files=no") == ""
+
+
+def test_the_name_for_uv_is_valid_and_no_dependencys(full):
+    """uv refuses a project that has the name of a package on which it depends."""
+    text = (full.path / "pyproject.toml").read_text()
+    assert tomllib.loads(text)["project"]["name"] == "dvc-pipeline"
+    assert "-pipeline==" not in (full.path / "constraints.txt").read_text()
 
 
 def test_uv_installs_what_pip_installs_and_runs_it(reproduced, tmp_path, env):
