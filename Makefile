@@ -90,5 +90,5 @@ constraints: $(READY)
 	cd '$(TEMPLATE)' && \
 	{ grep '^[[:alpha:]]' requirements.txt; printf 'dvc-%s\n' azure gs s3 ssh webdav; \
 	printf '%s\n' python-calamine distributed; } | \
-	$(abspath $(VENV))/bin/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
+	$(abspath $(VENV))/bin/uv pip compile --universal --python-version 3.11 \
 		--no-annotate --no-header --upgrade --quiet --output-file constraints.txt -

@@ -29,7 +29,9 @@ CHOICES = {
     "task": ["classification", "regression"],
     "mlflow": ["no", "yes"],
     "ci": ["none", "github", "gitlab"],
+    "license": ["none", "MIT", "BSD-3-Clause", "Apache-2.0", "GPL-3.0-or-later"],
 }
+EXTRAS = ["agents", "devcontainer", "pre-commit"]
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 SLUG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
@@ -52,6 +54,7 @@ def check_answers(answers: Mapping[str, str]) -> str:
             check_text(name, answers[name])
     for name in CHOICES:
         choice(answers, name)
+    check_extras(text(answers, "extras"))
 
     slug = text(answers, "project_slug")
     if not slug:
@@ -143,14 +146,23 @@ def choice(answers: Mapping[str, str], name: str) -> str:
     """Return one of CHOICES. Raises FailedHookException when the answer is none of them."""
     value, choices = text(answers, name), CHOICES[name]
     if value not in choices:
-        close = get_close_matches(value.casefold(), choices, n=1)
-        hint = (
-            f"did you mean {close[0]!r}?"
-            if close
-            else f"answer {', '.join(choices[:-1])} or {choices[-1]}."
-        )
+        known = {one.casefold(): one for one in choices}
+        close = get_close_matches(value.casefold(), known, n=1)
+        hint = f"answer {', '.join(choices[:-1])} or {choices[-1]}."
+        if close:
+            hint = f"did you mean {known[close[0]]!r}?"
         raise FailedHookException(f"{name}: {value[:60]!r} is no choice; {hint}")
     return value
+
+
+def check_extras(answer: str) -> None:
+    """Raise FailedHookException unless an answer is `none` or words of EXTRAS."""
+    for word in answer.split():
+        if word not in EXTRAS and answer.strip() != "none":
+            raise FailedHookException(
+                f"extras: {word[:60]!r} is none of {', '.join(EXTRAS)}; "
+                "give those that you want with blanks between, or none."
+            )
 
 
 @simple_filter

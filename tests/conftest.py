@@ -20,6 +20,7 @@ GROUPS = [
     {"test_ci.py", "test_pages.py", "test_pipeline.py", "test_results.py"},
     {"test_crashes.py"},
     {"test_upgrade.py"},
+    {"test_extras.py"},
 ]
 
 

@@ -140,6 +140,7 @@ ANSWERS = {
     ],
     "git_remote": ["", "https://example.com/code.git"],
     "mlflow": ["no", "yes"],
+    "extras": ["none", "agents devcontainer pre-commit"],
     "ci": ["none", "github", "gitlab"],
 }
 COMBINATIONS = list(product(*ANSWERS.values()))

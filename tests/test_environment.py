@@ -270,11 +270,76 @@ def test_a_hook_that_is_there_stays_and_the_line_to_add_works(reproduced, tmp_pa
 
 
 def test_a_hook_that_ends_in_exec_is_told_apart(baked, tmp_path):
-    """As those of pre-commit and overcommit: what stands behind it is not run."""
+    """As those of overcommit: what stands behind it is not run."""
     project = baked.copy(tmp_path / "project")
     hook = mine(project.path / ".git/hooks/pre-commit", "#!/bin/sh\n  exec true\n")
     [line] = project.run(HOOKS, status=1).splitlines()
     assert line.startswith(f"{hook} stays as it is; add to it above its exec, or to what makes it:")
+
+
+PRE_COMMIT = """
+default_install_hook_types: [pre-commit, pre-push]
+repos:
+  - repo: local
+    hooks:
+      - {id: theirs, name: theirs, entry: 'true', language: system, always_run: true}
+"""
+
+
+@pytest.fixture
+def pre_commit(reproduced, tmp_path, env) -> Project:
+    """A copy of the project with a configuration of pre-commit, not yet installed."""
+    project = reproduced.copy(tmp_path / "project")
+    project.env = {**env, "PRE_COMMIT_HOME": str(tmp_path / "cache")}
+    (project.path / ".pre-commit-config.yaml").write_text(PRE_COMMIT)
+    project.run("git add .")
+    return project
+
+
+def test_pre_commits_hooks_and_ours_both_run(pre_commit, tmp_path):
+    project, hooks = pre_commit, pre_commit.path / ".git/hooks"
+    project.run(f"{HOOKS} --remove")
+    project.run("pre-commit install")
+    for _ in range(2):
+        assert project.run(HOOKS) == ""
+        assert installed(hooks) == sorted([*NAMES, "pre-commit.legacy", "pre-push.legacy"])
+        project.run("pre-commit install")
+
+    run("git init --quiet --bare shared.git", tmp_path, project.env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
+    assert "theirs" in project.run("git commit -m Checks")
+    # Of two branches, pre-commit tells its own hooks of one; only the other has other data.
+    project.run("git checkout --quiet -b second")
+    table = project.path / "data/raw/iris.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    project.run("dvc commit --force data/raw/iris.csv.dvc")
+    project.run("git commit --quiet --all -m Shorter")
+    output = project.run("git push origin main second")
+    assert "theirs" in output and f"all {len(project.cached()) + 1} files are there" in output
+
+    project.run("dvc remote modify origin url /dev/null/store")
+    project.run("git commit --quiet --all -m Elsewhere")
+    assert "git pushed nothing" in project.run("git push origin second", status=1)
+    assert project.run("git rev-parse origin/second") == project.run("git rev-parse second~1")
+
+    project.run(f"{HOOKS} --remove")
+    assert installed(hooks) == ["pre-commit", "pre-push"]
+
+
+def test_pre_commit_takes_our_hooks_over_and_gives_them_back(pre_commit):
+    hooks = pre_commit.path / ".git/hooks"
+    before = files(hooks)
+    pre_commit.run("pre-commit install")
+    taken = files(hooks)
+    assert installed(hooks) == sorted([*NAMES, "pre-commit.legacy", "pre-push.legacy"])
+    assert pre_commit.run(HOOKS) == "" and files(hooks) == taken
+    pre_commit.run("pre-commit uninstall")
+    assert files(hooks) == before
+    legacy = mine(hooks / "pre-push.legacy")
+    pre_commit.run("pre-commit install --hook-type pre-commit")
+    (hooks / "pre-commit.legacy").write_bytes(legacy.read_bytes())
+    [line] = pre_commit.run(HOOKS, status=1).splitlines()
+    assert line.startswith(f"{hooks}/pre-commit.legacy stays as it is; add to it")
 
 
 def test_a_hook_that_reads_what_git_sends_leaves_the_check_of_the_last_commit(

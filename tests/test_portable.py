@@ -48,7 +48,8 @@ def test_a_template_is_converted_and_nothing_else():
     [
         {},
         {"task": "regression", "mlflow": "yes", "ci": "github", "remote": DAGSHUB},
-        {"data": "TABLE", "target": "y", "project_name": "It's << x >> {{= y =}}", "ci": "gitlab"},
+        {"data": "TABLE", "target": "y", "project_name": "It's << x >> {{= y =}}", "ci": "gitlab"}
+        | {"license": "GPL-3.0-or-later", "extras": "agents devcontainer pre-commit"},
     ],
     ids=["default", "regression", "table"],
 )

@@ -1,11 +1,13 @@
 """The questions, answered in a terminal."""
 
+import json
 from pathlib import Path
 
 import pytest
-from helpers import BIN, in_terminal, run
+from helpers import BIN, ROOT, in_terminal, run
 
-COUNT = 12
+QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text())
+COUNT = len([name for name in QUESTIONS if not name.startswith("_")])
 
 
 @pytest.fixture

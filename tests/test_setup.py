@@ -60,7 +60,9 @@ def test_every_package_is_pinned_on_every_platform(env, tmp_path, subtests):
     command = ["uv", "pip", "compile", "--quiet", "--no-annotate", "--no-header"]
     # the only package that has no wheel; it is pure Python
     command += ["--only-binary", ":all:", "--no-binary", "antlr4-python3-runtime"]
-    for platform, version in product(["linux", "macos", "windows"], ["3.11", "3.12", "3.13"]):
+    for platform, version in product(
+        ["linux", "macos", "windows"], ["3.11", "3.12", "3.13", "3.14"]
+    ):
         target = ["--python-platform", platform, "--python-version", version]
         output = f"resolved-{platform}-{version}"
         with subtests.test(output):
