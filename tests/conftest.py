@@ -101,7 +101,7 @@ def bake(env, template):
 
 
 @pytest.fixture(scope="session")
-def render(tmp_path_factory):
+def render(tmp_path_factory, template):
     """A function that writes the files of a project into a folder, and runs no hook."""
     folder = tmp_path_factory.mktemp("render")
     config = folder / "config.yaml"
@@ -109,7 +109,7 @@ def render(tmp_path_factory):
 
     def render(folder: Path, **answers: str) -> Path:
         project = cookiecutter(
-            str(ROOT),
+            str(template),
             no_input=True,
             extra_context=answers,
             output_dir=str(folder),
