@@ -163,6 +163,7 @@ def importance(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> pd.
     shuffled = features
     if features.shape[1] > IMPORTANCE_FEATURES:
         shuffled = most_used(estimator, features)
+    others = features.drop(columns=list(shuffled))
     repeats = IMPORTANCE_REPEATS if features.shape[1] <= FEATURES else 1
     metric = balanced_accuracy if hasattr(estimator, "classes_") else r2_score
     total = 1 + repeats * shuffled.shape[1]
@@ -171,8 +172,7 @@ def importance(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> pd.
 
         def score(model: Any, x: pd.DataFrame, y: pd.Series) -> float:
             bar.update()
-            every = features.copy(deep=False)
-            every[list(x)] = x
+            every = x if others.empty else pd.concat([x, others], axis=1)[list(features)]
             return metric(y, model.predict(every))
 
         result = permutation_importance(
