@@ -65,6 +65,8 @@ def env(tmp_path_factory) -> dict[str, str]:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "DVC_SITE_CACHE_DIR": str(home / "dvc"),
         "UV_CACHE_DIR": uv_cache,
+        # Two tests at a time have two cores: their threads would wait for each other.
+        "OMP_NUM_THREADS": "1",
         # The tests reach the package index and nothing else.
         "UV_PYTHON_DOWNLOADS": "never",
         "COLUMNS": "80",
@@ -132,8 +134,7 @@ def reproduced(tmp_path_factory, baked) -> Project:
     """The default project after `dvc repro` and a commit; not to be changed."""
     project = baked.copy(tmp_path_factory.mktemp("reproduced") / baked.path.name)
     project.output = project.run("dvc repro")
-    project.run("git add .")
-    project.run("git commit --quiet -m 'Random forest'")
+    project.commit("Random forest")
     return project
 
 
@@ -156,6 +157,14 @@ def compared(tmp_path_factory, reproduced) -> dict[str, Project]:
 def project(tmp_path, reproduced) -> Project:
     """A copy of the reproduced project, to be changed."""
     return reproduced.copy(tmp_path / reproduced.path.name)
+
+
+@pytest.fixture
+def in_process(project, monkeypatch):
+    """DVC of this process sees the project as its commands do: in its folder and environment."""
+    monkeypatch.chdir(project.path)
+    for name, value in project.env.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

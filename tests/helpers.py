@@ -14,15 +14,20 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import networkx
 import pandas as pd
 import pytest
 import yaml
+from dvc.repo import Repo
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 STAGES = ["prepare", "split", "train", "evaluate"]
 MODELS = ["random_forest", "logistic_regression", "svc"]
 RESULTS = ["dvc.lock", "models/model.skops", "results"]
+SCRIPTS = (
+    "import sys; sys.path.insert(0, 'src'); [__import__(name).main() for name in sys.argv[1:]]"
+)
 
 
 def run(
@@ -97,6 +102,10 @@ class Project:
         lines = self.run(["dvc", "repro", *options]).splitlines()
         return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
+    def scripts(self, *stages: str, options: str = "", status: int = 0) -> str:
+        """Run the scripts of stages in one process: what all of them import is imported once."""
+        return self.run(["python", *options.split(), "-c", SCRIPTS, *stages], status)
+
     def experiment(self, *settings: str) -> str:
         options = [option for setting in settings for option in ("--set-param", setting)]
         return self.run(["dvc", "exp", "run", *options])
@@ -111,7 +120,7 @@ class Project:
             section = section[part]
         assert name in section and section[name] != value, key
         section[name] = value
-        path.write_text(yaml.safe_dump(params), encoding="utf-8")
+        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
     def edit(self, file: str, old: str, new: str) -> None:
         text = (self.path / file).read_text(encoding="utf-8")
@@ -149,6 +158,11 @@ class Project:
                 ]
         return outs
 
+    def commit(self, message: str = "Changes") -> None:
+        """Commit all changes, without the second that DVC's hook takes to look for others."""
+        self.run("git add .")
+        self.run(["git", "commit", "--quiet", "--no-verify", "--message", message])
+
     def quicken(self) -> None:
         """Make the stages quick, for tests that assert no score."""
         self.set("models.random_forest.n_estimators", 5)
@@ -157,6 +171,23 @@ class Project:
     def copy(self, path: Path) -> "Project":
         shutil.copytree(self.path, path, symlinks=True)
         return Project(path, self.env)
+
+
+def behind(repo: Repo, stages: set[str]) -> set[str]:
+    """Return some stages and those behind them: if the first change, `dvc repro` runs all."""
+    # An edge of DVC's graph leads from a stage to one that it depends on.
+    names = {stage.addressing: stage for stage in repo.index.graph}
+    return {
+        other.addressing
+        for name in stages
+        for other in (names[name], *networkx.ancestors(repo.index.graph, names[name]))
+    }
+
+
+def stale() -> set[str]:
+    """Return the stages that `dvc repro` would run in this process's folder."""
+    with Repo() as repo:
+        return behind(repo, set(repo.status()))
 
 
 def need(packages: list[str]) -> None:

@@ -40,13 +40,11 @@ def author(compared, baked_files, tmp_path_factory) -> Project:
     for hook in ("pre-commit", "post-checkout"):
         (project.path / ".git/hooks" / hook).unlink()
     project.run("git checkout --quiet -b change")
-    project.run("git add .")
-    project.run(["git", "commit", "--quiet", "--message", MODELS[-1]])
+    project.commit(MODELS[-1])
     for branch in ("main", "change"):
         project.run(["git", "checkout", "--quiet", branch])
         choose_ci(project, baked_files["github"], folder / "store")
-        project.run("git add .")
-        project.run("git commit --quiet --message CI")
+        project.commit("CI")
     project.run("git remote add origin ../code.git")
     project.run("git push --quiet origin main change")
     return project
@@ -147,10 +145,6 @@ def copy(checked, tmp_path) -> Project:
     return checked[0].copy(tmp_path / "clone")
 
 
-def commit(project: Project) -> None:
-    project.run("git commit --quiet --all --message Changed")
-
-
 def test_a_pull_request_passes_and_its_report_shows_what_it_changes(checked):
     project, (ran, said, outputs) = checked
     assert ran == [*NAMES, "passed"], said
@@ -181,7 +175,7 @@ def test_results_that_do_not_reproduce_fail(copy):
     metrics["accuracy"] += 0.01
     (copy.path / "results/metrics.json").write_text(json.dumps(metrics))
     copy.set("findings.mute", ["useless-feature"])
-    commit(copy)
+    copy.commit()
     ran, said, _ = job(copy, start=REPRODUCE)
     assert ran == [REPRODUCE]
     assert "dvc.lock" in said and "results/metrics.json" in said

@@ -73,8 +73,7 @@ def diabetes(tmp_path_factory, bake) -> Project:
     project = bake(folder, task="regression", project_slug="diabetes")
     project.set("models.random_forest.n_estimators", 5)
     project.repro()
-    project.run("git add .")
-    project.run("git commit --quiet -m 'Random forest'")
+    project.commit("Random forest")
     project.run("dvc exp run --name ridge --set-param train.model=ridge")
     project.run("python src/offline_plots.py")
     return project

@@ -6,12 +6,12 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
-import networkx
 import pandas as pd
 import pytest
 import yaml
+from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
-from helpers import MODELS, STAGES, Project, hyperparameters, metrics
+from helpers import MODELS, STAGES, Project, behind, hyperparameters, metrics, stale
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
@@ -42,35 +42,12 @@ def test_a_second_run_runs_nothing(project):
     assert project.run("git status --porcelain") == ""
 
 
-@pytest.fixture
-def in_process(project, monkeypatch):
-    """DVC of this process sees the project as its commands do: in its folder and environment."""
-    monkeypatch.chdir(project.path)
-    for name, value in project.env.items():
-        monkeypatch.setenv(name, value)
-
-
-def changed(repo: Repo) -> set[str]:
-    """Return the stages whose code, data or parameters are not those of the last run."""
-    return set(repo.status()) & set(STAGES)
-
-
-def stale(repo: Repo) -> list[str]:
-    """Return the stages that `dvc repro` would run: the changed ones, and those behind them."""
-    # An edge of DVC's graph leads from a stage to one that it depends on.
-    names = {stage.addressing: stage for stage in repo.index.graph}
-    found = changed(repo)
-    for name in list(found):
-        found |= {stage.addressing for stage in networkx.ancestors(repo.index.graph, names[name])}
-    return [name for name in STAGES if name in found]
-
-
-def keys(section: dict[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
+def keys(section: dict[str, Any], *above: str) -> Iterator[str]:
     for name, value in section.items():
         if isinstance(value, dict):
             yield from keys(value, *above, name)
         else:
-            yield *above, name
+            yield ".".join((*above, name))
 
 
 def test_a_parameter_reruns_its_stage_and_those_behind_it(project, in_process, subtests):
@@ -79,39 +56,70 @@ def test_a_parameter_reruns_its_stage_and_those_behind_it(project, in_process, s
     text = path.read_text(encoding="utf-8")
     params = yaml.safe_load(text)
     # Sections and keys that another stage than the one of their name reads
-    readers = {("findings",): "evaluate", ("split", "column"): "prepare"}
-    readers[("models", params["train"]["model"])] = "train"
-    for key in keys(params):
-        stage = next((readers[key[:n]] for n in (1, 2) if key[:n] in readers), key[0])
-        expected = [] if stage == "models" else STAGES[STAGES.index(stage) :]
-        value = ["svc"] if key == ("train", "compare") else "another value"
-        with subtests.test(".".join(key)):
-            project.set(".".join(key), value)
-            with Repo() as repo:
-                assert stale(repo) == expected
+    readers = {"findings": "evaluate", "split.column": "prepare"}
+    readers[f"models.{params['train']['model']}"] = "train"
+
+    def within(key: str, name: str) -> bool:
+        return f"{key}.".startswith(f"{name}.")
+
+    def expected(key: str) -> list[str]:
+        section = key.split(".")[0]
+        stage = next((readers[name] for name in readers if within(key, name)), section)
+        return [] if stage == "models" else STAGES[STAGES.index(stage) :]
+
+    def change(key: str) -> None:
+        project.set(key, ["svc"] if key == "train.compare" else "another value")
+
+    with Repo() as repo:
+        declared = [
+            (stage.addressing, name)
+            for stage in repo.index.stages
+            for dependency in stage.deps
+            if isinstance(dependency, ParamsDependency)
+            for name in dependency.params
+        ]
+        for key in keys(params):
+            with subtests.test(key):
+                reading = {stage for stage, name in declared if within(key, name)}
+                assert behind(repo, reading) == set(expected(key))
+    # What DVC makes of each name that is declared, and of all that are not
+    for _, name in declared:
+        key = next(key for key in keys(params) if within(key, name))
+        with subtests.test(f"{name}: {key} changes"):
+            change(key)
+            assert stale() == set(expected(key))
         path.write_text(text, encoding="utf-8")
+    unused = [key for key in keys(params) if not expected(key)]
+    for key in unused:
+        change(key)
+    assert len(unused) > 10 and stale() == set()
+    path.write_text(text, encoding="utf-8")
 
     project.set("split.seed", 7)
     assert project.repro() == STAGES[1:]
 
 
-def modules(stage: str, source: Path) -> set[Path]:
+def modules(stage: str, source: Path) -> set[str]:
     """Return the files in `source` that a stage's script imports, and that script."""
     finder = ModuleFinder([str(source)])
     finder.run_script(str(source / f"{stage}.py"))
-    return {Path(module.__file__) for module in finder.modules.values() if module.__file__}
+    files = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
+    return {file.relative_to(source.parent).as_posix() for file in files if file.stem != "__init__"}
 
 
-def test_a_module_reruns_the_stages_that_import_it(project, in_process, subtests):
+def test_a_module_reruns_the_stages_that_import_it(project, in_process):
     source = project.path / "src"
     used = {stage: modules(stage, source) for stage in STAGES}
     for file in source.rglob("[!_]*.py"):
-        text = file.read_text(encoding="utf-8")
-        file.write_text(f"{text}# touched\n", encoding="utf-8")
-        with subtests.test(file.name), Repo() as repo:
-            assert changed(repo) == {stage for stage in STAGES if file in used[stage]}
-        file.write_text(text, encoding="utf-8")
+        with file.open("a", encoding="utf-8") as text:
+            text.write("# touched\n")
+    with Repo() as repo:
+        status = repo.status()
+    for stage in STAGES:
+        [dependencies] = [one["changed deps"] for one in status[stage] if "changed deps" in one]
+        assert {name for name in dependencies if name.startswith("src/")} == used[stage]
 
+    project.run("git checkout --quiet src")
     with (source / "support/models.py").open("a") as file:
         file.write("# touched\n")
     assert project.repro() == ["train", "evaluate"]
@@ -119,9 +127,13 @@ def test_a_module_reruns_the_stages_that_import_it(project, in_process, subtests
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_forced_run_changes_no_byte(compared, tmp_path, model):
+    """Through DVC, and in one process, where a stage finds what another one left."""
     project = compared[model].copy(tmp_path / "project")
     before = project.outcome()
-    assert project.repro("--force") == STAGES
+    if model == MODELS[0]:
+        assert project.repro("--force") == STAGES
+    else:
+        project.scripts(*STAGES)
     assert project.outcome() == before
 
 
@@ -154,8 +166,11 @@ def test_parity_with_the_tutorial(project):
     project.set("train.search.folds", 0)
     table = pd.read_csv(project.path / "data/raw/iris.csv")
     model_classes = [RandomForestClassifier, LogisticRegression, SVC]
+    project.scripts("prepare", "split")
     for name, model_class in zip(MODELS, model_classes, strict=True):
-        project.experiment(f"train.model={name}")
+        if name != MODELS[0]:
+            project.set("train.model", name)
+        project.scripts("train", "evaluate")
         assert round(metrics(project)["accuracy"], 3) == tutorial_accuracy(table, model_class)
         assert hyperparameters(project)["model_class"] == model_class.__name__
 
@@ -240,9 +255,8 @@ def test_experiments_are_compared_applied_and_branched(compared, tmp_path):
 def test_no_script_warns(compared, tmp_path, new_rows, model):
     """Nothing deprecated, nothing unsaid: any warning is an error here."""
     project = compared[model].copy(tmp_path / "project")
-    scripts = [f"{stage}.py" for stage in STAGES if model == MODELS[0] or stage in STAGES[2:]]
-    for script in [*scripts, f"predict.py {new_rows}"]:
-        project.run(f"python -W error src/{script}")
+    project.scripts(*STAGES[0 if model == MODELS[0] else 2 :], options="-W error")
+    project.run(f"python -W error src/predict.py {new_rows}")
 
 
 def outputs(project: Project, stages: list[str]) -> set[str]:

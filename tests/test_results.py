@@ -84,10 +84,10 @@ def test_the_experiments_of_the_readme(project):
 def test_a_version_of_the_model_is_registered_and_got(tried, tmp_path):
     project = tried
     expected = (project.path / "models/model.skops").read_bytes()
-    project.run("git commit --quiet --all -m Svc")
+    project.commit("Svc")
     project.run("gto register model")
     project.run("dvc exp apply logistic_regression")
-    project.run("git commit --quiet --all -m Worse")
+    project.commit("Worse")
     project.run("gto register model")
     assert "v0.0.2" in project.run("gto show")
     (elsewhere := tmp_path / "elsewhere").mkdir()
@@ -107,8 +107,7 @@ def test_three_commits_are_three_experiments_on_dagshub(tried):
     project.run("dvc exp run --name random-forest -S train.model=random_forest")
     for name in ("logistic_regression", "svc", "random-forest"):
         project.run(f"dvc exp apply {name}")
-        project.run("git add .")
-        project.run(f"git commit --quiet -m {name}")
+        project.commit(name)
     log = project.run("git log -3 --name-only --format=tformat:commit").split("commit\n")[1:]
     assert len(log) == 3
     for files in log:

@@ -19,7 +19,7 @@ def shared(reproduced, tmp_path, env) -> Project:
     project.run("git remote add origin ../git")
     project.run(["dvc", "remote", "modify", "origin", "url", tmp_path / "store"])
     project.run(["dvc", "remote", "add", "private", tmp_path / "private"])
-    project.run("git commit --quiet --all -m Remotes")
+    project.commit("Remotes")
     return project
 
 
@@ -38,11 +38,6 @@ def set_output(project: Project, file: str, **options: object) -> None:
     content = yaml.safe_load(path.read_text())
     content["outs"][0] |= options
     path.write_text(yaml.safe_dump(content))
-
-
-def commit(project: Project) -> None:
-    project.run("git add .")
-    project.run("git commit --quiet -m Data")
 
 
 def contents(folder: Path) -> list[bytes]:
@@ -64,7 +59,7 @@ def test_what_is_not_to_be_pushed_stays_here(shared, tmp_path):
         "      - models/model.skops\n      - results/s",
         "      - models/model.skops:\n          push: false\n      - results/s",
     )
-    commit(shared)
+    shared.commit()
     output = shared.run("git push --quiet origin main")
     assert f"all {len(shared.cached())} files are there" in output
     shared.run(f"{CHECK} --repair")
@@ -77,12 +72,12 @@ def test_what_is_not_to_be_pushed_stays_here(shared, tmp_path):
 @pytest.mark.parametrize("committed", [True, False])
 def test_what_is_withheld_now_does_not_leave_with_an_older_commit(shared, tmp_path, committed):
     track(shared, "data/raw/before.csv")
-    commit(shared)
+    shared.commit()
     shared.run("git mv data/raw/before.csv.dvc data/raw/after.csv.dvc")
     shared.edit("data/raw/after.csv.dvc", "before.csv", "after.csv")
     set_output(shared, "data/raw/after.csv.dvc", push=False)
     if committed:
-        commit(shared)
+        shared.commit()
     push_as_the_hook_does(shared)
     shared.run(f"{CHECK} --repair")
     assert SECRET not in contents(tmp_path / "store")
@@ -92,7 +87,7 @@ def test_what_is_withheld_now_does_not_leave_with_an_older_commit(shared, tmp_pa
 def test_another_version_of_what_is_withheld_now_does_not_leave_either(shared, tmp_path):
     for number in range(2):
         track(shared, "data/raw/patients.csv", SECRET + b"%d" % number)
-        commit(shared)
+        shared.commit()
     set_output(shared, "data/raw/patients.csv.dvc", push=False)
     push_as_the_hook_does(shared)
     assert not [content for content in contents(tmp_path / "store") if SECRET in content]
@@ -101,7 +96,7 @@ def test_another_version_of_what_is_withheld_now_does_not_leave_either(shared, t
 def test_an_output_with_a_remote_of_its_own_is_sent_and_looked_for_there(shared, tmp_path):
     track(shared, "data/raw/patients.csv", remote="private")
     track(shared, "data/raw/scans/1.txt", SECRET * 2, remote="private")
-    commit(shared)
+    shared.commit()
     output = shared.run("git push --quiet origin main")
     assert {SECRET, SECRET * 2} <= set(contents(tmp_path / "private"))
     for folder in ("store", "private"):
@@ -116,7 +111,7 @@ def test_an_output_with_a_remote_of_its_own_is_sent_and_looked_for_there(shared,
 
 def test_a_remote_that_is_not_configured_is_named(shared):
     track(shared, "data/raw/patients.csv", remote="nowhere")
-    commit(shared)
+    shared.commit()
     said = shared.run(CHECK, status=1)
     assert said == "data/raw/patients.csv: .dvc/config has no remote 'nowhere'\n"
 
@@ -126,9 +121,9 @@ def test_an_import_from_another_repository_is_neither_sent_nor_demanded(
 ):
     source = baked.copy(tmp_path / "source")
     track(source, "data/raw/patients.csv")
-    commit(source)
+    source.commit()
     shared.run("dvc import --quiet ../source data/raw/patients.csv -o data/raw/theirs.csv")
-    commit(shared)
+    shared.commit()
     push_as_the_hook_does(shared)
     assert SECRET not in contents(tmp_path / "store")
 
@@ -138,5 +133,5 @@ def test_a_project_with_no_default_remote_can_share_what_names_its_own(baked, tm
     project.run("dvc remote default --unset")
     project.run(["dvc", "remote", "modify", "origin", "url", tmp_path / "store"])
     set_output(project, "data/raw/iris.csv.dvc", remote="origin")
-    commit(project)
+    project.commit()
     assert f"{tmp_path}/store: all 1 files" in project.run(f"{CHECK} --repair")

@@ -1,5 +1,10 @@
 """Fixtures that the tests share."""
 
+import os
+
+# Before scikit-learn is imported: on small tables threads wait for each other longer than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pandas as pd
 import pytest
 from helpers import fit

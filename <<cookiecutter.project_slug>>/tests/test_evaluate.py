@@ -70,7 +70,7 @@ def test_importance_finds_the_feature_that_matters(estimator, table):
 
 def test_plot_data_is_bounded():
     """Many rows, many classes, many features."""
-    rows, classes = 3000, 25
+    rows, classes = 1500, 25
     label = np.arange(rows) % classes
     many = pd.DataFrame({f"x{n}": (label + n) % classes for n in range(40)}).assign(label=label)
     for target in (label, label.astype(float)):

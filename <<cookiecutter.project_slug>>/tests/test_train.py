@@ -315,8 +315,8 @@ def test_candidates_are_drawn_from_lists_and_ranges():
         "c": {"low": 0.5, "high": 1},
         "d": {"low": 0.001, "high": 1000, "log": True},
     }
-    drawn = draw_candidates("m", space, 200, seed=0)
-    assert drawn == draw_candidates("m", space, 200, seed=0)
+    drawn = draw_candidates("m", space, 60, seed=0)
+    assert drawn == draw_candidates("m", space, 60, seed=0)
     columns = pd.DataFrame(drawn)
     assert set(columns["a"]) == {"u", "v"} and set(columns["b"]) == {1, 2, 3}
     assert columns["c"].between(0.5, 1).all() and columns["d"].between(0.001, 1000).all()
