@@ -28,6 +28,27 @@ RESULTS = ["dvc.lock", "models/model.skops", "results"]
 SCRIPTS = (
     "import sys; sys.path.insert(0, 'src'); [__import__(name).main() for name in sys.argv[1:]]"
 )
+# As `dvc exp run --name ... --set-param ...` of stage train, one after the other
+EXPERIMENTS = """
+import json, sys
+from pathlib import Path
+import yaml
+from dvc.repo import Repo
+sys.path.insert(0, "src")
+import evaluate, train
+path = Path("params.yaml")
+text = path.read_text()
+for name, settings in json.loads(sys.argv[1]).items():
+    params = yaml.safe_load(text)
+    for key, value in settings.items():
+        params["train"][key] = value
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    train.main()
+    evaluate.main()
+    with Repo() as repo:
+        repo.commit(force=True)
+        repo.experiments.save(name=name)
+"""
 
 
 def run(
@@ -105,6 +126,13 @@ class Project:
     def scripts(self, *stages: str, options: str = "", status: int = 0) -> str:
         """Run the scripts of stages in one process: what all of them import is imported once."""
         return self.run(["python", *options.split(), "-c", SCRIPTS, *stages], status)
+
+    def experiments(self, settings: dict[str, dict[str, object]]) -> None:
+        """Make experiments in one process, each by its name and what it sets of section `train`.
+
+        The workspace is left with the last.
+        """
+        self.run(["python", "-c", EXPERIMENTS, json.dumps(settings)])
 
     def experiment(self, *settings: str) -> str:
         options = [option for setting in settings for option in ("--set-param", setting)]

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pytest
@@ -60,14 +61,19 @@ def test_every_package_is_pinned_on_every_platform(env, tmp_path, subtests):
     command = ["uv", "pip", "compile", "--quiet", "--no-annotate", "--no-header"]
     # the only package that has no wheel; it is pure Python
     command += ["--only-binary", ":all:", "--no-binary", "antlr4-python3-runtime"]
-    for platform, version in product(
-        ["linux", "macos", "windows"], ["3.11", "3.12", "3.13", "3.14"]
-    ):
+
+    def resolve(platform: str, version: str) -> set[str]:
         target = ["--python-platform", platform, "--python-version", version]
-        output = f"resolved-{platform}-{version}"
-        with subtests.test(output):
-            run([*command, *target, "--output-file", output, "requirements.txt"], tmp_path, env)
-            resolved = set((tmp_path / output).read_text().lower().splitlines())
+        done = run([*command, *target, "requirements.txt"], tmp_path, env)
+        return set(done.stdout.lower().splitlines())
+
+    targets = list(product(["linux", "macos", "windows"], ["3.11", "3.12", "3.13", "3.14"]))
+    # They wait for the index.
+    with ThreadPoolExecutor(len(targets)) as pool:
+        resolutions = [pool.submit(resolve, *target) for target in targets]
+    for target, resolution in zip(targets, resolutions, strict=True):
+        with subtests.test("-".join(target)):
+            resolved = resolution.result()
             assert {pin.split("==")[0] for pin in resolved} >= NEEDED
             assert resolved <= names
 
