@@ -12,7 +12,7 @@ from support.duplicates import Duplicates
 from support.params import InputError, load_params
 from support.reader import Survey, Table, ahead
 from support.schema import FILE, Schema, Writer, agree, decide_schema, find_roles, open_survey
-from support.summary import Values, advise, summarise
+from support.summary import Values, advise, summarise, tell_dropped
 from support.values import trim
 
 import numpy as np
@@ -166,7 +166,7 @@ class Preparation:
         params = self.params
         schema.adopt(self._derived, params)
         if not self.writer.rows:
-            raise InputError(f"{self.source} has no rows left: {dict(self.dropped)}")
+            raise InputError(f"{self.source} has no rows left: {tell_dropped(self.dropped)}")
         if params["task"] == "classification":
             problem = class_problem(self._classes, params["target"], self.dropped["duplicate"])
             if problem:

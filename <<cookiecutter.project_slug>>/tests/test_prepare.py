@@ -119,6 +119,11 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
         (None, {}, r"t.csv not found: check its path, or fetch it with `dvc pull`"),
         (b" \n", {}, "t.csv cannot be read: it is empty"),
         (b"a,label\n", {}, "t.csv has no rows below its header"),
+        (
+            b"a,label\n,x\n,x\n1,\n",
+            {"missing": "drop"},
+            "left: .*1 no target.* 1 a feature missing",
+        ),
         (b"a,label\n1,2,3\n", {}, "row 2 has 3 cells, but the header has 2"),
         (b"a,label\n1,2\n1,2,3\n", {}, "row 3 has 3 cells"),
         (b"a,label\n1,2\n\xe9,2\n", {}, "row 3 is no utf-8: byte 0xe9 at its position 1"),

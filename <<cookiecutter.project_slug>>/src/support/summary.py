@@ -74,15 +74,22 @@ def advise(column: Column, values: Values, has_time: bool) -> list[str]:
     return notes
 
 
+def tell_dropped(dropped: dict[str, int]) -> str:
+    """Return why how many rows are left out.
+
+    >>> tell_dropped({"duplicate": 2, "no target": 0, "a feature missing": 1})
+    '2 duplicate, 1 a feature missing'
+    """
+    return ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number)
+
+
 def summarise(report: dict[str, Any]) -> str:
     """Return the report as lines for people: rows, a line a column, warnings."""
     rows = report["rows"]
-    reasons = ", ".join(
-        f"{number} {reason}" for reason, number in rows["dropped"].items() if number
-    )
+    dropped = tell_dropped(rows["dropped"])
     lines = [
         f"{report['source']}: {rows['raw']} rows"
-        + (f", dropped: {reasons}; {rows['prepared']} left" if reasons else "")
+        + (f", dropped: {dropped}; {rows['prepared']} left" if dropped else "")
     ]
     header = ["column", "role", "type", "missing", "distinct"]
     # A name may hold a line break.
