@@ -365,6 +365,36 @@ def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     return (row for row in rows if row and (len(row) > 1 or row[0].strip()))
 
 
+def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float, int, float]:
+    """Return whether the header has the target, the share of rows of its length, its names.
+
+    The share comes first rounded, as some rows may be ragged, and last as it is.
+    """
+    try:
+        header, *rows = parse(lines[dialect.skip : dialect.skip + 500], dialect)
+    except (ValueError, csv.Error):
+        return False, 0, 0, 0
+    width = len(header)
+    even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
+    has = target in [name.strip() for name in header]
+    # What is left of n | w | y between blanks is no name.
+    named = sum(bool(re.search(r"\w", name)) for name in header)
+    return has, round(even, 1) if width > 1 or has else 0, named, even
+
+
+def candidates(sample: str, separators: Iterable[str], skip: int) -> Iterator[Dialect]:
+    """Yield the dialects that a text may have, the usual ones first."""
+    for separator in separators:
+        for quote, escape in (('"', ""), ('"', "\\"), ("'", ""), ("'", "\\")):
+            if escape not in sample or quote == "'" and quote not in sample:
+                continue
+            if separator in (", ", "; ") and not re.search(
+                f"{separator} *{quote}(?!{quote})", sample
+            ):
+                continue
+            yield Dialect("utf-8", separator, quote, escape, skip)
+
+
 def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
     """Return how a text is written: so that a line has the target, and the rows below its length.
 
@@ -375,51 +405,24 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
         raise FileError("it is empty")
     if cut and len(lines) > 1:
         lines.pop()
-    dialect = Dialect()
     named = re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\ufeff\r\n"), re.IGNORECASE)
-    if named:
-        dialect.separator, dialect.skip = named[1], 1
-        separators = [named[1]]
-    else:
-        separators = SEPARATORS
+    first, separators = (1, [named[1]]) if named else (0, SEPARATORS)
 
-    def judge(candidate: Dialect) -> tuple[bool, float, int, float]:
-        """Return whether the header has the target, the share of rows of its length, its names.
+    def best(skip: int) -> tuple[Dialect, bool]:
+        """Return the dialect of the lines below some, and whether it has the target."""
+        found = max(candidates(sample, separators, skip), key=lambda one: judge(lines, one, target))
+        has, even, *_ = judge(lines, found, target)
+        return found, has and even > 0.5
 
-        The share comes first rounded, as some rows may be ragged, and last as it is.
-        """
-        try:
-            header, *rows = parse(lines[candidate.skip : candidate.skip + 500], candidate)
-        except (ValueError, csv.Error):
-            return False, 0, 0, 0
-        width = len(header)
-        even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
-        has = target in [name.strip() for name in header]
-        # What is left of n | w | y between blanks is no name.
-        named = sum(bool(re.search(r"\w", name)) for name in header)
-        return has, round(even, 1) if width > 1 or has else 0, named, even
-
-    def candidates(skip: int) -> Iterator[Dialect]:
-        for separator in separators:
-            for quote, escape in (('"', ""), ('"', "\\"), ("'", ""), ("'", "\\")):
-                if escape not in sample or quote == "'" and quote not in sample:
-                    continue
-                if separator in (", ", "; ") and not re.search(
-                    f"{separator} *{quote}(?!{quote})", sample
-                ):
-                    continue
-                yield Dialect("utf-8", separator, quote, escape, skip)
-
-    best = max(candidates(dialect.skip), key=judge)
-    if not target or judge(best)[0] and judge(best)[1] > 0.5:
-        return best
-    # Below a title, there may be a line that has the target.
-    for skip in range(dialect.skip + 1, min(HEADER_LINES, len(lines))):
-        if target in lines[skip]:
-            below = max(candidates(skip), key=judge)
-            if judge(below)[0] and judge(below)[1] > 0.5:
-                return below
-    return best
+    dialect, fits = best(first)
+    if target and not fits:
+        # Below a title, there may be a line that has the target.
+        for skip in range(first + 1, min(HEADER_LINES, len(lines))):
+            if target in lines[skip]:
+                below, fits = best(skip)
+                if fits:
+                    return below
+    return dialect
 
 
 def names_of(header: list[str]) -> list[str]:
