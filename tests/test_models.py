@@ -39,12 +39,13 @@ def hostile(labels: list | None) -> pd.DataFrame:
             ["True", "False"],
             ["xgboost.core.Booster", "xgboost.sklearn.XGBClassifier"],
         ),
-        (
+        pytest.param(
             "xgboost.XGBRegressor",
             None,
             ["xgboost.core.Booster", "xgboost.sklearn.XGBRegressor"],
+            marks=pytest.mark.sweep,
         ),
-        (
+        pytest.param(
             "lightgbm.LGBMClassifier",
             [3, 10, 7],
             [
@@ -52,6 +53,7 @@ def hostile(labels: list | None) -> pd.DataFrame:
                 "lightgbm.basic.Booster",
                 "lightgbm.sklearn.LGBMClassifier",
             ],
+            marks=pytest.mark.sweep,
         ),
         (
             "lightgbm.LGBMRegressor",
