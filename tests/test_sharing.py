@@ -161,7 +161,7 @@ def test_experiments_travel(share, kind):
         clone.run("git checkout --quiet .")
 
 
-@one_kind("s3")
+@one_kind("http")
 def test_three_commits_as_in_the_tutorial_are_all_there_after_one_push(share, kind):
     """`dvc push` alone sends what the workspace needs: the last of the three models."""
     project = share(kind)
