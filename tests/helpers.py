@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from dataclasses import dataclass, field
@@ -63,17 +64,20 @@ def run(
     With `status=None` any exit status will do. A test fails after `timeout` seconds.
     """
     arguments = shlex.split(command) if isinstance(command, str) else list(map(str, command))
-    done = subprocess.run(
-        arguments,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        text=True,
-        timeout=timeout,
-    )
+    # Not a pipe: a worker of DVC's queue that lingers, as DVC's sometimes do, would keep it open.
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run(
+            arguments,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=timeout,
+        )
+        output.seek(0)
+        done.stdout = output.read()
     if status is not None:
         assert done.returncode == status, f"{command}\n{done.stdout}"
     return done
