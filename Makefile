@@ -29,10 +29,11 @@ demo: $(READY)
 test: $(READY) packages
 	$(PYTEST) --numprocesses 2
 
-# What a change needs while one edits: style, the reader of tables, and the project's own tests.
+# What a change needs while one edits: style, types, the reader of tables, and the project's own tests.
 check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 	$(PYTEST) --numprocesses 2 tests/test_reader.py tests/test_scripts.py tests/test_bake.py
 
 # Installs the demo's project with each Python that is claimed, tests it, and compares what it makes.

@@ -250,7 +250,7 @@ def read_remote(answer: str) -> dict[str, Any]:
 
 def dagshub_remote(repository: str, owner: str, name: str, form: str) -> dict[str, Any]:
     """Return what a DagsHub repository is as a remote, see read_remote."""
-    remote = {
+    remote: dict[str, Any] = {
         "git": f"{repository}.git",
         "mlflow": f"{repository}.mlflow",
         "secrets": "DAGSHUB_USER_TOKEN",

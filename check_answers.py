@@ -137,7 +137,7 @@ def check_place(url: str, slug: str) -> None:
 
 def text(answers: Mapping[str, str], name: str) -> str:
     """Return an answer. Raises FailedHookException when it is none, as a list in a file."""
-    value = answers.get(name)
+    value: Any = answers.get(name)
     check_text(name, value)
     return value
 
@@ -187,6 +187,17 @@ def suggest_target(answers: Mapping[str, str]) -> str:
     """Return the target of a bundled table; another table has none that could be guessed."""
     target = BUNDLED[choice(answers, "task")][-1]
     return target if text(answers, "data") == "bundled" else ""
+
+
+@simple_filter
+def plan(answers: Mapping[str, str]) -> dict[str, Any]:
+    """Return what hooks/post_gen_project.py needs: the arguments of set_up, and where that is."""
+    return {
+        "template": str(Path(__file__).parent),
+        "answers": {name: answers[name] for name in answers if not name.startswith("_")},
+        "remote": read_remote(text(answers, "remote")),
+        "table": read_table(answers),
+    }
 
 
 @simple_filter

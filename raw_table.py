@@ -72,7 +72,13 @@ LIMIT = 8 << 20
 NETWORK_TIMEOUT = 30  # seconds
 ROWS = 20_000
 # What stage prepare starts with
-PARAMS = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
+PARAMS: dict[str, Any] = {
+    "na_values": "auto",
+    "decimal": "auto",
+    "dates": "auto",
+    "text": [],
+    "columns": {},
+}
 PARAMS |= {**vars(Dialect()), "sheet": "", "features": "all", "drop": [], "group": "", "time": ""}
 PARAMS |= {"missing": "impute", "duplicates": "drop", "max_rows": 0}
 
@@ -294,10 +300,10 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
         start = start[: start.rfind(b"\n") + 1]
         if not start:
             raise FileError(f"its first {LIMIT >> 20} MB have no end of line: is it a table?")
-    found |= read_text(start, kind, answers, whole and not cut)
+    text = read_text(start, kind, answers, whole and not cut)
     if cut:
-        found["notes"].append(f"the bake looked at the first {LIMIT >> 20} MB of it")
-    return found
+        text["notes"].append(f"the bake looked at the first {LIMIT >> 20} MB of it")
+    return found | text
 
 
 class Unwritten:

@@ -5,9 +5,7 @@ train with 64 candidates here and with 1, 2 and 4 workers of two threads on this
 seconds of each process, and whether the results are the same bytes, into benchmarks/README.md.
 """
 
-import datetime
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -19,10 +17,11 @@ from pathlib import Path
 
 import psutil
 from distributed import Client
-from reader import write_section
+from measuring import ROOT, machine, write_section
 
-ROOT = Path(__file__).parents[1]
-HEAD = "# A search on a Dask cluster"
+TITLE = "## A search on a Dask cluster"
+COLUMNS = ["wall s", "train", "scheduler", "workers"]
+CANDIDATES, FOLDS = 64, 5
 RUNS = 3
 RESULTS = ["results/candidates.csv", "results/scores.json", "models/model.skops"]
 
@@ -69,57 +68,65 @@ def train(project: Path, **settings: str) -> tuple[float, float, list[bytes]]:
     return wall, cpu, [(project / name).read_bytes() for name in RESULTS]
 
 
+def lay_out(folder: Path) -> Path:
+    """Bake the default project, and run what comes before stage train."""
+    bake = ["cookiecutter", str(ROOT), "--no-input", "--output-dir", str(folder)]
+    subprocess.run(bake, check=True, stdout=subprocess.DEVNULL)
+    project = folder / "iris-classifier"
+    params = project / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    params.write_text(text.replace("candidates: 0", f"candidates: {CANDIDATES}"), encoding="utf-8")
+    for stage in ("prepare", "split"):
+        subprocess.run(["python", f"src/{stage}.py"], cwd=project, check=True)
+    return project
+
+
+def measure_train(project: Path, count: int, port: int) -> tuple[list[float], list[bytes]]:
+    """Return the seconds of stage train with `count` workers, see COLUMNS, and what it made."""
+    if not count:
+        wall, cpu, results = train(project)
+        return [wall, cpu, 0, 0], results
+    with processes(project.parent, count, port) as started:
+        start = [cpu_seconds(one) for one in started]
+        wall, cpu, results = train(project, DASK_SCHEDULER_ADDRESS=f"tcp://127.0.0.1:{port}")
+        end = [cpu_seconds(one) for one in started]
+    scheduler, *workers = [after - before for before, after in zip(start, end, strict=True)]
+    return [wall, cpu, scheduler, sum(workers)], results
+
+
 def main() -> None:
-    rows: dict[int, list[tuple[float, ...]]] = {0: [], 1: [], 2: [], 4: []}
+    found: dict[int, list[list[float]]] = {0: [], 1: [], 2: [], 4: []}
     made = []
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        bake = ["cookiecutter", str(ROOT), "--no-input", "--output-dir", temporary]
-        subprocess.run(bake, check=True, stdout=subprocess.DEVNULL)
-        project = folder / "iris-classifier"
-        params = project / "params.yaml"
-        text = params.read_text(encoding="utf-8")
-        params.write_text(text.replace("candidates: 0", "candidates: 64"), encoding="utf-8")
-        for stage in ("prepare", "split"):
-            subprocess.run(["python", f"src/{stage}.py"], cwd=project, check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        project = lay_out(Path(folder))
         for run in range(RUNS):
-            for count, found in rows.items():
-                if not count:
-                    wall, cpu, results = train(project)
-                    found.append((wall, cpu, 0, 0))
-                else:
-                    port = 28_100 + 10 * run + count
-                    with processes(folder, count, port) as (scheduler, *workers):
-                        start = [cpu_seconds(one) for one in (scheduler, *workers)]
-                        address = f"tcp://127.0.0.1:{port}"
-                        wall, cpu, results = train(project, DASK_SCHEDULER_ADDRESS=address)
-                        end = [cpu_seconds(one) for one in (scheduler, *workers)]
-                    used = [after - before for before, after in zip(start, end, strict=True)]
-                    found.append((wall, cpu, used[0], sum(used[1:])))
+            for count, rows in found.items():
+                seconds, results = measure_train(project, count, port=28_100 + 10 * run + count)
+                rows.append(seconds)
                 made.append(results)
     same = all(one == made[0] for one in made)
-    lines = ["| where | wall s | train | scheduler | workers |", "|---|---:|---:|---:|---:|"]
+    lines = [f"| where | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
     medians = {
-        count: [statistics.median(one) for one in zip(*rows[count], strict=True)] for count in rows
+        count: [statistics.median(one) for one in zip(*rows, strict=True)]
+        for count, rows in found.items()
     }
     for count, values in medians.items():
         name = f"{count} worker{'s' * (count > 1)}" if count else "this machine"
         lines.append(f"| {name} | " + " | ".join(f"{one:.1f}" for one in values) + " |")
     scheduler, work = medians[4][2:]
-    each = scheduler / (65 * 5)
+    fits = CANDIDATES * FOLDS + 1  # the last is that of the best to all rows
+    each = scheduler / fits
+    head = (
+        f"Stage train of the default project with {CANDIDATES} candidates in {FOLDS} folds, medians "
+        f"of {RUNS} alternating runs; CPU seconds by process. {machine()}; written by `cluster.py`."
+    )
     told = (
         f"Results: {'the same bytes in all runs' if same else '**not** the same bytes'}. With four "
-        f"workers the scheduler takes {each * 1000:.0f} ms of CPU time a fold, a fold {work / 325:.2f} s. "
-        f"On paper, it keeps 64 threads busy where a fold takes {64 * each:.1f} s or more; as short as "
-        f"these, it keeps {work / scheduler:.0f}."
+        f"workers the scheduler takes {each * 1000:.0f} ms of CPU time a fold, a fold "
+        f"{work / fits:.2f} s. On paper, it keeps 64 threads busy where a fold takes "
+        f"{64 * each:.1f} s or more; as short as these, it keeps {work / scheduler:.0f}."
     )
-    lines += ["", told]
-    head = (
-        f"{HEAD}\n\nStage train of the default project with 64 candidates in five folds, medians of "
-        f"{RUNS} alternating runs; CPU seconds by process. {datetime.date.today()}, "
-        f"{os.cpu_count()} cores, Python {platform.python_version()}; written by `cluster.py`."
-    )
-    write_section(HEAD, head.removeprefix(f"{HEAD}\n\n") + "\n\n" + "\n".join(lines))
+    write_section(TITLE, f"### {CANDIDATES} candidates", "\n".join([head, "", *lines, "", told]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 import statistics
 import subprocess
 import time
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -41,11 +42,11 @@ def measure(commands: list[list[str]], folder: Path) -> Cost:
     return Cost(wall, cpu, peak)
 
 
-def medians(runs: list[Cost]) -> Cost:
+def medians(runs: Sequence[Cost]) -> Cost:
     return Cost(*(statistics.median(part) for part in zip(*runs, strict=True)))
 
 
-def ratios(runs: list[Cost], others: list[Cost]) -> Cost:
+def ratios(runs: Sequence[Cost], others: Sequence[Cost]) -> Cost:
     """Return the medians of what `runs` took of the `others` beside them."""
     shares = [
         Cost(*(a / b for a, b in zip(one, other, strict=True)))

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -84,7 +84,8 @@ def make_peer(name: str, folder: Path, table: pd.DataFrame) -> Path:
 
 def make_trivial(folder: Path) -> Path:
     """Lay out four stages, each of which writes one file."""
-    trivial, stages, before = folder / "trivial", {}, []
+    trivial, stages = folder / "trivial", {}
+    before: list[str] = []
     trivial.mkdir()
     for stage in STAGES:
         out = f"{stage}.txt"
@@ -248,7 +249,8 @@ def stage(project: Path, name: str) -> list[str]:
 
 def growth(folder: Path) -> Iterator[str]:
     """Each stage on a table of 20 columns and ten times the rows, with gradient boosting."""
-    ours, before = make_ours(folder), {}
+    ours = make_ours(folder)
+    before: dict[str, dict[str, list[Cost]]] = {}
     change = {"raw": "data/raw/large.csv", "target": "label", "features": "all"}
     set_params(ours, {"prepare": change, "train": {"model": "hist_gradient_boosting"}})
     for rows in (10_000, 100_000, 1_000_000):
@@ -265,11 +267,12 @@ def imports(folder: Path) -> Iterator[str]:
     for name in STAGES:
         command = [sys.executable, "-X", "importtime", f"src/{name}.py"]
         done = subprocess.run(command, cwd=ours, check=True, capture_output=True, text=True)
-        cost: Counter[str] = Counter()
+        cost: dict[str, float] = defaultdict(float)
         for own, module in re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", done.stderr):
             cost[module.partition(".")[0]] += int(own) / 1e6
-        most = ", ".join(f"{package} {seconds:.2f}" for package, seconds in cost.most_common(8))
-        yield f"| imports of `{name}` | | {cost.total():.2f} | | | {most} | |"
+        first = sorted(cost, key=cost.__getitem__, reverse=True)[:8]
+        most = ", ".join(f"{package} {cost[package]:.2f}" for package in first)
+        yield f"| imports of `{name}` | | {sum(cost.values()):.2f} | | | {most} | |"
 
 
 def beside(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ TITLE = "## Reading a table"
 
 def write_table(path: Path, rows: int) -> None:
     """Write random rows, a million at a time."""
-    writer = None
+    writer: Any = None
     for start in range(0, rows, PART):
         number, rng = min(PART, rows - start), np.random.default_rng(start)
         columns = {f"x{n}": np.round(rng.normal(size=number), 4) for n in range(10)}

@@ -14,7 +14,9 @@ ROWS = 6000
 def packaged(path: str, target: str, drop: list[str] | None = None, **options) -> pd.DataFrame:
     """Return a table that a package ships, typed as `prepare` types it, the target last."""
     package, _, rest = path.partition("/")
-    file = Path(find_spec(package).submodule_search_locations[0], rest)
+    spec = find_spec(package)
+    assert spec and spec.submodule_search_locations, f"{package} is not installed"
+    file = Path(spec.submodule_search_locations[0], rest)
     table = pd.read_csv(file, **options).drop(columns=drop or []).dropna(subset=target)
     for name in table.select_dtypes("datetime"):
         table[name] = table[name].astype("datetime64[us]")

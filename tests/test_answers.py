@@ -93,7 +93,7 @@ def hook(**answers: str) -> ModuleType:
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.fixed_dictionaries(dict.fromkeys(["project_name", "description", "author_name"], lines)))
 def test_the_hook_gets_the_answers_as_they_are(answers):
-    assert hook(**answers).ANSWERS.items() >= answers.items()
+    assert hook(**answers).PLAN["answers"].items() >= answers.items()
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))

@@ -129,6 +129,13 @@ def test_the_template_passes_the_same_checks(env, baked):
     baked.run(["ruff", "format", "--no-cache", "--check", ROOT])
 
 
+def test_annotations_are_right(env, render, tmp_path):
+    project = render(tmp_path, mlflow="yes", ci="github")
+    check = ["mypy", "--cache-dir", tmp_path, "--config-file", ROOT / "pyproject.toml"]
+    assert "no issues found" in run(check, ROOT, env).stdout
+    assert "no issues found" in run([*check, "src"], project, env).stdout
+
+
 ANSWERS = {
     "task": ["classification", "regression"],
     "data": ["bundled", "table.csv", "table.parquet", "table.xlsx"],

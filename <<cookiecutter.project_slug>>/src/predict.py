@@ -18,7 +18,7 @@ from support.schema import Schema, check_columns
 from features import add_features
 
 
-def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> Iterator[list[list]]:
+def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> Iterator[list[Any]]:
     """Yield a row for each row of `table`, after the header, some at a time.
 
     It has the table's columns that are no feature as they are in the file, with `keep` all of
@@ -31,14 +31,14 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     raw = {column.name for column in schema.columns}
     check_columns([name for name in features if name in raw], table.names, table.path)
     carried = [name for name in table.names if keep or name not in features]
-    header, row = [], 2
+    header, row = list[str](), 2
     for batch in table.batches():
         frame = schema.frame(table.path, batch, row, add_features)
         row += len(batch)
         check_columns(features, frame.columns, "src/features.py")
         predictions = predict(estimator, frame[features])
         columns = {"prediction": predictions.values}
-        if predictions.probabilities is not None:
+        if predictions.classes is not None and predictions.probabilities is not None:
             labels = [f"probability of {label}" for label in predictions.classes]
             columns |= dict(zip(labels, predictions.probabilities.T, strict=True))
         if not header:

@@ -182,7 +182,7 @@ class Preparation:
         notes = [*column.notes, *([self._notes[name]] if name in self._notes else [])]
         if role == "feature":
             notes += advise(column, values, self.params["time"])
-        line = {"name": name, "role": role, "type": column.kind}
+        line: dict[str, Any] = {"name": name, "role": role, "type": column.kind}
         line |= {"missing": values.missing, "distinct": values.distinct, "notes": notes}
         return line | {"written": column.written()}
 
@@ -192,7 +192,7 @@ def prepare(
     params: dict[str, Any],
     path: Path,
     split_by: str = "",
-    open_writer: Callable[[Path], Writer] = Writer,
+    open_writer: Callable[[Path], Any] = Writer,
 ) -> dict[str, Any]:
     """Write the table for the next stages to `path`, and return a report.
 
@@ -236,8 +236,8 @@ def read_once(
 
     Raises SurpriseError when rows before would have other values by the present schema.
     """
-    schema = state = None
-    row, batch = 2, None
+    schema: Schema | None = None
+    state, row, batch = None, 2, None
 
     def again() -> Schema:
         try:
@@ -250,8 +250,9 @@ def read_once(
         return later
 
     for batch in survey:
-        if state != (state := survey.state()):
-            schema = again()
+        now = survey.state()
+        if not schema or now != state:
+            state, schema = now, again()
         yield schema, batch
         row += len(batch)
     if batch is None:

@@ -1,5 +1,6 @@
 """Stage split: prepared table -> training and test tables."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -180,7 +181,7 @@ def main() -> None:
         key = read_key(PREPARED, column or names[-1], large)
         if column or large:
             is_test = split_by(key, test) if column else draw(key, role, **params)
-            parts = [~is_test, is_test]
+            parts: Sequence[np.ndarray] = [~is_test, is_test]
             if not large:
                 parts = [np.flatnonzero(part) for part in parts]
         else:

@@ -252,7 +252,7 @@ class Forms:
         ['integer', 'zeros', 'comma3', 'bare_exponent', 'day_dot', 'integer*', '']
         """
         if match := self._pattern.fullmatch(cell):
-            return match.lastgroup
+            return str(match.lastgroup)
         if parts := undecorate(cell):
             match = self._pattern.fullmatch(parts[0])
             if match and match.lastgroup in NUMBERS["."] | NUMBERS[","]:
@@ -274,7 +274,8 @@ class Profile:
     def __init__(self, forms: Forms) -> None:
         self.known = forms
         self.rows = self.blank = self.padded = 0
-        self.varies, self.constant = False, None
+        self.varies = False
+        self.constant: str | None = None
         self.forms: Counter[str] = Counter()
         self.units: Counter[str] = Counter()
         self.words: Counter[str] = Counter()
@@ -338,8 +339,8 @@ class Profile:
                     self.rows_of[cell] = row_of(cell)
                 continue
             form = "" if self.is_text else self.known.of(cell)
-            if form.endswith("*"):
-                unit = undecorate(cell)[1]
+            if form.endswith("*") and (parts := undecorate(cell)):
+                _, unit = parts
                 # More units than that are none, but the second half of a code.
                 if unit not in self.units and len(self.units) > SPELLINGS:
                     form = ""

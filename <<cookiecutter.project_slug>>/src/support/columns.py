@@ -38,6 +38,11 @@ _IN_DATES = re.compile(
     "|[ap]m?|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?"
 )
 _FOREIGN_DATE = re.compile(r"\d{1,2}[. ]+(de )?[^\W\d_]{3,10}[. ]+(de )?\d{4}\b.*")
+# The forms of numbers that no integer is, by the decimal mark
+_FRACTIONS = {
+    ".": {"point", "point3", "commas_point", "spaces_point", "exponent"},
+    ",": {"comma", "comma3", "points_comma", "spaces_comma", "exponent_comma"},
+}
 # More different fractions than that are no classes.
 SCALE = 20
 # Trees compute in single precision, where a larger number is infinite.
@@ -210,8 +215,7 @@ class _Decision:
         profile = self.profile
         if not self.wants("number") or not profile.count(NUMBERS["."] | NUMBERS[","]):
             return False
-        forms = {form for form in profile.forms if profile.forms[form]}
-        plain = {form.removesuffix("*") for form in forms}
+        plain = {form.removesuffix("*") for form, number in profile.forms.items() if number}
         codes = {"zeros", "long"}
         if not self.wanted and plain & codes:
             return False
@@ -222,9 +226,7 @@ class _Decision:
             return False
         units = {unit for unit in profile.units if unit}
         starred = sum(profile.units.values())
-        money = all(re.fullmatch(CURRENCY, unit) for unit in units)
-        lacking = profile.count(NUMBERS["."] | NUMBERS[","]) - starred + profile.units[""]
-        if len(units) > 1 or (lacking and not money):
+        if self.differ_in_unit(units):
             if starred <= profile.filled // 20 and len(profile.beside) <= SPELLINGS:
                 # As few as typing errors
                 self.profile = profile.without_units()
@@ -235,28 +237,29 @@ class _Decision:
             return False
         mark, doubt = self.decimal_mark(plain)
         thousands = ("," if mark == "." else ".") * bool(plain & GROUPED[mark])
-        thousands += " " * bool(plain & SPACES)
-        # What no integer can hold, by the decimal mark
-        fractions = {
-            ".": {"point", "point3", "commas_point", "spaces_point", "exponent"},
-            ",": {"comma", "comma3", "points_comma", "spaces_comma", "exponent_comma"},
+        written = {
+            "decimal": mark,
+            "thousands": thousands + " " * bool(plain & SPACES),
+            "unit": "".join(units) or "()" * bool(starred),
+            "zeros": bool(plain & codes),
         }
-        beyond = fractions[mark] | {"bare_exponent", "infinite", "long"}
-        accepted = self.accept(
-            "number",
-            NUMBERS[mark] | codes if self.wanted else NUMBERS[mark],
-            decimal=mark,
-            thousands=thousands,
-            unit="".join(units) or "()" * bool(starred),
-            zeros=bool(plain & codes),
-        )
-        if not accepted:
+        if not self.accept("number", NUMBERS[mark] | (codes if self.wanted else set()), **written):
             return False
-        if not plain & beyond:
+        if not plain & (_FRACTIONS[mark] | {"bare_exponent", "infinite", "long"}):
             self.column.kind = "integer"
         if doubt:
             self.note(doubt)
         return True
+
+    def differ_in_unit(self, units: set[str]) -> bool:
+        """Return whether some numbers have another unit than others, or one where others have none.
+
+        A sum of money may lack its currency.
+        """
+        profile = self.profile
+        bare = profile.count(NUMBERS["."] | NUMBERS[","]) - sum(profile.units.values())
+        money = all(re.fullmatch(CURRENCY, unit) for unit in units)
+        return len(units) > 1 or (bare + profile.units[""] > 0 and not money)
 
     def decimal_mark(self, forms: set[str]) -> tuple[str, str]:
         """Return the decimal mark, and a note if nothing decides what it is."""
@@ -289,25 +292,7 @@ class _Decision:
             return False
         if dates not in ("auto", *DATES):
             return self.accept("date", frozenset({"pattern"}), dates=dates)
-        doubt = ""
-        day = profile.count(["day_first", "day_dot"]) or 0
-        month = profile.count(["month_first"])
-        either = profile.count(["either"])
-        if dates != "auto":
-            order = dates
-        elif profile.count(DATES["ISO8601"]) > day + month + either:
-            order = "ISO8601"
-        elif day or month:
-            order = "day first" if day >= month else "month first"
-        elif not either or bool(self.evidence.day) != bool(self.evidence.month):
-            order = "month first" if self.evidence.month else "day first"
-        else:
-            row, cell = profile.first["either"]
-            order = "month first" if "/" in cell else "day first"
-            doubt = (
-                f"has {either} dates such as {cell!r} (row {row}), which were read {order}; if that "
-                "is wrong, set prepare.dates"
-            )
+        order, doubt = self.order_of_dates()
         periods = [form for form in sorted(PERIODS) if profile.forms[form]]
         for form in [] if self.wanted else periods:
             row, cell = profile.first[form]
@@ -324,6 +309,27 @@ class _Decision:
         if doubt:
             self.note(doubt)
         return True
+
+    def order_of_dates(self) -> tuple[str, str]:
+        """Return one of DATES, and a note if nothing decides which it is."""
+        profile, evidence = self.profile, self.evidence
+        if self.params["dates"] != "auto":
+            return self.params["dates"], ""
+        day = profile.count(["day_first", "day_dot"])
+        month = profile.count(["month_first"])
+        either = profile.count(["either"])
+        if profile.count(DATES["ISO8601"]) > day + month + either:
+            return "ISO8601", ""
+        if day or month:
+            return "day first" if day >= month else "month first", ""
+        if not either or bool(evidence.day) != bool(evidence.month):
+            return "month first" if evidence.month else "day first", ""
+        row, cell = profile.first["either"]
+        order = "month first" if "/" in cell else "day first"
+        return order, (
+            f"has {either} dates such as {cell!r} (row {row}), which were read {order}; if that is "
+            "wrong, set prepare.dates"
+        )
 
     def text(self) -> None:
         """Decide which words are gaps in a column of text, and say what may surprise."""

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any, TextIO, cast
 
 # What a table holds at most: a packed file of some kilobytes may hold gigabytes without an end of
 # line. In bytes of a line or cell (Python's own limit is 128 kB), and of a workbook
@@ -134,7 +134,7 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
     raw.seek(0)
     suffix = suffix_of(start)
     if suffix == ".gz":
-        return gzip.GzipFile(fileobj=raw)
+        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
     if suffix == ".bz2":
         return bz2.BZ2File(raw)
     if suffix == ".xz":
@@ -330,6 +330,8 @@ def bad_byte(content: bytes, position: int, encoding: str) -> str:
 class Lines(io.BufferedIOBase):
     """The bytes of a text. Raises FileError for a line of more than LONGEST."""
 
+    name = ""  # which TextIOWrapper asks for
+
     def __init__(self, content: IO[bytes]) -> None:
         self._content, self._length = content, 0
 
@@ -349,6 +351,7 @@ def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     """Return the rows of some lines, which keep their ends; empty lines are left out."""
     separator = dialect.separator
     blank = len(separator) == 2 and separator[1] == " "
+    rows: Iterator[list[str]]
     if len(separator) > 1 and not blank:
         rows = (line.rstrip("\r\n").split(separator) for line in lines)
     else:
@@ -549,7 +552,7 @@ class Rows:
 
     def _checked(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
         width = len(self.names)
-        number, row = 1, []
+        number, row = 1, list[str]()
         for number, row in enumerate(rows, start=2):
             if len(row) != width:
                 if len(row) < width:
@@ -576,7 +579,8 @@ def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:
     """
     part, place = text.read(SAMPLE).lstrip()[1:], 0
     while True:
-        place = BETWEEN.match(part, place).end()
+        if between := BETWEEN.match(part, place):
+            place = between.end()
         if part.startswith("]", place):
             return
         try:
@@ -612,7 +616,7 @@ def flat(entry: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     >>> flat({"id": 1, "size": {"x": 2, "y": {"from": 3}}})
     {'id': 1, 'size.x': 2, 'size.y.from': 3}
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in entry.items():
         inside = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
         inside = inside or {f"{prefix}{name}": value}

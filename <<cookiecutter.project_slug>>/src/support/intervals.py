@@ -94,7 +94,7 @@ def resample_classes(
     number = len(classes) + 1
     hits = sums.rows(codes[0] + 1, number, codes[0] == codes[1])
     predicted, occurring = (sums.rows(one + 1, number) for one in codes[::-1])
-    drawn = rates(hits, predicted, occurring, predictions.positive)
+    drawn = rates(hits, predicted, occurring, positive=predictions.positive)
     if predictions.probabilities is None:
         return drawn
     total = occurring.sum(axis=1)

@@ -160,7 +160,7 @@ def balanced_accuracy(actual: pd.Series, predicted: np.ndarray) -> float:
     return float(np.mean(np.bincount(codes, right) / np.bincount(codes)))
 
 
-def count(codes: tuple[np.ndarray, np.ndarray], classes: int) -> tuple[np.ndarray, ...]:
+def count(codes: tuple[np.ndarray, np.ndarray], classes: int) -> list[np.ndarray]:
     """Return how many rows of each class are right, are predicted to be of it, and are of it.
 
     `codes` are the actual and the predicted classes by number, -1 for one that is not known, which
@@ -168,11 +168,11 @@ def count(codes: tuple[np.ndarray, np.ndarray], classes: int) -> tuple[np.ndarra
     """
     actual, predicted = codes[0] + 1, codes[1] + 1
     hits = np.bincount(actual[actual == predicted], minlength=classes + 1)
-    return (hits, *(np.bincount(one, minlength=classes + 1) for one in (predicted, actual)))
+    return [hits, *(np.bincount(one, minlength=classes + 1) for one in (predicted, actual))]
 
 
 def rates(
-    hits: np.ndarray, predicted: np.ndarray, actual: np.ndarray, positive: bool = False
+    hits: np.ndarray, predicted: np.ndarray, actual: np.ndarray, *, positive: bool = False
 ) -> dict[str, np.ndarray]:
     """Return accuracy, balanced accuracy, precision, recall and F1 from numbers of rows.
 

@@ -1,7 +1,7 @@
 """Create, build and fit the models that params.yaml describes."""
 
 import pkgutil
-from typing import Any
+from typing import Any, TypeAlias
 
 from support.encoders import codes_of, encoder_of, forget_folds
 from support.params import InputError, first_line
@@ -27,7 +27,7 @@ NUMBERED = ["xgboost"]
 # What keeps a package from printing a line a tree, unless the entry says otherwise
 QUIET = {"lightgbm": {"verbose": -1}}
 # A model, or some by their names, whose average it is
-Model = BaseEstimator | dict[str, BaseEstimator]
+Model: TypeAlias = BaseEstimator | dict[str, BaseEstimator]
 HIST_GRADIENT_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 

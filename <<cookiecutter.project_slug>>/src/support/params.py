@@ -93,7 +93,9 @@ def count(value: Any, known: dict[int, float]) -> float:
     """
     if id(value) not in known:
         known[id(value)] = math.inf
-        parts = value if isinstance(value, list) else getattr(value, "values", tuple)()
+        parts: Iterable[Any] = (
+            value if isinstance(value, list) else getattr(value, "values", tuple)()
+        )
         known[id(value)] = 1 + sum(count(part, known) for part in parts)
     return known[id(value)]
 

@@ -121,16 +121,17 @@ def precision_recall(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.Data
     return curve_table(curves, "recall", "precision")
 
 
-def calibration(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
+def calibration(
+    actual: pd.Series, predicted: np.ndarray, probabilities: np.ndarray, classes: np.ndarray
+) -> pd.DataFrame:
     """Return the mean `probability` of each bin of equal width, and the `fraction` that was right.
 
     Of two classes, the probability is that of the second; of more, that of the predicted class.
     """
-    probabilities = predictions.probabilities
-    if len(predictions.classes) == 2:
-        stated, right = probabilities[:, 1], actual.to_numpy() == predictions.classes[1]
+    if len(classes) == 2:
+        stated, right = probabilities[:, 1], actual.to_numpy() == classes[1]
     else:
-        stated, right = probabilities.max(axis=1), actual.to_numpy() == predictions.values
+        stated, right = probabilities.max(axis=1), actual.to_numpy() == predicted
     bins = np.minimum((stated * BINS).astype(int), BINS - 1)
     table = pd.DataFrame({"probability": stated, "fraction": right.astype(float), "rows": 1})
     return table.groupby(bins).agg({"probability": "mean", "fraction": "mean", "rows": "sum"})
@@ -246,8 +247,7 @@ def plot_data(
         drawn = dict(list(pairs.items())[:CURVES])
         stated = pd.DataFrame(columns=["probability", "fraction", "rows"])
         if predictions.probabilities is not None:
-            chosen = Predictions(predictions.values[rows], scores, predictions.classes)
-            stated = calibration(some, chosen)
+            stated = calibration(some, predictions.values[rows], scores, predictions.classes)
         tables = {
             "confusion": confusion(actual, predictions.values),
             "roc": mean_curve(roc(pairs)),

@@ -4,7 +4,7 @@ import atexit
 import datetime
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ BATCH = 2**24  # bytes of a batch, about
 ROWS = 50_000  # rows that Python parses at a time
 POOL = ThreadPoolExecutor()  # for what Arrow does, which lets other threads run
 # What `batches` returned and is not read to its end
-READING: WeakSet[Iterator[pa.RecordBatch]] = WeakSet()
+READING: WeakSet[Generator[pa.RecordBatch]] = WeakSet()
 
 
 @atexit.register
@@ -71,7 +71,7 @@ class Loan:
             pass  # its owner does
 
     def __init__(self, content: IO[bytes]) -> None:
-        self._handle = self._Handle(content)
+        self._handle: Loan._Handle | None = self._Handle(content)
         self._returned: SimpleQueue[ref] = SimpleQueue()
         self._watch = ref(self._handle, self._returned.put)
 
@@ -187,13 +187,13 @@ class Table:
                     f"{part.name}: {error}" if len(self._parts) > 1 else error
                 ) from None
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Generator[pa.RecordBatch]:
         """Return an iterator over the rows, some at a time, in their order."""
         batches = self._read()
         READING.add(batches)
         return batches
 
-    def _read(self) -> Iterator[pa.RecordBatch]:
+    def _read(self) -> Generator[pa.RecordBatch]:
         self.short = self.first_short = 0
         with (
             self._errors(),
@@ -527,26 +527,32 @@ class Survey:
         return column
 
 
+def count_blanks(profile: Profile, cells: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Count cells that are empty, and those with blanks around them.
+
+    Returns all cells without these blanks, and those of them that are left.
+    """
+    if cells.null_count:
+        cells = cells.fill_null("")
+    stripped = trim(cells)
+    lengths = pc.binary_length(stripped)
+    filled = pc.greater(lengths, 0)
+    blank = len(cells) - (pc.sum(filled).as_py() or 0)
+    profile.rows += len(cells)
+    profile.blank += blank
+    # How many bytes there are tells whether a look at each cell is needed.
+    if pc.sum(pc.binary_length(cells)).as_py() != pc.sum(lengths).as_py():
+        profile.padded += pc.sum(pc.and_(filled, pc.not_equal(cells, stripped))).as_py() or 0
+    return stripped, stripped.filter(filled) if blank else stripped
+
+
 def count(profile: Profile, cells: pa.Array) -> pa.Array:
     """Count some more cells of a column, as Profile.add does, but by Arrow.
 
     Returns them without the blanks around them.
     """
-    if cells.null_count:
-        cells = cells.fill_null("")
-    rest = trim(cells)
     start = profile.rows + 2
-    profile.rows += len(cells)
-    lengths = pc.binary_length(rest)
-    filled = pc.greater(lengths, 0)
-    blank = len(cells) - (pc.sum(filled).as_py() or 0)
-    profile.blank += blank
-    # How many bytes there are tells whether a look at each cell is needed.
-    if pc.sum(pc.binary_length(cells)).as_py() != pc.sum(lengths).as_py():
-        profile.padded += pc.sum(pc.and_(filled, pc.not_equal(cells, rest))).as_py() or 0
-    stripped = rest
-    if blank:
-        rest = rest.filter(filled)
+    stripped, rest = count_blanks(profile, cells)
 
     def row_of(cell: str) -> int:
         return start + pc.index(stripped, cell).as_py()

@@ -129,7 +129,11 @@ def probe(odb: Any, config: dict[str, Any]) -> str | None:
         except PermissionError as error:
             return f"refuses access ({first_line(error)}): {WRONG_TOKEN}"
         return NO_REMOTE
+    return _ask(path, config)
 
+
+def _ask(url: str, config: dict[str, Any]) -> str | None:
+    """Return what is wrong with how an HTTP server answers for an object that it does not have."""
     import requests  # comes with DVC
 
     auth = None
@@ -137,7 +141,7 @@ def probe(odb: Any, config: dict[str, Any]) -> str | None:
         auth = (config.get("user", ""), config.get("password", ""))
     try:
         answer = requests.get(
-            path,
+            url,
             auth=auth,
             timeout=10,
             allow_redirects=False,

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ def escape(text: object) -> str:
     return re.sub(special, r"\\\g<0>", one_line(text))
 
 
-def table_of(header: list[str], rows: list[list[Any]]) -> str:
+def table_of(header: list[str], rows: Iterable[Iterable[Any]]) -> str:
     """Return a table in Markdown; what is not in the first column is aligned to the right."""
     cells = [[escape(cell) for cell in row] for row in rows]
     rule = ["---", *["---:"] * (len(header) - 1)]

@@ -257,9 +257,8 @@ def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:
         if replace(one, gaps=[], notes=[]) != replace(other, gaps=[], notes=[]):
             return False
         new = set(other.gaps) - set(one.gaps)
-        if len(one.gaps) + len(new) != len(other.gaps) or any(
-            survey.profiles[one.name].rows_of[word] < row for word in new
-        ):
+        first = getattr(survey.profiles[one.name], "rows_of", {})
+        if len(one.gaps) + len(new) != len(other.gaps) or any(first[word] < row for word in new):
             return False
     return True
 
@@ -283,7 +282,7 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
     roles = dict.fromkeys(names, "feature")
     if features != "all":
         # In the order of the list
-        roles = dict.fromkeys(features) | dict.fromkeys(names, "unused")
+        roles = dict.fromkeys(features, "feature") | dict.fromkeys(names, "unused")
     named = [(column, "unused") for column in params["drop"]]
     named += [(params[key], key) for key in ("target", "group", "time") if params[key]]
     named += [(split_by, "split")] * bool(split_by)
@@ -327,7 +326,7 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self.path, self.rows = path, 0
         self._part = path.with_name(f"{path.name}.part")
-        self._writer: pq.ParquetWriter | None = None
+        self._writer: Any = None  # once the first rows tell the types of the columns
         # While one part is written, the next is prepared.
         self._pool = ThreadPoolExecutor(1)
         self._writing: Future | None = None

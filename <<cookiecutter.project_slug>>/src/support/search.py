@@ -110,6 +110,15 @@ def folds_of(table: pd.DataFrame, params: dict[str, Any]) -> Folds:
     return make_folds(table, number, is_classification(table), params["seed"])
 
 
+def range_of(values: dict[str, Any]) -> tuple[Any, bool]:
+    """Return the distribution that a range stands for, and whether it is one of whole numbers."""
+    low, high = values["low"], values["high"]
+    whole = isinstance(low, int) and isinstance(high, int)
+    if values.get("log"):
+        return loguniform(low, high), whole
+    return randint(low, high + 1) if whole else uniform(low, high - low), whole
+
+
 def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[str, Any]]:
     """Return `number` settings drawn from `space`, different ones, fewer if no more are found.
 
@@ -129,21 +138,15 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
             size *= len(values)
             continue
         try:
-            low, high = values["low"], values["high"]
-            if isinstance(low, int) and isinstance(high, int):
-                whole.add(argument)
-            if values.get("log"):
-                choices[argument] = loguniform(low, high)
-            elif argument in whole:
-                choices[argument] = randint(low, high + 1)
-            else:
-                choices[argument] = uniform(low, high - low)
+            choices[argument], is_whole = range_of(values)
             choices[argument].rvs(random_state=seed)  # an empty range says so only now
         except (KeyError, TypeError, ValueError, AttributeError):
             raise InputError(
                 f"params.yaml: models.{name}.search.{argument} must be a list of values, or "
                 "{low: ..., high: ...}, perhaps with log: true"
             ) from None
+        if is_whole:
+            whole.add(argument)
         size = float("inf")
     # Of ranges of whole numbers, the same may be drawn again.
     sampler = ParameterSampler(choices, int(min(20 * number, size)), random_state=seed)
@@ -337,11 +340,14 @@ def candidate(
     metric: str,
 ) -> dict[str, Any]:
     """Return a candidate, as of `search`, with the means of its `result`, a row for each fold."""
-    means = {} if result is None else dict(result.mean(skipna=False))
-    seconds = {work: means.pop(work) for work in ("fit", "predict") if means}
-    scores = tidy(means)
-    if metric in scores:
-        scores |= tidy({f"{metric}_std": result[metric].std(ddof=0)})
+    scores: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    if result is not None:
+        means = dict(result.mean(skipna=False))
+        seconds = {work: means.pop(work) for work in ("fit", "predict")}
+        scores = tidy(means)
+        if metric in scores:
+            scores |= tidy({f"{metric}_std": result[metric].std(ddof=0)})
     return {
         "model": name,
         "setting": setting,

@@ -210,8 +210,8 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
                     within(url, send, oids, sending=True)
             except Exception as error:  # noqa: BLE001, each kind of storage raises its own
                 refused[oids[0]] = error
-            for oid, error in refused.items():
-                raise InputError(f"{bad[oid]}, and {url} does not take it: {first_line(error)}")
+            for oid, reason in refused.items():
+                raise InputError(f"{bad[oid]}, and {url} does not take it: {first_line(reason)}")
 
 
 def explain(bad: dict[str, str], total: int, url: str) -> str:

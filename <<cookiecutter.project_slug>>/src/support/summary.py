@@ -16,7 +16,8 @@ class Values:
     def __init__(self, ordered: bool) -> None:
         self.ordered = ordered
         self.rows = self.missing = self._counted = 0
-        self.low = self.high = None
+        self.low: Any = None
+        self.high: Any = None
         self._known = pd.Index([])
 
     def add(self, values: pd.Series) -> None:
@@ -56,7 +57,7 @@ def advise(column: Column, values: Values, has_time: bool) -> list[str]:
         counter = values.high - values.low == values.rows - 1
         if counter or IDENTIFIER.fullmatch(column.name):
             return ["looks like an identifier: add it to prepare.drop unless it is a measurement"]
-    notes = []
+    notes: list[str] = []
     if column.kind == "integer" and values.low is not None:
         days = [number // 10_000 for number in (values.low, values.high)]
         if all(YEARS[0] <= year < YEARS[1] for year in days):

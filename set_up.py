@@ -1,0 +1,308 @@
+"""Turn a project's rendered files into a git and DVC project with one commit.
+
+What hooks/post_gen_project.py runs, in the project's folder. Once files exist, nothing here fails the
+bake: the first command that does not succeed ends the work, and it and those behind it are printed to
+be run by hand.
+"""
+
+import gzip
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+# Larger tables take a while to copy and to hash: that is shown on a terminal, the first by rich, which
+# comes with cookiecutter, the second by DVC itself.
+LARGE = 50 * 2**20  # bytes
+CURL = ["--fail", "--location", "--compressed", "--user-agent", "Mozilla/5.0", "--output"]
+HOOKS = ["python", "src/share.py", "hooks"]
+LOGIN = ["python", "src/share.py", "login"]
+ENVIRONMENT = {
+    **os.environ,
+    # The formats that DVC's own git client reads, whatever is the user's default
+    "GIT_DEFAULT_HASH": "sha1",
+    "GIT_DEFAULT_REF_FORMAT": "files",
+}
+
+
+def set_up(answers: dict[str, str], remote: dict[str, Any], table: dict[str, Any]) -> None:
+    """Set up the project in this folder, and print what was done and what is left.
+
+    `remote` and `table` are what the answers of these names mean, see addresses.read_remote and
+    raw_table.inspect.
+    """
+    # A terminal that cannot show a character must not end the bake.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    for note in table["notes"]:
+        say(f"{table['raw']}: {note}")
+    leave_other_repositories()
+    outer = enclosing_repository()
+    settle_ci(answers["ci"], remote["url"], outer)
+    say("Setting up git and DVC ...")
+    commands = steps(answers, answers["git_remote"] or remote["git"], table, nested=bool(outer))
+    try:
+        problem, left = carry_out(commands, table)
+        if problem:
+            left.append(HOOKS)
+        elif not outer and (told := run([sys.executable, "-EB", *HOOKS[1:]]).stderr.strip()):
+            # The project is complete without them.
+            say(told)
+        if remote["login"] and (problem or not log_in(remote["login"])):
+            left.append(LOGIN)
+    except OSError as error:  # such as a full disk
+        say(f"{Path.cwd().name} has all its files, but {error}.")
+    else:
+        tell(table["raw"], problem, left, outer)
+
+
+def run(
+    command: list[str], timeout: float | None = None, shown: bool = False
+) -> subprocess.CompletedProcess:
+    """Run a command quietly, or with its stderr `shown`; one that cannot be run has status 127."""
+    try:
+        return subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=None if shown else subprocess.PIPE,
+            check=False,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=ENVIRONMENT,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
+
+
+def say(text: str) -> None:
+    """Print, if there is still somebody who reads, unlike behind `| head`."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def leave_other_repositories() -> None:
+    """Forget the repository that the environment names, as in a git alias or a git hook."""
+    for name in run(["git", "rev-parse", "--local-env-vars"]).stdout.split():
+        ENVIRONMENT.pop(name, None)
+
+
+def enclosing_repository() -> str:
+    """Return the root of the git repository that the project becomes a part of, or "".
+
+    A folder that an outer repository ignores is not a part of it.
+    """
+    root = run(["git", "rev-parse", "--show-toplevel"])
+    if root.returncode or run(["git", "check-ignore", "--quiet", "."]).returncode == 0:
+        return ""
+    return root.stdout.strip()
+
+
+def settle_ci(ci: str, url: str, outer: str) -> None:
+    """Remove the folder of a workflow that was not chosen, and say where CI cannot work."""
+    if ci != "github":
+        # cookiecutter leaves out files, but no folders. One that was there may have other files.
+        with suppress(OSError):
+            os.removedirs(".github/workflows")
+    if ci == "none":
+        return
+    if outer:
+        say(f"CI runs only what is at the root of a repository: move its file to {outer}.")
+    if "://" not in url:
+        say("CI cannot reach a DVC remote that is a folder of this machine, see CI in README.md.")
+
+
+def steps(
+    answers: dict[str, str], git_remote: str, table: dict[str, Any], nested: bool
+) -> Iterator[list[str]]:
+    """Yield the commands to run, in order; each may depend on those before it."""
+    source, raw = table["source"], table["raw"]
+    if source and table["copied"]:
+        yield ["curl", *CURL, raw, source] if "://" in source else ["cp", "-R", source, raw]
+    if not nested:
+        yield ["git", "init", "--quiet"]
+        yield ["git", "symbolic-ref", "HEAD", "refs/heads/main"]
+        for key in ("name", "email"):
+            if run(["git", "config", f"user.{key}"]).returncode:
+                yield ["git", "config", f"user.{key}", answers[f"author_{key}"]]
+    yield ["dvc", "init", *(["--subdir"] if nested else [])]
+    yield ["dvc", "add", raw] if table["copied"] else ["dvc", "import-url", source, raw]
+    if not nested:
+        if git_remote:
+            yield ["git", "remote", "add", "origin", git_remote]
+        yield ["git", "add", "--all"]
+        yield ["git", "commit", "--quiet", "--message", f"Start {answers['project_name']}"]
+
+
+def carry_out(commands: Iterator[list[str]], table: dict[str, Any]) -> tuple[str, list[list[str]]]:
+    """Run commands up to the first that fails; return what is wrong with it, and those left."""
+    dvc = find_dvc(table["plugin"])
+    for command in commands:
+        if command[0] == "dvc" and not dvc:
+            problem = "DVC was not found"
+        elif failure := perform(command, dvc, table):
+            problem = f"`{quote(command)}` failed: {failure}"
+        else:
+            if command[:2] == ["git", "config"]:
+                say(f"git had no {command[2]}: this repository now uses {command[3]!r}")
+            continue
+        return problem, [one for one in (command, *commands) if not is_init(one)]
+    return "", []
+
+
+def find_dvc(plugin: str) -> list[str]:
+    """Return the command that runs DVC 3, with a package that it needs; empty if there is none.
+
+    Looks in the Python that runs cookiecutter, then on PATH, then for uv, which can fetch it.
+    """
+    try:
+        if version(plugin or "dvc") and version("dvc").startswith("3."):
+            return [sys.executable, "-m", "dvc"]
+    except PackageNotFoundError:
+        pass
+    uvx = ["uvx", "--python", sys.executable, "--from", "dvc>=3.67,<4"]
+    candidates = [["dvc"], [*uvx, "dvc"]]
+    if plugin:
+        # The others may lack what it takes to fetch the table.
+        candidates.insert(0, [*uvx, "--with", plugin, "dvc"])
+    for command in candidates:
+        if shutil.which(command[0]):
+            done = run([*command, "--version"], timeout=120)
+            if done.returncode == 0 and done.stdout.startswith("3."):
+                return command
+    return []
+
+
+def perform(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
+    """Run one of the commands of `steps`; return why it failed, or nothing."""
+    program, *arguments = command
+    if program in ("cp", "curl"):
+        try:
+            fetch(table["source"], table["raw"])
+        except Exception as error:  # noqa: BLE001, each kind of source has its own
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        return ""
+    if program != "dvc":
+        done = run(command)
+    elif is_init(command):
+        done = initialise([*dvc, *arguments])
+    else:
+        done = run([*dvc, *arguments], shown=takes_long(table["source"]))
+    return reason(done) if done.returncode else ""
+
+
+def fetch(source: str, raw: str) -> None:
+    """Copy or download a table, as `cp` and `curl` do, which not every system has."""
+    if "://" in source:
+        agent = CURL[CURL.index("--user-agent") + 1]
+        request = urllib.request.Request(source, headers={"User-Agent": agent})
+        with urllib.request.urlopen(request, timeout=30) as answer, open(raw, "wb") as file:
+            packed = answer.headers.get("Content-Encoding") == "gzip"
+            shutil.copyfileobj(gzip.GzipFile(fileobj=answer) if packed else answer, file)
+    elif os.path.isdir(source):
+        shutil.copytree(source, raw)
+    elif takes_long(source):
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with (
+            Progress(console=Console(stderr=True), transient=True) as progress,
+            progress.open(source, "rb", description="Copying") as table,
+            open(raw, "wb") as file,
+        ):
+            shutil.copyfileobj(table, file, 2**20)
+    else:
+        shutil.copyfile(source, raw)
+
+
+def takes_long(source: str) -> bool:
+    """Return whether a table is far away, many files, or large, and somebody waits for it."""
+    if not source or not sys.stderr.isatty():
+        return False
+    return "://" in source or os.path.isdir(source) or os.path.getsize(source) > LARGE
+
+
+def is_init(command: list[str]) -> bool:
+    return command[:2] == ["dvc", "init"]
+
+
+def initialise(command: list[str]) -> subprocess.CompletedProcess:
+    """Run `dvc init`, and put the project's own settings into the folder that it makes.
+
+    It takes none that is there. Where it fails, or there is no DVC, that of the project serves as well.
+    """
+    os.rename(".dvc", ".dvc-settings")
+    done = run(command)
+    if done.returncode:
+        shutil.rmtree(".dvc", ignore_errors=True)
+    shutil.copytree(".dvc-settings", ".dvc", dirs_exist_ok=True)
+    shutil.rmtree(".dvc-settings")
+    return done
+
+
+def log_in(login: dict[str, str]) -> bool:
+    """Write the token, if there is one, where DVC looks for it and git does not: config.local.
+
+    Not by `dvc remote modify`, whose arguments every user of this machine could see. Returns whether
+    it did: what DVC's config cannot hold in quotes is left to DVC.
+    """
+    token = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
+    if not token or re.search(r'["%\s]', token):
+        return False
+    path = Path(".dvc/config.local")
+    path.touch(mode=0o600)
+    lines = ["['remote \"origin\"']"]
+    for option, value in login.items():
+        lines.append(f'    {option} = "{value.format(token=token)}"')
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    say("The token of DAGSHUB_USER_TOKEN is in .dvc/config.local, which git ignores.")
+    return True
+
+
+def reason(done: subprocess.CompletedProcess) -> str:
+    """Return the line in which a command says why it failed, if it does."""
+    lines = (done.stderr or done.stdout or "").strip().splitlines()
+    errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
+    return (errors or lines[-1:] or [f"status {done.returncode}"])[0]
+
+
+def quote(command: list[str]) -> str:
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
+
+
+def tell(raw: str, problem: str, left: list[list[str]], outer: str) -> None:
+    """Print what was done, and the commands that are left."""
+    project = Path.cwd()
+    activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
+    python = "python" if os.name == "nt" else "python3"
+    say("")
+    if problem:
+        say(f"{project.name} has all its files, but {problem}. Run the rest by hand:")
+    elif outer:
+        say(
+            f"{project.name} lies in the git repository {outer}: DVC was set up for its folder, "
+            "nothing was committed and no git hooks were installed. Next:"
+        )
+    else:
+        say(
+            f"{project.name} is a git repository with one commit; DVC tracks {raw} and pushes to "
+            "the remote `origin`. Next:"
+        )
+    say(
+        f"  cd {quote([str(project)])} && {python} -m venv .venv && {activate} && "
+        "pip install -r requirements.txt"
+    )
+    for command in left:
+        say(f"  {quote(command)}")
+    say("  dvc repro")
