@@ -10,7 +10,8 @@ import servers
 import support  # noqa: F401, the whole package, before raw_table has its modules alone
 import yaml
 from cookiecutter.main import cookiecutter
-from helpers import BIN, MODELS, ROOT, Project, need, run
+from forked import Forks
+from helpers import BIN, FORKS, MODELS, ROOT, Project, need, run
 from xdist.scheduler import LoadScopeScheduling
 
 # Files that share what takes long to make: servers, a browser, projects after their runs
@@ -59,7 +60,7 @@ def env(tmp_path_factory) -> dict[str, str]:
         if not name.startswith(("GIT_", "DVC_", "COOKIECUTTER_", "PYTEST", "PYTHON", "VIRTUAL_ENV"))
     }
     uv_cache = subprocess.check_output([BIN / "uv", "cache", "dir"], text=True).strip()
-    return {
+    env = {
         **inherited,
         "HOME": str(home),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -73,6 +74,8 @@ def env(tmp_path_factory) -> dict[str, str]:
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
     }
+    FORKS.append(Forks(env))
+    return env
 
 
 @pytest.fixture(scope="session")

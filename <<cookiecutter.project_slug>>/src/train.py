@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.cluster import workers
+from support.cluster import threads, workers
 from support.metrics import baseline, predict, score, tidy
 from support.model_file import MODEL, save
 from support.models import create, fit, innermost
@@ -25,7 +25,6 @@ from support.search import (
     search,
 )
 
-import joblib
 import pandas as pd
 import pyarrow.parquet as pq
 from sklearn.base import BaseEstimator
@@ -118,7 +117,7 @@ def fit_best(
     model = best.get("models") or create(name, specs[name], best["setting"], params)
     # Sums of boosting, as those of linear algebra, differ in the last digits with the number of
     # threads.
-    with joblib.parallel_config(backend="threading", n_jobs=-1), threadpool_limits(1):
+    with threads(table), threadpool_limits(1):
         estimator = fit(model, table, params)
     predictions = predict(estimator, table.iloc[:, :-1], params["positive"])
     return estimator, score(table.iloc[:, -1], predictions, params["metrics"])

@@ -7,11 +7,13 @@ from types import ModuleType
 
 from evaluate import evaluate, hyperparameters
 from support import model_file, models
+from support.cluster import SMALL, threads
 from support.metrics import score_classes, tidy
 from support.params import InputError, load_params
 from support.search import draw_candidates, folds_of, make_folds, search
 from train import train
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -485,3 +487,10 @@ def test_an_average_takes_models_that_give_probabilities(table):
     params["compare"] = ["machine", "free"]
     _, _, candidates = train(table, TREE, params, rivals)
     assert set(candidates["model"]) & {"average of tree, free", "average of free, tree"}
+
+
+def test_threads_fit_the_models_of_a_large_table_alone(table):
+    with threads(table):
+        assert joblib.Parallel().n_jobs == 1
+    with threads(pd.concat([table] * SMALL)):
+        assert joblib.Parallel().n_jobs == -1

@@ -15,11 +15,15 @@ from support import SOURCE
 from support.params import InputError, first_line
 
 import joblib
+import pandas as pd
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
 # Another version of one of these may compute other scores.
 VERSIONS = ["python", "joblib", "numpy", "pandas", "scipy", "sklearn"]
+# Models of a table with fewer cells are sooner fitted one after the other: threads would mostly wait
+# for Python's lock.
+SMALL = 5000
 
 
 class Task:
@@ -59,18 +63,22 @@ def on_worker(function: Callable, *arguments: Any) -> Any:
         return function(*arguments)
 
 
-@contextmanager
-def workers(*data: Any) -> Iterator[None]:
-    """Let joblib's tasks run on all cores, or on the Dask cluster that the environment names.
+def threads(table: pd.DataFrame) -> joblib.parallel_config:
+    """Let joblib's tasks, which share the data, run on all cores, unless the table is small."""
+    return joblib.parallel_config(backend="threading", n_jobs=-1 if table.size > SMALL else 1)
 
-    Each worker gets `data`, arguments of the tasks, once.
+
+@contextmanager
+def workers(table: pd.DataFrame, *data: Any) -> Iterator[None]:
+    """Let joblib's tasks run on this machine, or on the Dask cluster that the environment names.
+
+    Each worker gets `table` and `data`, arguments of the tasks, once.
 
     Raises InputError as `connect` does.
     """
     address = os.environ.get(ADDRESS)
     if not address:
-        # Threads share the data.
-        with joblib.parallel_config(backend="threading", n_jobs=-1):
+        with threads(table):
             yield
         return
     with (
@@ -79,7 +87,7 @@ def workers(*data: Any) -> Iterator[None]:
     ):
         # As joblib's own argument `scatter` would fill it. Where the cluster has a single
         # thread, joblib works on this machine instead.
-        config["backend"].data_futures = {id(one): send(one, client) for one in data}
+        config["backend"].data_futures = {id(one): send(one, client) for one in (table, *data)}
         yield
 
 
