@@ -96,7 +96,7 @@ def stem(data: str) -> str:
     return re.sub(rf"(\.({known}))+$", "", Path(name).name, flags=re.IGNORECASE)
 
 
-def fetch(url: str) -> bytes | None:
+def fetch_start(url: str) -> bytes | None:
     """Return the first bytes of a URL; None if this Python has no client for its kind."""
     if url.startswith("http"):
         # Some servers refuse Python's own name, and some compress what is no archive.
@@ -132,7 +132,7 @@ def refuses_dvc(url: str) -> bool:
     return False
 
 
-def nearest(name: str, columns: list[str]) -> str:
+def suggest(name: str, columns: list[str]) -> str:
     """Return a suggestion of the column nearest to `name`, else the list of columns."""
     folded = {column.casefold(): column for column in columns}
     match = get_close_matches(name.casefold(), folded, n=1) if name else []
@@ -145,13 +145,13 @@ def check_header(rows: Rows, target: str) -> None:
     """Raise FileError unless the header has the target once."""
     cells = [cell.strip() for cell in rows.raw_names]
     if not target:
-        raise FileError(f"target is empty: name the column to predict; {nearest('', rows.names)}")
+        raise FileError(f"target is empty: name the column to predict; {suggest('', rows.names)}")
     if target not in rows.names:
         forms = Forms()
         if any(forms.of(cell) in NUMBERS["."] | NUMBERS[","] for cell in cells):
             raise FileError(f"its first row is no header: {', '.join(cells[:5])}")
         raise FileError(
-            f"it has no column {target!r} for the target; {nearest(target, rows.names)}"
+            f"it has no column {target!r} for the target; {suggest(target, rows.names)}"
         )
     if cells.count(target) > 1:
         raise FileError(f"it has more than one column {target!r}, the target")
@@ -183,7 +183,7 @@ def profile(rows: Rows, target: str) -> tuple[dict[str, Profile], list[str]]:
     return profiles, identifiers
 
 
-def check_target(
+def check_target_column(
     rows: Rows,
     columns: dict[str, Column],
     profiles: dict[str, Profile],
@@ -202,7 +202,7 @@ def check_target(
     if not whole:
         return
     if not regression:
-        check_classes(rows, columns, target)
+        check_classes_of(rows, columns, target)
         return
     place, read = rows.names.index(name), reader_of(target)
     if all(read(row[place].strip()) is None for row in rows):
@@ -210,7 +210,7 @@ def check_target(
         raise FileError(f"{name}, the target, has no finite number: row {row} is {cell!r}")
 
 
-def check_classes(rows: Rows, columns: dict[str, Column], target: Column) -> None:
+def check_classes_of(rows: Rows, columns: dict[str, Column], target: Column) -> None:
     """Raise FileError unless there are two rows of each class that differ in `columns`."""
     labels = type_of_labels(target)
     if labels == "text":
@@ -265,7 +265,7 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
             f"{rows.short} rows have fewer cells than the header (the first is row "
             f"{rows.first_short}): filled with gaps"
         )
-    check_target(Rows(io.BytesIO(start), kind, dialect), columns, profiles, answers, whole)
+    check_target_column(Rows(io.BytesIO(start), kind, dialect), columns, profiles, answers, whole)
     notes += [f"{target} {note}" for note in columns[target].notes]
     return {**vars(dialect), "drop": drop, "notes": notes}
 
@@ -383,7 +383,7 @@ def check_address(data: str) -> str:
 def look_at_url(url: str, answers: dict[str, str]) -> dict[str, Any]:
     """Return what `read` does of the first rows of a URL, and how DVC gets it, see inspect."""
     plugin = check_address(url)
-    content = fetch(url)
+    content = fetch_start(url)
     if content is None:
         suffix = "".join(Path(urlsplit(url).path).suffixes[-2:]) or ".csv"
         notes = ["this Python cannot fetch it, so stage prepare will check it"]

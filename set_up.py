@@ -151,7 +151,7 @@ def carry_out(commands: Iterator[list[str]], table: dict[str, Any]) -> tuple[str
     for command in commands:
         if command[0] == "dvc" and not dvc:
             problem = "DVC was not found"
-        elif failure := perform(command, dvc, table):
+        elif failure := do_step(command, dvc, table):
             problem = f"`{quote(command)}` failed: {failure}"
         else:
             if command[:2] == ["git", "config"]:
@@ -184,12 +184,12 @@ def find_dvc(plugin: str) -> list[str]:
     return []
 
 
-def perform(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
+def do_step(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
     """Run one of the commands of `steps`; return why it failed, or nothing."""
     program, *arguments = command
     if program in ("cp", "curl"):
         try:
-            fetch(table["source"], table["raw"])
+            fetch_table(table["source"], table["raw"])
         except Exception as error:  # noqa: BLE001, each kind of source has its own
             return f"{type(error).__name__}: {error}".splitlines()[0]
         return ""
@@ -202,7 +202,7 @@ def perform(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
     return reason(done) if done.returncode else ""
 
 
-def fetch(source: str, raw: str) -> None:
+def fetch_table(source: str, raw: str) -> None:
     """Copy or download a table, as `cp` and `curl` do, which not every system has."""
     if "://" in source:
         agent = CURL[CURL.index("--user-agent") + 1]

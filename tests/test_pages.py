@@ -43,9 +43,9 @@ FEATURES = [f"measurement {number} in the last month before" for number in range
 DRAW = """
 import pandas as pd
 from pathlib import Path
-from support.report import draw
+from support.report import draw_pictures
 names = ["confusion", "importance"]
-draw({name: pd.read_csv(f"results/plots/{name}.csv") for name in names}, Path("results/plots"))
+draw_pictures({name: pd.read_csv(f"results/plots/{name}.csv") for name in names}, Path("results/plots"))
 """
 
 

@@ -25,7 +25,7 @@ from support.cells import FORMS, Forms, Profile
 from support.columns import decide
 from support.files import Dialect, Rows, find_dialect
 from support.params import InputError
-from support.reader import Survey, Table, count
+from support.reader import Survey, Table, count_cells
 from support.schema import Schema
 
 from raw_table import inspect, profile
@@ -99,7 +99,7 @@ def test_arrow_and_python_see_the_same_forms(some):
     one, other = Profile(Forms()), Profile(Forms())
     for part in (some, some[::-1]):
         one.add(part)
-        count(other, pa.array(part, pa.string()))
+        count_cells(other, pa.array(part, pa.string()))
     for key in ("rows", "blank", "padded", "words", "units"):
         assert getattr(one, key) == getattr(other, key), key
     assert one.is_text == other.is_text

@@ -8,7 +8,15 @@ import sys
 
 from support.cluster import workers
 from support.params import InputError, load_params, nearest
-from support.search import COMPARED, EXPECTED, TRAIN, check, folds_of, print_candidates, search
+from support.search import (
+    COMPARED,
+    EXPECTED,
+    TRAIN,
+    check_table,
+    folds_of,
+    print_candidates,
+    search,
+)
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -19,7 +27,7 @@ def main() -> None:
     if name not in models:
         raise InputError(f"params.yaml: train.compare holds {name!r}{nearest(name, models)}")
     table = pd.read_parquet(TRAIN)
-    check(table, params)
+    check_table(table, params)
     folds = folds_of(table, params)
     with threadpool_limits(1, user_api="blas"), workers(table, folds):
         candidates = search(name, models[name], table, folds, params)

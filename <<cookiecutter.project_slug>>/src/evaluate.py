@@ -11,7 +11,7 @@ from support.metrics import MetricError, baseline, predict, score, tidy
 from support.model_file import MODEL, load
 from support.params import InputError, load_params
 from support.plots import plot_data
-from support.report import draw, write_report
+from support.report import draw_pictures, write_report
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -59,12 +59,12 @@ def read_training(test: pd.DataFrame, data: dict[str, Any]) -> tuple[pd.DataFram
     return pd.read_parquet(TRAIN, columns=columns)[columns], first
 
 
-def write(name: str, text: str) -> None:
+def write_text(name: str, text: str) -> None:
     (RESULTS / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(name: str, values: Any) -> None:
-    write(name, json.dumps(values, indent=2) + "\n")
+    write_text(name, json.dumps(values, indent=2) + "\n")
 
 
 def write_results(
@@ -86,7 +86,7 @@ def write_results(
     write_json("metrics.json", metrics)
     write_json("intervals.json", {"test": evidence.intervals, "cv": {"std": folds}})
     write_json("findings.json", [finding._asdict() for finding in findings])
-    write("params.yml", yaml.safe_dump(params, sort_keys=False))
+    write_text("params.yml", yaml.safe_dump(params, sort_keys=False))
     if "classes" in plots:
         counts = plots["classes"]["class"].map(known.value_counts())
         plots["classes"].insert(1, "training rows", counts.fillna(0).astype(int))
@@ -95,7 +95,7 @@ def write_results(
         hyperparameters=params,
         data=data,
         rows={"training": len(known), "test": len(evidence.test)},
-        pictures=draw(plots, PLOTS),
+        pictures=draw_pictures(plots, PLOTS),
         plots=plots,
         intervals=evidence.intervals,
         folds=folds,
@@ -104,7 +104,7 @@ def write_results(
         findings=findings,
         ranking=pd.read_csv(RESULTS / "ranking.csv", na_values="null"),
     )
-    write("report.md", report)
+    write_text("report.md", report)
 
 
 def main() -> None:

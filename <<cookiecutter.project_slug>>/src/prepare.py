@@ -58,7 +58,7 @@ def sample(rows: int, number: int) -> np.ndarray:
     return kept
 
 
-def tidy(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str, str]]:
+def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return `frame` in the types that the stages know, and notes on its columns.
 
     What no model can hold is missing.
@@ -129,7 +129,7 @@ class Preparation:
         frame = schema.frame(self.source, batch, self.row, add_features, seen=True)
         schema.add_derived(frame, self.params)
         self._derived = self._derived or schema.derived
-        frame, notes = tidy(frame, schema)
+        frame, notes = retype(frame, schema)
         self._notes = notes | self._notes
         if len(self._kept):
             frame = frame[self._kept[frame.index - 2]]

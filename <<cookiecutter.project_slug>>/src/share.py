@@ -16,7 +16,7 @@ from typing import Any
 from support import hooks
 
 
-def parse() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Share data and models through the DVC remote.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="could a teammate get all of this commit?")
@@ -74,11 +74,11 @@ def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
         remote.log_in(repo, name, arguments.user)
     else:
         commits = sharing.pushed_commits(sys.stdin) if arguments.pushed else ["HEAD"]
-        print(sharing.check(repo, commits, arguments.repair or arguments.pushed))
+        print(sharing.check_remote(repo, commits, arguments.repair or arguments.pushed))
 
 
 def main() -> None:
-    arguments = parse()
+    arguments = parse_arguments()
     if arguments.command == "hooks":
         return hooks.remove() if arguments.remove else hooks.install()
     if arguments.command == "reach":

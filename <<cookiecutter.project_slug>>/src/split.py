@@ -74,7 +74,9 @@ def none_older(rows: int, test_size: float) -> InputError:
     )
 
 
-def draw(key: pd.Series, role: str, test_size: float, stratify: bool, seed: int) -> np.ndarray:
+def split_large(
+    key: pd.Series, role: str, test_size: float, stratify: bool, seed: int
+) -> np.ndarray:
     """Return whether each row of a large table is of the test, by the rules of `split`.
 
     It takes some bytes a row, where scikit-learn's splitters take a hundred.
@@ -128,7 +130,7 @@ def read_key(path: Path, name: str, large: bool) -> pd.Series:
         return pd.Series(file.read([name]).column(name).to_pandas(), name=name)
 
 
-def write(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) -> None:
+def write_small(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) -> None:
     """Write some rows of a table, given by their positions, to each path, without columns `drop`."""
     schema = stored_schema(file, drop)
     table = file.read(schema.names)
@@ -180,13 +182,13 @@ def main() -> None:
         # It is the last column, behind the target.
         key = read_key(PREPARED, column or names[-1], large)
         if column or large:
-            is_test = split_by(key, test) if column else draw(key, role, **params)
+            is_test = split_by(key, test) if column else split_large(key, role, **params)
             parts: Sequence[np.ndarray] = [~is_test, is_test]
             if not large:
                 parts = [np.flatnonzero(part) for part in parts]
         else:
             parts = split(key, role, **params)
-        save = write_large if large else write
+        save = write_large if large else write_small
         save(file, dict(zip((TRAIN, TEST), parts, strict=True)), drop=[column])
     numbers = [part.sum() if part.dtype == bool else len(part) for part in parts]
     by = f"by {column or role}" if column or role != "target" else "at random"

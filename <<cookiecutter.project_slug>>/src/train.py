@@ -16,9 +16,9 @@ from support.search import (
     TRAIN,
     Folds,
     average,
-    check,
+    check_table,
     edges,
-    explain,
+    explain_fit,
     folds_of,
     print_candidates,
     rank,
@@ -58,7 +58,7 @@ def train(
     name = params["model"]
     if name not in models:
         raise InputError(f"params.yaml: train.model is {name!r}{nearest(name, models)}")
-    check(table, params)
+    check_table(table, params)
     folds = folds_of(table, params)
     with workers(table, folds):
         candidates, specs = compete(table, models, params, rivals, folds)
@@ -67,7 +67,7 @@ def train(
     try:
         estimator, scores = fit_best(best, specs, table, params)
     except ValueError as error:
-        raise explain(error, name, table, folds) from None
+        raise explain_fit(error, name, table, folds) from None
     parts: dict[str, dict[str, Any]] = {"training": tidy(scores)}
     if folds:
         parts["cv"] = {key: best["scores"][key] for key in scores if key in best["scores"]}

@@ -7,7 +7,7 @@ from datetime import datetime
 from support import cells, columns, files, summary
 from support.cells import Forms, Profile
 from support.columns import decide
-from support.reader import count
+from support.reader import count_cells
 from support.values import MisfitError, read_values
 
 import pyarrow as pa
@@ -272,7 +272,7 @@ def test_arrow_counts_as_python_does():
     one, other = Profile(Forms()), Profile(Forms())
     for part in (some, some[::-1] * 300):
         one.add(part)
-        count(other, pa.array(part))
+        count_cells(other, pa.array(part))
     for key in ("rows", "blank", "padded", "forms", "units", "words", "others", "first"):
         assert getattr(one, key) == getattr(other, key), key
     assert one.beside.keys() == other.beside.keys()

@@ -7,7 +7,7 @@ from support.logs import encoding, hyperparameters, write_metrics_csv
 from support.metrics import CLASSIFICATION, REGRESSION, baseline
 from support.plots import precision_recall, roc
 from support.reader import Table
-from support.report import draw, write_report
+from support.report import draw_pictures, write_report
 
 import numpy as np
 import pandas as pd
@@ -103,10 +103,10 @@ def test_report_shows_what_is_in_a_name(table, tmp_path):
     estimator = fit(prepared)
     metrics, intervals, plots = evaluate(estimator, prepared)
     metrics |= {"baseline": {"accuracy": 0.5}}
-    pictures = draw(plots, tmp_path)
+    pictures = draw_pictures(plots, tmp_path)
     assert pictures == ["confusion", "roc", "precision_recall", "calibration", "importance"]
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    draw(plots, tmp_path)
+    draw_pictures(plots, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     metrics |= {"training": {"accuracy": 1.0}, "cv": {"accuracy": 0.75}, "search": {"C": 1}}
     text = write_report(
@@ -144,7 +144,7 @@ def test_each_class_has_its_line_and_its_curve(table, tmp_path):
     assert classes.loc["a", "recall"] == np.mean(predicted[:12] == "a")
     drawn = plots["roc_classes"].groupby("class").size()
     assert sorted(drawn.index) == ["a (12 rows)", "b (9 rows)", "c (3 rows)"]
-    draw(plots, tmp_path)
+    draw_pictures(plots, tmp_path)
     assert "c (3 rows)" in (tmp_path / "roc.svg").read_text(encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """Stage split: which rows are the test."""
 
 from prepare import prepare
-from split import draw, read_key, split, split_by, write, write_large
+from split import read_key, split, split_by, split_large, write_large, write_small
 from support.params import InputError
 from support.reader import Table
 from support.schema import Schema
@@ -36,7 +36,9 @@ def test_a_column_says_which_rows_are_the_test(prepared, table, tmp_path):
         same = split_by(read_key(path, "file", large=True), ["test.csv"])
         assert is_test.tolist() == same.tolist()
         parts = [np.flatnonzero(~is_test), np.flatnonzero(is_test)]
-        write(file, dict(zip([tmp_path / "a", tmp_path / "b"], parts, strict=True)), drop=["file"])
+        write_small(
+            file, dict(zip([tmp_path / "a", tmp_path / "b"], parts, strict=True)), drop=["file"]
+        )
     for name, expected in {"a": table[:16], "b": table[16:]}.items():
         part = pd.read_parquet(tmp_path / name)
         assert part.index.name == "group" and part.columns.tolist() == ["x", "label"]
@@ -59,7 +61,7 @@ def test_a_table_larger_than_memory_is_written_as_another(prepared, tmp_path):
     rows = np.array([0, 2, 3, 20])
     with pq.ParquetFile(prepared()) as file:
         chosen = np.isin(np.arange(file.metadata.num_rows), rows)
-        write(file, {tmp_path / "a": rows}, drop=["file"])
+        write_small(file, {tmp_path / "a": rows}, drop=["file"])
         write_large(file, {tmp_path / "b": chosen, tmp_path / "c": ~chosen}, drop=["file"])
     whole, part, rest = (pd.read_parquet(tmp_path / name) for name in "abc")
     pd.testing.assert_frame_equal(whole, part)
@@ -73,18 +75,18 @@ def test_a_table_larger_than_memory_is_split_by_the_same_rules():
     label = pd.Series(rng.choice(list("abc"), 1000, p=[0.7, 0.2, 0.1]))
     group = pd.Series(rng.integers(0, 50, 1000))
     _, by_sklearn = split(label, "target", **settings)
-    test = draw(label, "target", **settings)
-    assert draw(label, "target", **settings).tolist() == test.tolist()
-    assert draw(label, "target", **settings | {"seed": 1}).tolist() != test.tolist()
+    test = split_large(label, "target", **settings)
+    assert split_large(label, "target", **settings).tolist() == test.tolist()
+    assert split_large(label, "target", **settings | {"seed": 1}).tolist() != test.tolist()
     counts = label[test].value_counts() - label[by_sklearn].value_counts()
     assert counts.abs().max() <= 1
-    assert draw(label, "target", **settings | {"stratify": False}).sum() == len(by_sklearn)
+    assert split_large(label, "target", **settings | {"stratify": False}).sum() == len(by_sklearn)
 
-    test = draw(group, "group", **settings)
+    test = split_large(group, "group", **settings)
     assert group[test].nunique() == 15 and not set(group[test]) & set(group[~test])
     _, by_time = split(group, "time", **settings)
-    assert np.flatnonzero(draw(group, "time", **settings)).tolist() == sorted(by_time)
+    assert np.flatnonzero(split_large(group, "time", **settings)).tolist() == sorted(by_time)
     with pytest.raises(InputError, match="none is older"):
-        draw(group * 0, "time", **settings)
+        split_large(group * 0, "time", **settings)
     with pytest.raises(InputError, match="by group: one part is empty"):
-        draw(group * 0, "group", **settings)
+        split_large(group * 0, "group", **settings)

@@ -78,7 +78,7 @@ class Column:
 
 
 @dataclass
-class Evidence:
+class Hints:
     """What the unambiguous columns of a table say about the others.
 
     `point` and `comma` count the columns whose decimal mark is certain, `day` and `month` those
@@ -113,9 +113,9 @@ def decide(
 
     Raises ValueError when `params` gives a column a kind that there is not.
     """
-    evidence = Evidence(params["separator"])
+    hints = Hints(params["separator"])
     for profile in profiles.values():
-        evidence.add(profile)
+        hints.add(profile)
     wanted = dict.fromkeys(params["text"], "text") | params["columns"]
     if params.get("task") == "regression" and number_like(profiles.get(params["target"])):
         wanted = {params["target"]: "number"} | wanted
@@ -129,7 +129,7 @@ def decide(
             )
         if "%" in kind:
             pattern_of(kind)
-        columns.append(_Decision(name, profile, evidence, params, kind, name in strict).column)
+        columns.append(_Decision(name, profile, hints, params, kind, name in strict).column)
     return columns
 
 
@@ -146,12 +146,12 @@ class _Decision:
         self,
         name: str,
         profile: Profile,
-        evidence: Evidence,
+        hints: Hints,
         params: dict[str, Any],
         wanted: str,
         strict: bool,
     ) -> None:
-        self.profile, self.evidence, self.params = profile, evidence, params
+        self.profile, self.hints, self.params = profile, hints, params
         self.wanted, self.strict = wanted, strict
         self.column = Column(name)
         if "%" in wanted:
@@ -263,7 +263,7 @@ class _Decision:
 
     def decimal_mark(self, forms: set[str]) -> tuple[str, str]:
         """Return the decimal mark, and a note if nothing decides what it is."""
-        profile, evidence = self.profile, self.evidence
+        profile, hints = self.profile, self.hints
         if self.params["decimal"] != "auto":
             return self.params["decimal"], ""
         if forms & (POINT | COMMA):
@@ -276,9 +276,9 @@ class _Decision:
         # 4,702 beside 28271: who groups the digits of one number groups those of all.
         if profile.count(["large"]):
             return decimal, ""
-        if bool(evidence.point) != bool(evidence.comma):
-            return (".", "") if evidence.point else (",", "")
-        mark = "," if evidence.separator == ";" and sign == "comma" else "."
+        if bool(hints.point) != bool(hints.comma):
+            return (".", "") if hints.point else (",", "")
+        mark = "," if hints.separator == ";" and sign == "comma" else "."
         row, cell = profile.first_of(f"{sign}3")
         role = "decimals" if mark == decimal else "thousands"
         return mark, (
@@ -312,7 +312,7 @@ class _Decision:
 
     def order_of_dates(self) -> tuple[str, str]:
         """Return one of DATES, and a note if nothing decides which it is."""
-        profile, evidence = self.profile, self.evidence
+        profile, hints = self.profile, self.hints
         if self.params["dates"] != "auto":
             return self.params["dates"], ""
         day = profile.count(["day_first", "day_dot"])
@@ -322,8 +322,8 @@ class _Decision:
             return "ISO8601", ""
         if day or month:
             return "day first" if day >= month else "month first", ""
-        if not either or bool(evidence.day) != bool(evidence.month):
-            return "month first" if evidence.month else "day first", ""
+        if not either or bool(hints.day) != bool(hints.month):
+            return "month first" if hints.month else "day first", ""
         row, cell = profile.first["either"]
         order = "month first" if "/" in cell else "day first"
         return order, (
@@ -338,9 +338,7 @@ class _Decision:
             self.column.gaps = sorted(words)
             self.wanted = self.wanted or "text"
         else:
-            self.column.gaps = sorted(
-                w for w in words if w in NO_VALUES or w in self.evidence.words
-            )
+            self.column.gaps = sorted(w for w in words if w in NO_VALUES or w in self.hints.words)
             for word, number in words.items():
                 taken = "missing" if word in self.column.gaps else "a value"
                 self.note(

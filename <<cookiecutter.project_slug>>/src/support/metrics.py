@@ -160,7 +160,7 @@ def balanced_accuracy(actual: pd.Series, predicted: np.ndarray) -> float:
     return float(np.mean(np.bincount(codes, right) / np.bincount(codes)))
 
 
-def count(codes: tuple[np.ndarray, np.ndarray], classes: int) -> list[np.ndarray]:
+def count_classes(codes: tuple[np.ndarray, np.ndarray], classes: int) -> list[np.ndarray]:
     """Return how many rows of each class are right, are predicted to be of it, and are of it.
 
     `codes` are the actual and the predicted classes by number, -1 for one that is not known, which
@@ -232,7 +232,7 @@ def score_classes(
     codes = numbering.get_indexer(actual), numbering.get_indexer(predicted)
     scores = {
         name: float(value)
-        for name, value in rates(*count(codes, len(classes)), positive=positive).items()
+        for name, value in rates(*count_classes(codes, len(classes)), positive=positive).items()
     }
     if probabilities is None:
         return scores
@@ -276,7 +276,7 @@ def per_class(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
     """
     classes = pd.Index(predictions.classes)
     codes = classes.get_indexer(actual), classes.get_indexer(predictions.values)
-    hits, predicted, rows = (numbers[1:] for numbers in count(codes, len(classes)))
+    hits, predicted, rows = (numbers[1:] for numbers in count_classes(codes, len(classes)))
     table = {
         "class": classes,
         "rows": rows,

@@ -73,7 +73,7 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
         raise InputError(f"{PARAMS}, line {line}: {error.problem}") from None
     except Exception as error:  # noqa: BLE001, a value that is none, or no text at all
         raise InputError(f"{PARAMS} cannot be read: {first_line(error)}") from None
-    if count(params, {}) > MANY:
+    if size_of(params, {}) > MANY:
         raise InputError(f"{PARAMS}: its aliases stand for more than {MANY:,} values")
 
     values = params.get(section) if isinstance(params, dict) else None
@@ -82,11 +82,11 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
     if not isinstance(values, dict):
         raise InputError(f"{PARAMS}: section `{section}` is missing or is not a mapping")
     if expected is not None:
-        check(section, values, expected)
+        check_value(section, values, expected)
     return values
 
 
-def count(value: Any, known: dict[int, float]) -> float:
+def size_of(value: Any, known: dict[int, float]) -> float:
     """Return of how many values something from a YAML file is made, each alias counted anew.
 
     A few lines can stand for billions. What holds itself has no end.
@@ -96,11 +96,11 @@ def count(value: Any, known: dict[int, float]) -> float:
         parts: Iterable[Any] = (
             value if isinstance(value, list) else getattr(value, "values", tuple)()
         )
-        known[id(value)] = 1 + sum(count(part, known) for part in parts)
+        known[id(value)] = 1 + sum(size_of(part, known) for part in parts)
     return known[id(value)]
 
 
-def check(name: str, value: Any, expected: Any) -> None:
+def check_value(name: str, value: Any, expected: Any) -> None:
     """Raise InputError that names the parameter unless its value is what is expected.
 
     `expected` is a type or a tuple of types, a list of choices, or a mapping of keys to what is
@@ -115,7 +115,7 @@ def check(name: str, value: Any, expected: Any) -> None:
         for key in expected:
             if key not in value:
                 raise InputError(f"{PARAMS}: {missing(name, expected.keys() - value.keys())}")
-            check(f"{name}.{key}", value[key], expected[key])
+            check_value(f"{name}.{key}", value[key], expected[key])
     elif isinstance(expected, list):
         if value not in expected:
             raise InputError(f"{PARAMS}: {name} is {value!r}{nearest(value, expected)}")

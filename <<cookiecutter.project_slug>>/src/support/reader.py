@@ -31,7 +31,7 @@ from support.files import (
     unpack,
 )
 from support.params import InputError
-from support.values import TIMES, matches, trim, undecorate
+from support.values import TIMES, matches, split_units, trim
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -522,7 +522,7 @@ class Survey:
             profile.varies = len({*values, profile.constant} - {None}) > 1
             profile.constant = values[0]
         if isinstance(profile, Profile):
-            return count(profile, column)
+            return count_cells(profile, column)
         profile.add(column)
         return column
 
@@ -546,7 +546,7 @@ def count_blanks(profile: Profile, cells: pa.Array) -> tuple[pa.Array, pa.Array]
     return stripped, stripped.filter(filled) if blank else stripped
 
 
-def count(profile: Profile, cells: pa.Array) -> pa.Array:
+def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
     """Count some more cells of a column, as Profile.add does, but by Arrow.
 
     Returns them without the blanks around them.
@@ -588,7 +588,7 @@ def count(profile: Profile, cells: pa.Array) -> pa.Array:
 
 def count_units(profile: Profile, cells: pa.Array) -> pa.Array:
     """Count the numbers with units that are known to occur, and return the other cells."""
-    numbers, units = undecorate(cells)
+    numbers, units = split_units(cells)
     plain = pc.invert(matches(cells, ".*[(].*", ".*-"))
     known = pc.is_in(units, pa.array(sorted({*profile.units} - {""}), pa.string()))
     candidates = pc.and_(plain, known)

@@ -114,7 +114,7 @@ def shorten(name: str, length: int = 30) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
-def draw(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
+def draw_pictures(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
     """Write a picture, NAME.svg, of each plot that has rows; return the names."""
     names = []
     for table_name, table in tables.items():

@@ -167,7 +167,7 @@ def is_classification(table: pd.DataFrame) -> bool:
     return not pd.api.types.is_float_dtype(table.iloc[:, -1])
 
 
-def check(table: pd.DataFrame, params: dict[str, Any]) -> None:
+def check_table(table: pd.DataFrame, params: dict[str, Any]) -> None:
     """Raise InputError for a table or parameters that no model can be fitted to."""
     search, target = params["search"], table.iloc[:, -1]
     if params["max_categories"] < 1:
@@ -321,7 +321,7 @@ def search(
     try:
         results = cross_validate(models, table, folds, params) if folds else [None]
     except ValueError as error:
-        raise explain(error, name, table, folds) from None
+        raise explain_fit(error, name, table, folds) from None
 
     arguments = {argument: None for setting in settings for argument in setting}
     known = spec | models[0].get_params()
@@ -447,7 +447,7 @@ def print_candidates(candidates: list[dict[str, Any]], metric: str) -> None:
         print(f"{one['model']}{f' ({setting})' if setting else ''}: {', '.join(parts)}")
 
 
-def explain(error: ValueError, name: str, table: pd.DataFrame, folds: Folds) -> InputError:
+def explain_fit(error: ValueError, name: str, table: pd.DataFrame, folds: Folds) -> InputError:
     """Return what to say when a model cannot be fitted to `table` or some of its folds."""
     if isinstance(error, MetricError):
         return InputError(f"params.yaml: {error}")

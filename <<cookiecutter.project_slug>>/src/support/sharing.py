@@ -123,7 +123,7 @@ def check_index(repo: Any) -> None:
         ) from None
 
 
-def check(repo: Any, commits: Iterable[str], repair: bool) -> str:
+def check_remote(repo: Any, commits: Iterable[str], repair: bool) -> str:
     """Return a line for each remote that says that all objects which `commits` need are there.
 
     With `repair`, objects that are missing or damaged are uploaded from the local cache.
@@ -147,7 +147,7 @@ def check(repo: Any, commits: Iterable[str], repair: bool) -> str:
             upload(cache, odb, bad, url)
             bad = find_bad(cache, odb, needed, url)
         if bad:
-            raise InputError(explain(bad, len(needed), url))
+            raise InputError(describe(bad, len(needed), url))
         lines.append(f"{url}: all {len(needed)} files are there")
     return "\n".join(lines) or "there is nothing to share"
 
@@ -214,7 +214,7 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
                 raise InputError(f"{bad[oid]}, and {url} does not take it: {first_line(reason)}")
 
 
-def explain(bad: dict[str, str], total: int, url: str) -> str:
+def describe(bad: dict[str, str], total: int, url: str) -> str:
     """Return what is wrong with the objects `bad`, of `total` that were looked for."""
     first, *others = bad.values()
     if others and len(bad) == total and all(what.endswith(" is missing") for what in bad.values()):

@@ -62,7 +62,7 @@ def matches(cells: pa.Array, *patterns: str) -> pa.Array:
     return pc.match_substring_regex(cells, rf"\A(?:{'|'.join(patterns)})\z")
 
 
-def undecorate(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
+def split_units(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Return the numbers in some cells, and what stands beside them, as cells.undecorate does.
 
     A cell with anything else is in both as it is. Brackets, or a minus behind them, are a minus.
@@ -135,7 +135,7 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     """Return numbers, without their units and marks."""
     numbers = cells
     if column.unit:
-        numbers, units = undecorate(cells)
+        numbers, units = split_units(cells)
         # Infinity is a number, and nothing beside one.
         units = pc.if_else(matches(cells, FORMS["infinite"]), "", units)
         known = [column.unit] if column.unit != "()" else []
