@@ -63,14 +63,17 @@ def bake(table: Path, target: str, task: str, folder: str) -> None:
 def fit_entry(name: str, rows: pd.DataFrame) -> Any:
     params = params_of(task_of(rows))
     from support.models import create, fit
+    from support.rows import Rows
 
-    return fit(create(name, params["models"][name], {}, params["train"]), rows, params["train"])
+    model = create(name, params["models"][name], {}, params["train"])
+    return fit(model, Rows(rows), params["train"])
 
 
-def fit_best(rows: pd.DataFrame) -> Any:
+def fit_best(table: pd.DataFrame) -> Any:
     """Return the winner by ROC AUC or R², without the SVM: its time grows faster than the rows."""
-    task = task_of(rows)
+    task = task_of(table)
     params = params_of(task)
+    from support.rows import Rows
     from support.search import folds_of, search
     from train import train
 
@@ -78,7 +81,8 @@ def fit_best(rows: pd.DataFrame) -> Any:
     first, *others = models
     change = {"model": first, "compare": others, "average": 2}
     metric = "r2" if task == "regression" else "roc_auc"
-    if task == "classification" and rows.iloc[:, -1].value_counts().min() < 5:
+    rows = Rows(table)
+    if rows.is_classification and rows.target.value_counts().min() < 5:
         metric = "log_loss"  # some folds do not have all classes
     params = params["train"] | change
     params["search"] = params["search"] | {"metric": metric}

@@ -192,7 +192,7 @@ def test_numbers_reach_the_estimator_as_numbers_and_a_plus_adds_an_argument(proj
 
 def test_an_experiment_in_a_copy_runs_its_own_code(project):
     """The queued experiment must not see what happens to the workspace after it was queued."""
-    check = "    check_table(table, params)\n"
+    check = "    check_rows(rows, params)\n"
     project.edit("src/train.py", check, f"    print('queued')\n{check}")
     project.run("dvc exp run --queue --name queued --set-param train.model=svc")
     project.edit("src/train.py", "print('queued')", "raise SystemExit('workspace')")

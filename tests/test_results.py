@@ -197,6 +197,7 @@ import numpy as np, pandas as pd
 import evaluate, train
 from support import model_file
 from support.params import load_params
+from support.rows import Rows
 
 rng = np.random.default_rng(0)
 table = pd.DataFrame(rng.normal(size=(1_000_000, 10)), columns=[f"x{n}" for n in range(10)])
@@ -207,7 +208,7 @@ table[:3000].to_parquet(evaluate.TRAIN)
 table[:3000].to_parquet(evaluate.PREPARED)
 settings = load_params("train")
 settings["search"]["folds"] = 0
-estimator, scores, _ = train.train(table[:3000], load_params("models"), settings)
+estimator, scores, _ = train.train(Rows(table[:3000]), load_params("models"), settings)
 model_file.save(estimator, model_file.MODEL)
 evaluate.main()
 """

@@ -8,11 +8,12 @@ import sys
 
 from support.cluster import workers
 from support.params import InputError, load_params, nearest
+from support.rows import Rows
 from support.search import (
     COMPARED,
     EXPECTED,
     TRAIN,
-    check_table,
+    check_rows,
     folds_of,
     print_candidates,
     search,
@@ -26,11 +27,11 @@ def main() -> None:
     name, params, models = sys.argv[1], load_params("train", EXPECTED), load_params("models")
     if name not in models:
         raise InputError(f"params.yaml: train.compare holds {name!r}{nearest(name, models)}")
-    table = pd.read_parquet(TRAIN)
-    check_table(table, params)
-    folds = folds_of(table, params)
-    with threadpool_limits(1, user_api="blas"), workers(table, folds):
-        candidates = search(name, models[name], table, folds, params)
+    rows = Rows(pd.read_parquet(TRAIN))
+    check_rows(rows, params)
+    folds = folds_of(rows, params)
+    with threadpool_limits(1, user_api="blas"), workers(rows.table, folds):
+        candidates = search(name, models[name], rows, folds, params)
     print_candidates(candidates, params["search"]["metric"])
     # Seconds differ from run to run.
     stored = [{key: one[key] for key in one if key != "seconds"} for one in candidates]

@@ -12,6 +12,7 @@ from support.model_file import MODEL, load
 from support.params import InputError, load_params
 from support.plots import plot_data
 from support.report import draw_pictures, write_report
+from support.rows import Rows
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -27,16 +28,16 @@ PLOTS = RESULTS / "plots"
 
 def evaluate(
     estimator: BaseEstimator,
-    table: pd.DataFrame,
+    rows: Rows,
     positive: Any = "",
     metrics: list[str] | None = None,
 ) -> tuple[dict[str, float], dict[str, dict[str, float]], dict[str, pd.DataFrame]]:
-    """Score `estimator` on `table`: features and, as the last column, the target.
+    """Score `estimator` on `rows`.
 
     `positive` and `metrics` are those of the section `train` in params.yaml. Returns the metrics,
     see metrics.py, their intervals, see intervals.py, and the data of each plot, see plots.py.
     """
-    features, actual = table.iloc[:, :-1], table.iloc[:, -1]
+    features, actual = rows.features, rows.target
     predictions = predict(estimator, features, positive)
     scores = tidy(score(actual, predictions, metrics or ()))
     spread = intervals(actual, predictions, scores, metrics or ())
@@ -47,16 +48,16 @@ def read_json(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
 
-def read_training(test: pd.DataFrame, data: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_training(test: Rows, data: dict[str, Any]) -> tuple[Rows, Rows]:
     """Return columns of the training rows, and of the first prepared rows, for the findings.
 
     They are the times and the target, or all columns if rows that repeat others were kept.
     """
-    columns = [*test.iloc[:, :-1].select_dtypes("datetime"), test.columns[-1]]
+    columns = [*test.features.select_dtypes("datetime"), test.target.name]
     first = pq.ParquetFile(PREPARED).read_row_group(0, columns).to_pandas()[columns]
     if "duplicate" not in data["rows"]["dropped"]:
-        columns = list(test.columns)
-    return pd.read_parquet(TRAIN, columns=columns)[columns], first
+        columns = list(test.table)
+    return Rows(pd.read_parquet(TRAIN, columns=columns)[columns]), Rows(first)
 
 
 def write_text(name: str, text: str) -> None:
@@ -75,7 +76,7 @@ def write_results(
     data: dict[str, Any],
 ) -> None:
     """Write the files in results/ but those of the stages before; `data` is results/data.json."""
-    plots, known = evidence.plots, evidence.training.iloc[:, -1]
+    plots, known = evidence.plots, evidence.training.target
     folds = tidy(pd.DataFrame(evidence.trials["folds"]).std(ddof=0).to_dict())
     params = hyperparameters(estimator)
     PLOTS.mkdir(parents=True, exist_ok=True)
@@ -110,13 +111,14 @@ def write_results(
 def main() -> None:
     estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
     mute = load_params("findings", {"mute": list})["mute"]
-    test, data, fitted = pd.read_parquet(TEST), read_json("data.json"), read_json("scores.json")
+    test = Rows(pd.read_parquet(TEST))
+    data, fitted = read_json("data.json"), read_json("scores.json")
     training, first = read_training(test, data)
     trials = fitted.pop("trials")
     scoring = trials["positive"], trials["metrics"]
     try:
         scores, spread, plots = evaluate(estimator, test, *scoring)
-        floor = tidy(baseline(training.iloc[:, -1], test.iloc[:, -1], *scoring))
+        floor = tidy(baseline(training.target, test.target, *scoring))
     except MetricError as error:
         raise InputError(f"params.yaml: {error}") from None
     evidence = Evidence(

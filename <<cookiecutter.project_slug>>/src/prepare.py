@@ -84,7 +84,7 @@ def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str,
 def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
     """Return the features, then the target, then the column that says which rows are the test.
 
-    The index is called `group` or `time` and holds that column, if there is one.
+    The index has the group or the time of each row, see support/rows.py.
 
     Raises InputError when a row has none.
     """

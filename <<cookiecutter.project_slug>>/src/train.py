@@ -10,13 +10,14 @@ from support.metrics import baseline, predict, score, tidy
 from support.model_file import MODEL, save
 from support.models import create, fit, innermost
 from support.params import InputError, load_params, nearest
+from support.rows import Rows
 from support.search import (
     COMPARED,
     EXPECTED,
     TRAIN,
     Folds,
     average,
-    check_table,
+    check_rows,
     edges,
     explain_fit,
     folds_of,
@@ -36,38 +37,37 @@ RANKING = Path("results/ranking.csv")
 
 
 def train(
-    table: pd.DataFrame,
+    rows: Rows,
     models: dict[str, Any],
     params: dict[str, Any],
     rivals: Sequence[dict[str, Any]] = (),
 ) -> tuple[BaseEstimator, dict[str, dict[str, Any]], pd.DataFrame]:
     """Fit the entry of `models` that `params` names, or the best of all candidates.
 
-    `table` holds the features and, as its last column, the target. `params` is the section `train`
-    of params.yaml: candidates are drawn from the model's own `search`, and the model as it stands
-    competes with them, with `rivals`, what stage compare wrote of other entries, and with the
-    average of the best.
+    `params` is the section `train` of params.yaml: candidates are drawn from the model's own
+    `search`, and the model as it stands competes with them, with `rivals`, what stage compare wrote
+    of other entries, and with the average of the best.
 
-    Returns the fitted estimator, its scores on the `training` table and, as means over the folds,
+    Returns the fitted estimator, its scores on the `training` rows and, as means over the folds,
     in cross-validation (`cv`), with what was chosen (`search`) and what led to it (`trials`), and a
     row for each candidate from the best to the worst.
 
     Raises InputError for an unknown model, one of the other task, a value that its class rejects,
-    or a table with a single class.
+    or rows of a single class.
     """
     name = params["model"]
     if name not in models:
         raise InputError(f"params.yaml: train.model is {name!r}{nearest(name, models)}")
-    check_table(table, params)
-    folds = folds_of(table, params)
-    with workers(table, folds):
-        candidates, specs = compete(table, models, params, rivals, folds)
+    check_rows(rows, params)
+    folds = folds_of(rows, params)
+    with workers(rows.table, folds):
+        candidates, specs = compete(rows, models, params, rivals, folds)
     best = candidates[0]
     name = best["model"]
     try:
-        estimator, scores = fit_best(best, specs, table, params)
+        estimator, scores = fit_best(best, specs, rows, params)
     except ValueError as error:
-        raise explain_fit(error, name, table, folds) from None
+        raise explain_fit(error, name, rows, folds) from None
     parts: dict[str, dict[str, Any]] = {"training": tidy(scores)}
     if folds:
         parts["cv"] = {key: best["scores"][key] for key in scores if key in best["scores"]}
@@ -82,12 +82,12 @@ def train(
         "edges": edges(best["setting"], specs.get(name, {}).get("search")),
     }
     # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
-    rows = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
-    return estimator, parts, pd.DataFrame(rows, dtype=object)
+    lines = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
+    return estimator, parts, pd.DataFrame(lines, dtype=object)
 
 
 def compete(
-    table: pd.DataFrame,
+    rows: Rows,
     models: dict[str, Any],
     params: dict[str, Any],
     rivals: Sequence[dict[str, Any]],
@@ -95,7 +95,7 @@ def compete(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the candidates, see search.search, from the best to the worst, and their entries."""
     name, metric = params["model"], params["search"]["metric"]
-    candidates = search(name, models[name], table, folds, params)
+    candidates = search(name, models[name], rows, folds, params)
     print_candidates(candidates, metric)
     specs = {name: models[name]}
     for rival in rivals:
@@ -103,33 +103,32 @@ def compete(
         specs[rival["candidates"][0]["model"]] = rival["spec"]
     candidates = rank(candidates, metric)
     if params["average"]:
-        mean = average(candidates, specs, table, folds, params)
+        mean = average(candidates, specs, rows, folds, params)
         print_candidates([mean], metric)
         candidates = rank([*candidates, mean], metric)
     return candidates, specs
 
 
 def fit_best(
-    best: dict[str, Any], specs: dict[str, Any], table: pd.DataFrame, params: dict[str, Any]
+    best: dict[str, Any], specs: dict[str, Any], rows: Rows, params: dict[str, Any]
 ) -> tuple[BaseEstimator, dict[str, float]]:
     """Return a candidate's estimator, fitted to all rows, and its scores on them."""
     name = best["model"]
     model = best.get("models") or create(name, specs[name], best["setting"], params)
     # Sums of boosting, as those of linear algebra, differ in the last digits with the number of
     # threads.
-    with threads(table), threadpool_limits(1):
-        estimator = fit(model, table, params)
-    predictions = predict(estimator, table.iloc[:, :-1], params["positive"])
-    return estimator, score(table.iloc[:, -1], predictions, params["metrics"])
+    with threads(rows.table), threadpool_limits(1):
+        estimator = fit(model, rows, params)
+    predictions = predict(estimator, rows.features, params["positive"])
+    return estimator, score(rows.target, predictions, params["metrics"])
 
 
 def ranking(
-    table: pd.DataFrame, folds: Folds, candidates: pd.DataFrame, params: dict[str, Any]
+    rows: Rows, folds: Folds, candidates: pd.DataFrame, params: dict[str, Any]
 ) -> pd.DataFrame:
     """Return the best candidate of each entry behind the baseline, which knows no feature."""
-    target = table.iloc[:, -1]
-    scoring = params["positive"], params["metrics"]
-    floors = [baseline(target.iloc[rows], target.iloc[others], *scoring) for rows, others in folds]
+    target, scoring = rows.target, (params["positive"], params["metrics"])
+    floors = [baseline(target.iloc[old], target.iloc[new], *scoring) for old, new in folds]
     floor = {"model": "(without features)"} | tidy(pd.DataFrame(floors).mean(skipna=False))
     best = candidates.drop_duplicates("model")
     names = [name for name in best if name in floor or name.removesuffix("_std") in floor]
@@ -137,7 +136,7 @@ def ranking(
 
 
 def main() -> None:
-    params, table = load_params("train", EXPECTED), pd.read_parquet(TRAIN)
+    params, rows = load_params("train", EXPECTED), Rows(pd.read_parquet(TRAIN))
     rivals = [
         json.loads((COMPARED / f"{name}.json").read_text(encoding="utf-8"))
         for name in params["compare"]
@@ -145,16 +144,16 @@ def main() -> None:
     ]
     # What linear algebra computes differs in the last digits with the number of its threads.
     with threadpool_limits(1, user_api="blas"):
-        estimator, scores, candidates = train(table, load_params("models"), params, rivals)
+        estimator, scores, candidates = train(rows, load_params("models"), params, rivals)
     MODEL.parent.mkdir(exist_ok=True)
     SCORES.parent.mkdir(exist_ok=True)
     # Whoever has the model can read new rows by it.
     estimator.schema = json.loads(pq.read_schema(TRAIN).metadata[b"schema"])
     save(estimator, MODEL)
     SCORES.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8", newline="\n")
-    ranked = ranking(table, folds_of(table, params), candidates, params)
-    for rows, path in [(candidates, CANDIDATES), (ranked, RANKING)]:
-        rows.to_csv(path, index=False, lineterminator="\n", na_rep="null")
+    ranked = ranking(rows, folds_of(rows, params), candidates, params)
+    for table, path in [(candidates, CANDIDATES), (ranked, RANKING)]:
+        table.to_csv(path, index=False, lineterminator="\n", na_rep="null")
     name, model = candidates["model"].iloc[0], innermost(estimator)
     # An average would print all of its pipelines.
     print(name if model is estimator else f"{name}: {model}")

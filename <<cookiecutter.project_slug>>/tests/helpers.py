@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import evaluate as stage_evaluate
+import train as stage_train
 from split import split
-from train import train
+from support.rows import Rows
 
 import pandas as pd
 
@@ -55,6 +57,14 @@ TRAIN = {
 def fit(table: pd.DataFrame, models: dict[str, Any] = TREE, **changes: Any):
     estimator, _, _ = train(table, models, TRAIN | changes)
     return estimator
+
+
+def train(table: pd.DataFrame, *arguments: Any):
+    return stage_train.train(Rows(table), *arguments)
+
+
+def evaluate(estimator: Any, table: pd.DataFrame, *arguments: Any, **options: Any):
+    return stage_evaluate.evaluate(estimator, Rows(table), *arguments, **options)
 
 
 def split_frame(table: pd.DataFrame, **params: Any) -> tuple[pd.DataFrame, pd.DataFrame]:

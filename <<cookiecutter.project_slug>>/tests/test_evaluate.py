@@ -1,6 +1,5 @@
 """Scores, the data of plots, and the report."""
 
-from evaluate import evaluate
 from prepare import prepare
 from support.findings import Finding
 from support.logs import encoding, hyperparameters, write_metrics_csv
@@ -12,7 +11,7 @@ from support.report import draw_pictures, write_report
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import PREPARE, fit
+from helpers import PREPARE, evaluate, fit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 

@@ -3,17 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from evaluate import evaluate
 from support.findings import CODES, Evidence, Finding, find
 from support.metrics import baseline, tidy
 from support.params import InputError
+from support.rows import Rows
 from support.search import edges
-from train import train
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import TRAIN, TREE
+from helpers import TRAIN, TREE, evaluate, train
 
 MODELS = TREE | {
     "deep": {"class": "sklearn.tree.DecisionTreeClassifier"},
@@ -26,13 +25,16 @@ def look(rows: pd.DataFrame, others: pd.DataFrame, model: str, **more: Any) -> E
     estimator, fitted, _ = train(rows, MODELS, TRAIN | {"model": model})
     scores, intervals, plots = evaluate(estimator, others)
     found = {
+        "test": others,
         "training": rows.iloc[:, -1:],
         "first": pd.concat([rows, others]).sample(frac=1, random_state=0).iloc[:, -1:],
         "baseline": tidy(baseline(rows.iloc[:, -1], others.iloc[:, -1])),
         "fitted": fitted["training"],
         "trials": fitted["trials"],
     }
-    return Evidence(test=others, scores=scores, intervals=intervals, plots=plots, **(found | more))
+    found |= more
+    parts = {name: Rows(found.pop(name)) for name in ("test", "training", "first")}
+    return Evidence(**parts, scores=scores, intervals=intervals, plots=plots, **found)
 
 
 def told(evidence: Evidence) -> dict[str, str]:
@@ -214,7 +216,7 @@ def test_a_fold_unlike_the_others_is_told(clean):
     assert "fold-unlike" not in told(evidence)
     evidence.trials["folds"][1]["r2"] = 0.1
     assert told(evidence)["fold-unlike"].startswith("r2 of fold 2 is 0.1, of the others 0.")
-    evidence.training = evidence.training[:6]
+    evidence.training = evidence.training.take(np.arange(6))
     assert "fold-unlike" not in told(evidence), "two rows differ by chance"
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from evaluate import evaluate
 from support.intervals import intervals
 from support.metrics import (
     CLASSIFICATION,
@@ -15,12 +14,11 @@ from support.metrics import (
     score_classes,
 )
 from support.params import InputError
-from train import train
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import TRAIN, TREE, fit
+from helpers import TRAIN, TREE, evaluate, fit, train
 from sklearn import metrics as sk
 
 OWN = """

@@ -5,20 +5,20 @@ import re
 import sys
 from types import ModuleType
 
-from evaluate import evaluate, hyperparameters
 from support import model_file, models
 from support.cluster import SMALL, threads
+from support.logs import hyperparameters
 from support.metrics import score_classes, tidy
 from support.params import InputError, load_params
+from support.rows import Rows
 from support.search import draw_candidates, folds_of, make_folds, search
-from train import train
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from helpers import TRAIN, TREE, fit, split_frame
+from helpers import TRAIN, TREE, evaluate, fit, split_frame, train
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import Ridge
@@ -41,10 +41,10 @@ def test_no_group_is_on_both_sides_of_a_split_or_fold(table, seed):
     parts = split_frame(groups, test_size=0.25, stratify=True, seed=seed)
     assert sum(map(len, parts)) == len(table)
     pairs = [(part.index, other.index) for part, other in [parts]]
-    for rows, others in make_folds(parts[0], 3, classify=True, seed=seed):
+    for rows, others in make_folds(Rows(parts[0]), 3, seed=seed):
         pairs.append((parts[0].index[rows], parts[0].index[others]))
     with pytest.raises(InputError, match="folds is 9, but the training table has only 6 groups"):
-        make_folds(parts[0], 9, classify=True, seed=seed)
+        make_folds(Rows(parts[0]), 9, seed=seed)
     assert len(pairs) == 4
     for one, other in pairs:
         assert len(one) and len(other)
@@ -58,13 +58,13 @@ def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
     assert len(train_rows) + len(test_rows) == len(table)
     pairs = [(train_rows.index, test_rows.index)]
     train_rows = train_rows.sample(frac=1, random_state=1)  # as a large table keeps its order
-    for rows, others in make_folds(train_rows, 3, classify=False, seed=0):
+    for rows, others in make_folds(Rows(train_rows), 3, seed=0):
         pairs.append((train_rows.index[rows], train_rows.index[others]))
     assert len(pairs) == 4
     for old, new in pairs:
         assert old.max() < new.min()
     with pytest.raises(InputError, match="folds is 8, but the training table has only 8 times"):
-        make_folds(train_rows, 8, classify=False, seed=0)
+        make_folds(Rows(train_rows), 8, seed=0)
     ten = table[:10].set_index(pd.Index(range(10), name="time"))
     assert [len(part) for part in split_frame(ten, test_size=0.9, stratify=False, seed=0)] == [1, 9]
     one_time = table.set_index(pd.Index([1] * 24, name="time"))
@@ -83,7 +83,7 @@ def test_preprocessing_learns_nothing_from_rows_outside_its_fold(table):
     table = table.assign(label=range(24)).astype({"label": float})
     table.loc[3, "y"] = None
     table.insert(0, "text", list("abcdefgh") * 3)
-    for rows, _ in make_folds(table, 3, classify=False, seed=0):
+    for rows, _ in make_folds(Rows(table), 3, seed=0):
         estimator = fit(table.iloc[rows], model="linear", max_categories=8)
         branches = estimator["columns"].named_transformers_
         medians = branches["numbers"]["simpleimputer"].statistics_
@@ -99,7 +99,7 @@ def test_a_fold_is_scored_by_what_its_own_rows_teach(table):
     # As in the stage: components of so few texts depend on the last digits.
     with threadpool_limits(1, user_api="blas"):
         _, scores, _ = train(texts, TREE, TRAIN)
-        for rows, others in make_folds(texts, 3, classify=True, seed=0):
+        for rows, others in make_folds(Rows(texts), 3, seed=0):
             estimator = fit(texts.iloc[rows], search=TRAIN["search"] | {"folds": 0})
             folds.append(evaluate(estimator, texts.iloc[others])[0])
     assert scores["cv"] == pytest.approx(dict(pd.DataFrame(folds).mean()), rel=1e-4)
@@ -107,7 +107,7 @@ def test_a_fold_is_scored_by_what_its_own_rows_teach(table):
 
 def test_rare_classes_are_spread_over_the_folds(table):
     table["label"] = ["a"] * 22 + ["rare"] * 2
-    folds = make_folds(table, 3, classify=True, seed=0)
+    folds = make_folds(Rows(table), 3, seed=0)
     assert [table["label"].iloc[rows].eq("rare").sum() for _, rows in folds].count(1) == 2
     assert all(set(table["label"].iloc[rows]) == {"a", "rare"} for rows, _ in folds)
     table.loc[23, "label"] = "a"
@@ -434,7 +434,8 @@ def test_a_model_that_is_no_model_is_named(tmp_path, content, message):
 
 def rival(name: str, table: pd.DataFrame, specs: dict) -> dict:
     """Return what stage compare would write of an entry."""
-    candidates = search(name, specs[name], table, folds_of(table, TRAIN), TRAIN)
+    rows = Rows(table)
+    candidates = search(name, specs[name], rows, folds_of(rows, TRAIN), TRAIN)
     return {"spec": specs[name], "candidates": candidates}
 
 

@@ -138,7 +138,7 @@ def stretches(index: pd.Index, number: int) -> np.ndarray:
 
 
 def cross_fitting(index: pd.Index, seed: int) -> Any:
-    """Return the folds of encoders that learn from the target, by the index of the rows to fit.
+    """Return the folds of encoders that learn from the target, by the key of the rows to fit, see Rows.
 
     As in the split, no group is on both sides; times are cut into consecutive periods.
     """

@@ -12,6 +12,7 @@ from support.duplicates import hash_rows
 from support.metrics import balanced_accuracy, score_numbers
 from support.params import InputError, nearest
 from support.plots import FEATURES, draw_rows
+from support.rows import Rows
 
 import numpy as np
 import pandas as pd
@@ -50,17 +51,16 @@ class Finding(NamedTuple):
 class Evidence:
     """What the checks look at.
 
-    `test` holds the features and, as its last column, the target, under the index of the split;
-    `training` the target of the training rows, as its last column too, and its times or all
-    features; `first` the same of the first rows of the prepared table, in the order of the file.
+    `training` has the training rows, of their features the times or all; `first` the same of the
+    first rows of the prepared table, in the order of the file.
     `scores` are those on the test, with their `intervals`; `baseline` and `fitted` those without
     features and on the training rows. `trials` is what stage train tells of cross-validation,
     `plots` the tables of plots.plot_data, and `columns` the lines of results/data.json.
     """
 
-    test: pd.DataFrame
-    training: pd.DataFrame
-    first: pd.DataFrame
+    test: Rows
+    training: Rows
+    first: Rows
     scores: dict[str, float]
     intervals: dict[str, dict[str, float]]
     baseline: dict[str, float]
@@ -81,10 +81,10 @@ class Evidence:
     def at_random(self) -> bool:
         """Whether rows were split at random, not by group, time or a column."""
         by_column = any(line["role"] == "split" for line in self.columns)
-        return self.test.index.name is None and not by_column
+        return not self.test.by and not by_column
 
-    def sample(self) -> pd.DataFrame:
-        return self.test.iloc[draw_rows(len(self.test), ROWS)]
+    def sample(self) -> Rows:
+        return self.test.take(draw_rows(len(self.test), ROWS))
 
 
 def find(evidence: Evidence, mute: Sequence[str] = ()) -> list[Finding]:
@@ -106,7 +106,7 @@ def name_some(names: Sequence[Any], most: int = 5) -> str:
 
 def check_target(evidence: Evidence) -> Iterator[Finding]:
     """The target is the same in all rows of a part."""
-    targets = {"training": evidence.training.iloc[:, -1], "test": evidence.test.iloc[:, -1]}
+    targets = {"training": evidence.training.target, "test": evidence.test.target}
     parts = [part for part, target in targets.items() if (target == target.iloc[0]).all()]
     if parts:
         target = targets[parts[0]]
@@ -186,10 +186,10 @@ def check_classes(evidence: Evidence) -> Iterator[Finding]:
 
 def check_sum(evidence: Evidence) -> Iterator[Finding]:
     """The target is a weighted sum of two or more features."""
-    table = evidence.sample()
-    numbers, target = table.iloc[:, :-1].select_dtypes("number"), table.iloc[:, -1]
+    sample = evidence.sample()
+    numbers, target = sample.features.select_dtypes("number"), sample.target
     rows = numbers.notna().all(axis="columns").to_numpy()
-    few = len(table) < FEW or numbers.shape[1] < 2 or rows.sum() < 5 * numbers.shape[1]
+    few = len(sample) < FEW or numbers.shape[1] < 2 or rows.sum() < 5 * numbers.shape[1]
     if not evidence.regression or few:
         return
     numbers, values = numbers[rows], target[rows].to_numpy(dtype="float64")
@@ -230,9 +230,9 @@ def check_single(evidence: Evidence) -> Iterator[Finding]:
 
     Of many features, these are the most important ones.
     """
-    table, floor = evidence.sample(), evidence.baseline.get(evidence.metric, 0)
-    features, target = table.iloc[:, :-1], table.iloc[:, -1]
-    if len(table) < FEW or target.nunique() < 2:
+    sample, floor = evidence.sample(), evidence.baseline.get(evidence.metric, 0)
+    features, target = sample.features, sample.target
+    if len(sample) < FEW or target.nunique() < 2:
         return
     identifiers = {
         line["name"] for line in evidence.columns if any("identifier" in x for x in line["notes"])
@@ -270,13 +270,13 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
     if not evidence.at_random:
         return
     first, ordered = evidence.first, False
-    for name in evidence.training.select_dtypes("datetime"):
-        known, new = evidence.training[name], evidence.test[name]
-        if name == first.columns[-1] or known.nunique() <= 10:
+    for name, known in evidence.training.features.select_dtypes("datetime").items():
+        new = evidence.test.features[name]
+        if known.nunique() <= 10:
             continue
         if new.max() < known.min() or known.max() < new.min():
             continue
-        times = first[name].dropna()
+        times = first.features[name].dropna()
         in_order = times.is_monotonic_increasing or times.is_monotonic_decreasing
         ordered |= in_order
         seen = f"{name}: test rows lie between training rows"
@@ -284,7 +284,7 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
             seen = f"rows are in order of {name} and split at random"
         advice = "name it as prepare.time to predict later rows from earlier ones"
         yield Finding("time-order" if in_order else "time-overlap", seen, advice)
-    target = first.iloc[:, -1]
+    target = first.target
     if not ordered and len(target) >= FEW and follows_rows(target, evidence.regression):
         seen = "rows that are next to each other in the file have similar targets"
         advice = (
@@ -296,7 +296,7 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
 
 def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
     """Test rows are in training as well; looked at if prepare keeps rows that repeat others."""
-    test, training = evidence.test, evidence.training
+    test, training = evidence.test.table, evidence.training.table
     if not test.columns.equals(training.columns):
         return
     share = np.isin(hash_rows(test), hash_rows(training)).mean()
@@ -331,7 +331,7 @@ def check_useless(evidence: Evidence) -> Iterator[Finding]:
     """Shuffling a feature does not lower a score that is better than the baseline."""
     table, metric = evidence.plots["importance"], evidence.metric
     gain = evidence.scores.get(metric, 0) - evidence.baseline.get(metric, 0)
-    many = evidence.test.shape[1] - 1 > FEATURES
+    many = evidence.test.features.shape[1] > FEATURES
     if len(evidence.test) < USELESS_ROWS or many or gain <= SLIGHT:
         return
     names = table["feature"][table["importance"] < USELESS].tolist()
@@ -342,7 +342,7 @@ def check_useless(evidence: Evidence) -> Iterator[Finding]:
 
 def check_twins(evidence: Evidence) -> Iterator[Finding]:
     """Two features have nearly the same order of values, or the same categories."""
-    features = evidence.sample().iloc[:, : min(TWIN_COLUMNS, evidence.test.shape[1] - 1)]
+    features = evidence.sample().features.iloc[:, :TWIN_COLUMNS]
     if len(features) < FEW:
         return
     pairs = []

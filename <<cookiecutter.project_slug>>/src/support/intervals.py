@@ -42,7 +42,7 @@ LIMITS["r2"] = (-np.inf, 1)
 def blocks_of(index: pd.Index) -> np.ndarray:
     """Return the number of the block of each row: what belongs together is drawn together.
 
-    That is a group if the index is called `group`, and a stretch of time if it is `time`.
+    By the key of the rows, see Rows, that is a group or a stretch of time.
     """
     positions = np.arange(len(index))
     if index.name == "group":

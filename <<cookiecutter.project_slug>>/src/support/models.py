@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from support.encoders import codes_of, encoder_of, forget_folds
 from support.params import InputError, first_line
+from support.rows import Rows
 
 import pandas as pd
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
@@ -105,14 +106,14 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     return Pipeline([("columns", columns), ("model", model)])
 
 
-def fit(model: Model, rows: pd.DataFrame, params: dict[str, Any]) -> BaseEstimator:
-    """Return the pipeline of `model` fitted to `rows`: features and, as last column, the target.
+def fit(model: Model, rows: Rows, params: dict[str, Any]) -> BaseEstimator:
+    """Return the pipeline of `model` fitted to `rows`.
 
     Of several models it is the average of their pipelines: of the probabilities, or the numbers.
 
     Raises ValueError with the first line of whatever the model raises.
     """
-    features, target = rows.iloc[:, :-1], rows.iloc[:, -1]
+    features, target = rows.features, rows.target
     if isinstance(model, dict):
         members = {name: fit(one, rows, params) for name, one in model.items()}
         frozen = [(name, FrozenEstimator(one)) for name, one in members.items()]

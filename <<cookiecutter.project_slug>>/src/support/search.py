@@ -23,6 +23,7 @@ from support.metrics import (
 from support.model_file import check_types
 from support.models import Model, create, fit
 from support.params import InputError, first_line, nearest
+from support.rows import Rows
 
 import joblib
 import numpy as np
@@ -61,53 +62,52 @@ EXPECTED = {
 Folds = list[tuple[np.ndarray, np.ndarray]]
 
 
-def make_folds(table: pd.DataFrame, number: int, classify: bool, seed: int) -> Folds:
-    """Return the rows to fit and the rows to score, by position, of each fold of `table`.
+def make_folds(rows: Rows, number: int, seed: int) -> Folds:
+    """Return the rows to fit and the rows to score, by position, of each fold of `rows`.
 
-    The folds follow the rule of the split: no group on both sides if the index is called `group`;
-    only older rows to fit if it is `time`; otherwise at random, stratified to `classify`.
+    The folds follow the rule of the split: no group is on both sides; of rows in order of time, only
+    older ones are fitted; others are drawn at random, of each class in the same proportions.
 
     Raises InputError when there are fewer groups, times or rows than folds.
     """
-    key = table.index
-    target = table.iloc[:, -1]
+    key = rows.key
     if number < 2:
         raise InputError(f"params.yaml: train.search.folds is {number}; give 2 or more, or 0")
-    available = key.nunique() if key.name else len(table)
+    available = key.nunique() if rows.by else len(rows)
     # What is older than the first fold of times takes one more.
-    if available < number + (key.name == "time"):
+    if available < number + (rows.by == "time"):
         raise InputError(
             f"params.yaml: train.search.folds is {number}, but the training table has only "
-            f"{available} {key.name or 'row'}s; lower it, or set it to 0"
+            f"{available} {rows.by or 'row'}s; lower it, or set it to 0"
         )
     # A class that is rarer than there are folds is missing in some of them, with a warning; if
     # all are, scikit-learn gives up.
-    stratify = classify and target.value_counts().max() >= number
+    stratify = rows.is_classification and rows.target.value_counts().max() >= number
     try:
-        if key.name == "time":
+        if rows.by == "time":
             times = key.unique().sort_values()
             return [
                 (np.flatnonzero(key.isin(times[old])), np.flatnonzero(key.isin(times[new])))
                 for old, new in TimeSeriesSplit(number).split(times)
             ]
-        if key.name == "group":
+        if rows.by == "group":
             kind, groups = (StratifiedGroupKFold if stratify else GroupKFold), key
         else:
             kind, groups = (StratifiedKFold if stratify else KFold), None
         splitter = kind(number, shuffle=True, random_state=seed)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class")
-            return list(splitter.split(table, target, groups))
+            return list(splitter.split(rows.features, rows.target, groups))
     except ValueError as error:
         raise InputError(f"params.yaml: folds of train.search: {error}") from None
 
 
-def folds_of(table: pd.DataFrame, params: dict[str, Any]) -> Folds:
-    """Return the folds of `table` by the section `train` of params.yaml, none if it asks for 0."""
+def folds_of(rows: Rows, params: dict[str, Any]) -> Folds:
+    """Return the folds of `rows` by the section `train` of params.yaml, none if it asks for 0."""
     number = params["search"]["folds"]
     if number == 0:
         return []
-    return make_folds(table, number, is_classification(table), params["seed"])
+    return make_folds(rows, number, params["seed"])
 
 
 def range_of(values: dict[str, Any]) -> tuple[Any, bool]:
@@ -163,13 +163,9 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
     return candidates
 
 
-def is_classification(table: pd.DataFrame) -> bool:
-    return not pd.api.types.is_float_dtype(table.iloc[:, -1])
-
-
-def check_table(table: pd.DataFrame, params: dict[str, Any]) -> None:
-    """Raise InputError for a table or parameters that no model can be fitted to."""
-    search, target = params["search"], table.iloc[:, -1]
+def check_rows(rows: Rows, params: dict[str, Any]) -> None:
+    """Raise InputError for rows or parameters that no model can be fitted to."""
+    search, target = params["search"], rows.target
     if params["max_categories"] < 1:
         raise InputError(
             f"params.yaml: train.max_categories is {params['max_categories']}; give 1 or more"
@@ -179,25 +175,25 @@ def check_table(table: pd.DataFrame, params: dict[str, Any]) -> None:
     several = search["candidates"] or params["compare"]
     if several and not search["folds"]:
         raise InputError("params.yaml: train.search.folds must be 2 or more to compare")
-    check_metrics(table, params)
+    check_metrics(rows, params)
     average, rivals = params["average"], {params["model"], *params["compare"]}
     if average and not 2 <= average <= len(rivals):
         raise InputError(
             f"params.yaml: train.average is {average}: give 0, or 2 to as many as train.model and "
             f"train.compare name, {len(rivals)}"
         )
-    known = CLASSIFICATION if is_classification(table) else REGRESSION
+    known = CLASSIFICATION if rows.is_classification else REGRESSION
     known = [*known, *load_metrics(params["metrics"])]
     if several and search["metric"] not in known:
         metric = search["metric"]
         raise InputError(f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}")
-    if is_classification(table) and target.nunique() < 2:
+    if rows.is_classification and target.nunique() < 2:
         raise InputError(
             f"{TRAIN} has a single class, {target.iloc[0]}: the others are in the test; change "
             "`split`, or prepare.group or prepare.time, in params.yaml"
         )
     # Trees count in numbers of 32 bits; sums and squares of larger ones are infinite elsewhere.
-    numbers = table.iloc[:, :-1].select_dtypes("number")
+    numbers = rows.features.select_dtypes("number")
     largest = numbers.abs().max()
     for name in largest.index[largest > np.finfo("float32").max]:
         value = numbers[name].loc[numbers[name].abs() == largest[name]].iloc[0]
@@ -207,11 +203,11 @@ def check_table(table: pd.DataFrame, params: dict[str, Any]) -> None:
         )
 
 
-def check_metrics(table: pd.DataFrame, params: dict[str, Any]) -> None:
-    """Raise InputError for a train.positive or train.metrics that `table` cannot be scored by."""
-    target, positive = table.iloc[:, -1], params["positive"]
+def check_metrics(rows: Rows, params: dict[str, Any]) -> None:
+    """Raise InputError for a train.positive or train.metrics that `rows` cannot be scored by."""
+    target, positive = rows.target, params["positive"]
     if positive != "":
-        classes = [str(one) for one in sorted(target.unique())] if is_classification(table) else []
+        classes = [str(one) for one in sorted(target.unique())] if rows.is_classification else []
         if len(classes) != 2:
             raise InputError(
                 f"params.yaml: train.positive is {positive!r}, but the target has "
@@ -229,15 +225,14 @@ def check_metrics(table: pd.DataFrame, params: dict[str, Any]) -> None:
         raise InputError(f"params.yaml: {error}") from None
 
 
-def rehearse(model: BaseEstimator, table: pd.DataFrame, params: dict[str, Any]) -> None:
+def rehearse(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> None:
     """Raise InputError if a model could not be saved, or not be loaded, once it is fitted.
 
     Some types appear only in the fit, and a long one would be in vain: here it has few rows and
     few trees or steps. An error of this fit is left to the true one, which has all rows.
     """
-    target = table.iloc[:, -1]
-    groups = [target] if is_classification(table) else np.zeros(len(table))
-    some = table.groupby(groups, sort=False).head(50)[:200]
+    groups = [rows.target] if rows.is_classification else np.zeros(len(rows))
+    some = Rows(rows.table.groupby(groups, sort=False).head(50)[:200])
     steps = {"n_estimators", "max_iter"} & model.get_params().keys()
     model = clone(model).set_params(**dict.fromkeys(steps, 2))
     try:
@@ -255,19 +250,21 @@ def fit_and_score(
     folds: Folds,
     number: int,
 ) -> dict[str, float]:
-    """Fit `model` to the rows of a fold; return its scores on others, and the seconds it took."""
-    rows, others = folds[number]
+    """Fit `model` to the rows of a fold; return its scores on others, and the seconds it took.
+
+    `table` is that of Rows, a class that a worker of a cluster does not know beforehand.
+    """
+    rows, others = (Rows(table).take(positions) for positions in folds[number])
     start = time.perf_counter()
-    estimator = fit(model, table.iloc[rows], params)
+    estimator = fit(model, rows, params)
     fitted = time.perf_counter()
-    test = table.iloc[others]
-    predictions = predict(estimator, test.iloc[:, :-1], params["positive"])
+    predictions = predict(estimator, others.features, params["positive"])
     seconds = {"fit": fitted - start, "predict": time.perf_counter() - fitted}
-    return score(test.iloc[:, -1], predictions, params["metrics"]) | seconds
+    return score(others.target, predictions, params["metrics"]) | seconds
 
 
 def cross_validate(
-    models: Sequence[Model], table: pd.DataFrame, folds: Folds, params: dict[str, Any]
+    models: Sequence[Model], rows: Rows, folds: Folds, params: dict[str, Any]
 ) -> list[pd.DataFrame]:
     """Return for each of `models` its scores and seconds of work, a row for each fold.
 
@@ -279,7 +276,9 @@ def cross_validate(
     works = [Task(partial(fit_and_score, model, params), threads) for model in models]
     # Where `workers` says; the scores do not depend on where, nor on how many there are.
     tasks = joblib.Parallel(return_as="generator")(
-        joblib.delayed(work)(table, folds, number) for work in works for number in range(len(folds))
+        joblib.delayed(work)(rows.table, folds, number)
+        for work in works
+        for number in range(len(folds))
     )
     # The bar is for terminals, and for what takes a while.
     total = len(models) * len(folds)
@@ -289,7 +288,7 @@ def cross_validate(
 
 
 def search(
-    name: str, spec: dict[str, Any], table: pd.DataFrame, folds: Folds, params: dict[str, Any]
+    name: str, spec: dict[str, Any], rows: Rows, folds: Folds, params: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Return the candidates of an entry of `models`: the entry as it stands, then those drawn.
 
@@ -305,7 +304,7 @@ def search(
         settings += draw_candidates(name, spec.get("search"), number, params["seed"])
     # An argument that it does not take is named here: threads cannot end the stage.
     models = [create(name, spec, setting, params) for setting in settings]
-    classify = is_classification(table)
+    classify = rows.is_classification
     if not (is_classifier if classify else is_regressor)(models[0]):
         raise InputError(
             f"params.yaml: models.{name} ({spec['class']}) is no "
@@ -316,12 +315,12 @@ def search(
     for setting, model in zip(settings, models, strict=True):
         words = {key: one for key, one in setting.items() if not isinstance(one, int | float)}
         if words not in tried:
-            rehearse(model, table, params)
+            rehearse(model, rows, params)
             tried.append(words)
     try:
-        results = cross_validate(models, table, folds, params) if folds else [None]
+        results = cross_validate(models, rows, folds, params) if folds else [None]
     except ValueError as error:
-        raise explain_fit(error, name, table, folds) from None
+        raise explain_fit(error, name, rows, folds) from None
 
     arguments = {argument: None for setting in settings for argument in setting}
     known = spec | models[0].get_params()
@@ -361,7 +360,7 @@ def candidate(
 def average(
     candidates: list[dict[str, Any]],
     specs: dict[str, Any],
-    table: pd.DataFrame,
+    rows: Rows,
     folds: Folds,
     params: dict[str, Any],
 ) -> dict[str, Any]:
@@ -376,7 +375,7 @@ def average(
     for one in candidates:
         best.setdefault(one["model"], one)
     models = {name: create(name, specs[name], one["setting"], params) for name, one in best.items()}
-    if is_classification(table):
+    if rows.is_classification:
         models = {name: one for name, one in models.items() if hasattr(one, "predict_proba")}
     models = dict(list(models.items())[: params["average"]])
     if len(models) < 2:
@@ -385,7 +384,7 @@ def average(
             "train.compare"
         )
     name = f"average of {', '.join(models)}"
-    [result] = cross_validate([models], table, folds, params)
+    [result] = cross_validate([models], rows, folds, params)
     return candidate(name, {}, {}, result, params["search"]["metric"]) | {"models": models}
 
 
@@ -447,16 +446,15 @@ def print_candidates(candidates: list[dict[str, Any]], metric: str) -> None:
         print(f"{one['model']}{f' ({setting})' if setting else ''}: {', '.join(parts)}")
 
 
-def explain_fit(error: ValueError, name: str, table: pd.DataFrame, folds: Folds) -> InputError:
-    """Return what to say when a model cannot be fitted to `table` or some of its folds."""
+def explain_fit(error: ValueError, name: str, rows: Rows, folds: Folds) -> InputError:
+    """Return what to say when a model cannot be fitted to `rows` or some of their folds."""
     if isinstance(error, MetricError):
         return InputError(f"params.yaml: {error}")
     # 445 instead of np.int64(445)
     problem = re.sub(r"np\.\w+\((.*?)\)", r"\1", first_line(error))
-    target = table.iloc[:, -1]
-    classify = is_classification(table)
-    if classify and any(target.iloc[rows].nunique() < 2 for rows, _ in folds):
-        problem += ". A fold has no other rows to fit: set train.search.folds to 0"
-    elif not classify and re.search(r"\by\b|label|positiv|negativ", problem):
+    if rows.is_classification:
+        if any(rows.target.iloc[fitted].nunique() < 2 for fitted, _ in folds):
+            problem += ". A fold has no other rows to fit: set train.search.folds to 0"
+    elif re.search(r"\by\b|label|positiv|negativ", problem):
         problem += ". If it takes the target as it is, set train.scale_target to false"
     return InputError(f"params.yaml: models.{name}: {problem}")
