@@ -284,15 +284,17 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
     found = {"kind": kind, "suffix": SUFFIXES.get(kind, "") + packed}
     if kind not in TEXTS:
         return found
-    start, complete = b"", True
+    beginning, complete = bytearray(), True
     try:
-        while len(start) <= LIMIT and (more := content.read(1 << 20)):
-            start += more
+        # Little at a time: where a packed file ends too early, the last read is lost.
+        while len(beginning) <= LIMIT and (more := content.read(1 << 16)):
+            beginning += more
     except EOFError:
         if whole:
             raise
         # Otherwise what was fetched ends in the middle of a packed file.
         complete = False
+    start = bytes(beginning)
     cut = not complete or len(start) > LIMIT
     if cut and start.lstrip().startswith(b"["):
         return found | {"notes": ["it is one large JSON array, so stage prepare will check it"]}

@@ -28,6 +28,7 @@ from support.params import InputError
 from support.reader import Survey, Table, count_cells
 from support.schema import Schema
 
+import raw_table
 from raw_table import inspect, profile
 
 PARAMS = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
@@ -176,6 +177,23 @@ def write_zip(frame: pd.DataFrame, path: Path) -> None:
 def write_zstd(frame: pd.DataFrame, path: Path) -> None:
     with pa.output_stream(path, compression="zstd") as file:
         file.write(frame.to_csv(index=False).encode())
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
+def test_of_a_packed_file_the_beginning_is_enough(tmp_path, suffix):
+    """As of a URL, of which the bake fetches that alone."""
+    numbers = random.Random(0).choices(range(10**6), k=400_000)
+    path = tmp_path / f"t.csv{suffix}"
+    frame = pd.DataFrame({"x": numbers, "y": ["a", "b"] * 200_000})
+    write_zstd(frame, path) if suffix == ".zst" else frame.to_csv(path, index=False)
+    answers = {"task": "classification", "target": "y"}
+    whole = path.read_bytes()
+    for content, cut in [(whole, False), (whole[: len(whole) // 2], True)]:
+        found = raw_table.read(io.BytesIO(content), answers, whole=not cut)
+        assert found["suffix"] == f".csv{suffix}"
+        assert any("the bake looked at the first" in note for note in found["notes"]) == cut
+    with pytest.raises(EOFError):
+        raw_table.read(io.BytesIO(content), answers, whole=True)
 
 
 def write_parts(frame: pd.DataFrame, path: Path) -> None:

@@ -9,12 +9,11 @@ import gzip
 import io
 import json
 import lzma
+import os
 import re
-import shutil
-import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -212,11 +211,67 @@ def _unpack_zstd(raw: IO[bytes]) -> IO[bytes]:
         import pyarrow as pa
     except ImportError:
         raise FileError("this Python cannot unpack zstd") from None
-    # Arrow's stream cannot go back to its start, which a file can.
-    content = tempfile.TemporaryFile()  # noqa: SIM115, it goes when it is closed
-    shutil.copyfileobj(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), content)
-    content.seek(0)
-    return content
+
+    def start() -> Any:
+        return pa.CompressedInputStream(pa.PythonFile(Borrowed(raw), "r"), "zstd")
+
+    return io.BufferedReader(_Zstd(raw, start))
+
+
+class Borrowed:
+    """A file that stays open when Arrow closes it: its owner does."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def close(self) -> None:
+        pass
+
+
+class _Zstd(io.RawIOBase):
+    """What a stream of Arrow unpacks. It cannot go back, which here means to start anew.
+
+    Raises EOFError for a file that ends too early, as Python's own do.
+    """
+
+    def __init__(self, raw: IO[bytes], start: Callable[[], Any]) -> None:
+        self._raw, self._start = raw, start
+        self._stream, self._place = start(), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            content = self._stream.read(min(len(buffer), 2**16))
+        except OSError as error:
+            if "runcated" in str(error):
+                raise EOFError("it ends too early") from None
+            raise
+        buffer[: len(content)] = content
+        self._place += len(content)
+        return len(content)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            while self.read(SAMPLE):
+                pass
+        place = offset + (0 if whence == os.SEEK_SET else self._place)
+        if place < self._place:
+            self._raw.seek(0)
+            self._stream, self._place = self._start(), 0
+        while self._place < place and self.read(min(SAMPLE, place - self._place)):
+            pass
+        return self._place
 
 
 def kind_of(content: IO[bytes]) -> str:

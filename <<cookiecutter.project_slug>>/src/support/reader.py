@@ -18,6 +18,7 @@ from support.cells import SPELLINGS, Forms, Profile
 from support.files import (
     HEADER_LINES,
     WORKBOOK,
+    Borrowed,
     Dialect,
     FileError,
     Rows,
@@ -60,18 +61,8 @@ class Loan:
     A thread that lets go of what is Python's while the interpreter ends would abort the process.
     """
 
-    class _Handle:
-        def __init__(self, content: IO[bytes]) -> None:
-            self._content = content
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._content, name)
-
-        def close(self) -> None:
-            pass  # its owner does
-
     def __init__(self, content: IO[bytes]) -> None:
-        self._handle: Loan._Handle | None = self._Handle(content)
+        self._handle: Borrowed | None = Borrowed(content)
         self._returned: SimpleQueue[ref] = SimpleQueue()
         self._watch = ref(self._handle, self._returned.put)
 
