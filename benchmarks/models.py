@@ -1,10 +1,9 @@
 """Score models on the tables of tables.py: python benchmarks/models.py NAME...
 
-A NAME is an entry of `models` in a baked project; `linear`, its logistic or ridge regression; `best`,
-what wins when all entries but the SVM, and the average of the best
-two, compete; `skrub`, for its tabular_pipeline;
-`autogluon`, for its medium preset in 60 seconds; or `repro`, for the seconds of a whole `dvc repro`. The
-last three need these packages, and all but the last two a baked project's.
+A NAME is an entry of `models` in a baked project; `linear`, its logistic or ridge regression; `best`, what
+wins when all entries but the SVM, and the average of the best two, compete; `skrub`, for its
+tabular_pipeline; `autogluon`, for its medium preset in 60 seconds; or `repro`, for the seconds of a whole
+`dvc repro`. The last three need these packages, and all but the last two a baked project's.
 
 Each is fitted to 70 % of the rows of a table and scored on the others, for each of SEEDS. scores.csv
 keeps, for each table, model and seed, the score (ROC AUC, or R²) and the seconds to fit and to predict;
