@@ -465,22 +465,22 @@ def test_a_table_on_the_web_is_imported_and_updated(bake, tmp_path, web):
         tmp_path, data=f"{url}/penguins.csv?version=1", target="species", project_slug="project"
     )
     assert project.run("git status --porcelain") == ""
-    project.set("train.search.folds", 0)
-    assert len(project.repro()) == 4
-    before = project.outcome()
+    prepared = project.path / "data/prepared.parquet"
+    assert project.repro("prepare") == ["prepare"]
+    before = prepared.read_bytes()
     project.commit("First")
-    assert project.repro() == []
+    assert project.repro("prepare") == []
 
     (folder / "penguins.csv").write_bytes(penguins())
-    assert project.repro() == []
+    assert project.repro("prepare") == []
     project.run("dvc update data/raw/penguins.csv.dvc")
     assert (project.path / "data/raw/penguins.csv").read_bytes() == penguins()
-    assert len(project.repro()) == 4
-    assert project.outcome() != before
+    assert project.repro("prepare") == ["prepare"]
+    assert prepared.read_bytes() != before
 
     project.run("git reset --quiet --hard")
     project.run("dvc checkout")
-    assert project.outcome() == before
+    assert prepared.read_bytes() == before
 
 
 class Choosy(Handler):
