@@ -44,7 +44,7 @@ from support.files import (
     SAMPLE,
     Dialect,
     FileError,
-    Rows,
+    TextRows,
     check_headers,
     check_kinds,
     find_dialect,
@@ -141,7 +141,7 @@ def suggest(name: str, columns: list[str]) -> str:
     return f"it has {', '.join(columns[:20])}{', ...' if columns[20:] else ''}"
 
 
-def check_header(rows: Rows, target: str) -> None:
+def check_header(rows: TextRows, target: str) -> None:
     """Raise FileError unless the header has the target once."""
     cells = [cell.strip() for cell in rows.raw_names]
     if not target:
@@ -157,7 +157,7 @@ def check_header(rows: Rows, target: str) -> None:
         raise FileError(f"it has more than one column {target!r}, the target")
 
 
-def profile(rows: Rows, target: str) -> tuple[dict[str, Profile], list[str]]:
+def profile(rows: TextRows, target: str) -> tuple[dict[str, Profile], list[str]]:
     """Return how the cells of each column are written, and the columns that only number the rows."""
     forms = Forms()
     profiles = {name: Profile(forms) for name in rows.names}
@@ -184,7 +184,7 @@ def profile(rows: Rows, target: str) -> tuple[dict[str, Profile], list[str]]:
 
 
 def check_target_column(
-    rows: Rows,
+    rows: TextRows,
     columns: dict[str, Column],
     profiles: dict[str, Profile],
     answers: dict[str, str],
@@ -210,7 +210,7 @@ def check_target_column(
         raise FileError(f"{name}, the target, has no finite number: row {row} is {cell!r}")
 
 
-def check_classes_of(rows: Rows, columns: dict[str, Column], target: Column) -> None:
+def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column) -> None:
     """Raise FileError unless there are two rows of each class that differ in `columns`."""
     labels = type_of_labels(target)
     if labels == "text":
@@ -251,7 +251,7 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
             notes.append(f"its encoding was guessed: {encoding}")
         if dialect.skip:
             notes.append(f"its header is line {dialect.skip + 1}")
-    rows = Rows(io.BytesIO(start), kind, dialect)
+    rows = TextRows(io.BytesIO(start), kind, dialect)
     check_header(rows, target)
     profiles, drop = profile(rows, target)
     params = PARAMS | answers | {"separator": dialect.separator}
@@ -265,7 +265,9 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
             f"{rows.short} rows have fewer cells than the header (the first is row "
             f"{rows.first_short}): filled with gaps"
         )
-    check_target_column(Rows(io.BytesIO(start), kind, dialect), columns, profiles, answers, whole)
+    check_target_column(
+        TextRows(io.BytesIO(start), kind, dialect), columns, profiles, answers, whole
+    )
     notes += [f"{target} {note}" for note in columns[target].notes]
     return {**vars(dialect), "drop": drop, "notes": notes}
 
@@ -404,7 +406,7 @@ def names_in(part: Path, dialect: Dialect) -> list[str]:
     try:
         with part.open("rb") as file:
             content = unpack(file)
-            return Rows(content, kind_of(content), dialect).names
+            return TextRows(content, kind_of(content), dialect).names
     except FileError as error:
         raise FileError(f"{part.name}: {error}") from None
 

@@ -21,9 +21,9 @@ MODULES = [
     "ruamel.yaml",
     "scmrepo.git",
 ]
-# What a command may have different from the others: DVC reads these when it needs them, where
-# Python, git's library and DVC's log read others when they are imported.
-FREE = ("AWS_", "DAGSHUB_", "DASK_", "DVC_", "MLFLOW_", "S3_")
+# Variables that are read when a command needs them. Others are read when Python, git's library or DVC
+# is imported, so that a command with another value of one starts anew.
+FREE = ("AWS_", "DAGSHUB_", "DASK_", "DVC_", "MLFLOW_")
 
 
 class Forks:
@@ -58,7 +58,7 @@ class Forks:
         Raises TimeoutError after `timeout` seconds.
         """
         with tempfile.NamedTemporaryFile("r") as output:
-            process = self._context.Process(target=main, args=(arguments, cwd, env, output.name))
+            process = self._context.Process(target=dvc, args=(arguments, cwd, env, output.name))
             process.start()
             process.join(timeout)
             if process.exitcode is None:
@@ -67,7 +67,7 @@ class Forks:
             return process.exitcode, output.read()
 
 
-def main(arguments: list[str], cwd: Path, env: dict[str, str], output: str) -> None:
+def dvc(arguments: list[str], cwd: Path, env: dict[str, str], output: str) -> None:
     """Be `dvc` with these arguments."""
     from dvc.cli import main
 

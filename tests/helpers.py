@@ -233,11 +233,15 @@ def stale() -> set[str]:
         return behind(repo, set(repo.status()))
 
 
+def give_up(reason: str) -> None:
+    """Skip a test for what a machine may lack; in CI, fail it."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
 def need(packages: list[str]) -> None:
-    """Skip a test for lack of Debian packages; in CI, fail it."""
+    """Give up a test for lack of Debian packages."""
     if packages:
-        install = f"apt-get install --no-install-recommends {' '.join(packages)}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"not installed: {install}")
+        give_up(f"not installed: apt-get install --no-install-recommends {' '.join(packages)}")
 
 
 def objects(folder: Path) -> dict[str, int]:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from prepare import prepare
 from support.cells import FORMS, Forms, Profile
 from support.columns import decide
-from support.files import Dialect, Rows, find_dialect
+from support.files import Dialect, TextRows, find_dialect
 from support.params import InputError
 from support.reader import Survey, Table, count_cells
 from support.schema import Schema
@@ -156,7 +156,7 @@ def test_the_dialect_is_found_by_the_target(table, separator, titles):
     csv.writer(file, delimiter=separator, lineterminator="\n").writerows(table)
     dialect = find_dialect(file.getvalue(), "y", cut=False)
     content = io.BytesIO(file.getvalue().encode())
-    assert list(Rows(content, "csv", dialect)) == table[1:]
+    assert list(TextRows(content, "csv", dialect)) == table[1:]
     assert dialect.skip == titles
 
 
@@ -283,7 +283,7 @@ def test_the_bake_decides_as_prepare_does(tmp_path, some, seed):
         writer.writerow([*frame, "y"])
         writer.writerows([*row, n] for n, row in enumerate(zip(*frame.values(), strict=True)))
     with path.open("rb") as file:
-        profiles, _ = profile(Rows(file, "csv", Dialect()), "y")
+        profiles, _ = profile(TextRows(file, "csv", Dialect()), "y")
     kinds = {one.name: one.kind for one in decide(profiles, PARAMS)}
     survey = Survey(Table(path, PARAMS), Forms())
     assert sum(map(len, survey)) == survey.rows == 40

@@ -31,7 +31,8 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     raw = {column.name for column in schema.columns}
     check_columns([name for name in features if name in raw], table.names, table.path)
     carried = [name for name in table.names if keep or name not in features]
-    header, row = list[str](), 2
+    header: list[str] = []
+    row = 2
     for batch in table.batches():
         frame = schema.frame(table.path, batch, row, add_features)
         row += len(batch)

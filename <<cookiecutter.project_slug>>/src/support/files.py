@@ -500,7 +500,7 @@ def names_of(header: list[str]) -> list[str]:
     return list(names)
 
 
-class Rows:
+class TextRows:
     """The rows of a text file, each as long as the header.
 
     `names` are the columns; `short` counts the rows so far that had fewer cells, which are filled
@@ -607,7 +607,8 @@ class Rows:
 
     def _checked(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
         width = len(self.names)
-        number, row = 1, list[str]()
+        row: list[str] = []
+        number = 1
         for number, row in enumerate(rows, start=2):
             if len(row) != width:
                 if len(row) < width:

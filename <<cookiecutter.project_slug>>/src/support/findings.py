@@ -51,7 +51,7 @@ class Finding(NamedTuple):
 class Evidence:
     """What the checks look at.
 
-    `training` has the training rows, of their features the times or all; `first` the same of the
+    `test` has the test rows; `training` the training rows, of their features the times or all; `first` the same of the
     first rows of the prepared table, in the order of the file.
     `scores` are those on the test, with their `intervals`; `baseline` and `fitted` those without
     features and on the training rows. `trials` is what stage train tells of cross-validation,

@@ -21,7 +21,7 @@ from support.files import (
     Borrowed,
     Dialect,
     FileError,
-    Rows,
+    TextRows,
     check_headers,
     check_kinds,
     check_workbook,
@@ -153,7 +153,7 @@ class Table:
         with self._open(part) as (content, kind):
             self._kinds[part] = kind
             if kind in ("csv", "json"):
-                rows = Rows(content, kind, self._dialect())
+                rows = TextRows(content, kind, self._dialect())
                 counts = Counter(cell.strip() for cell in rows.raw_names)
                 self.repeated |= {name for name, number in counts.items() if number > 1}
                 return rows.names
@@ -236,7 +236,7 @@ class Table:
                 except pa.ArrowInvalid:
                     self._ragged.add(part)
         with self._open(part) as (content, kind):
-            rows = Rows(content, kind, self._dialect())
+            rows = TextRows(content, kind, self._dialect())
             yield from self._chunks(iter(rows), names, skip=done)
             self.first_short = self.first_short or rows.first_short
             self.short += rows.short

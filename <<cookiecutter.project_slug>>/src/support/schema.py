@@ -257,8 +257,10 @@ def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:
         if replace(one, gaps=[], notes=[]) != replace(other, gaps=[], notes=[]):
             return False
         new = set(other.gaps) - set(one.gaps)
-        first = getattr(survey.profiles[one.name], "rows_of", {})
-        if len(one.gaps) + len(new) != len(other.gaps) or any(first[word] < row for word in new):
+        if len(one.gaps) + len(new) != len(other.gaps):
+            return False
+        profile = survey.profiles[one.name]
+        if isinstance(profile, Profile) and any(profile.rows_of[word] < row for word in new):
             return False
     return True
 
