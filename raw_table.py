@@ -48,13 +48,14 @@ from support.files import (
     check_headers,
     check_kinds,
     find_dialect,
-    find_encoding,
     kind_of,
     parts_of,
     reason_of,
     suffix_of,
     unpack,
 )
+
+from code_pages import find_encoding
 
 # DVC's sources for `dvc import-url`, and the package that each needs
 SOURCES = {"http": "", "https": "", "s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure"}

@@ -12,7 +12,7 @@ from support.duplicates import Duplicates
 from support.params import InputError, load_params
 from support.reader import Survey, Table, ahead
 from support.schema import FILE, Schema, Writer, agree, decide_schema, find_roles, open_survey
-from support.summary import Values, advise, summarise, tell_dropped
+from support.summary import Values, advise, summarise, tell_dropped, warn_of_gaps
 from support.values import trim
 
 import numpy as np
@@ -180,6 +180,8 @@ class Preparation:
     def _describe(self, column: Column, schema: Schema) -> dict[str, Any]:
         name, role, values = column.name, schema.roles[column.name], self._values[column.name]
         notes = [*column.notes, *([self._notes[name]] if name in self._notes else [])]
+        if role in ("feature", "target"):
+            notes += warn_of_gaps(column, values)
         if role == "feature":
             notes += advise(column, values, self.params["time"])
         line: dict[str, Any] = {"name": name, "role": role, "type": column.kind}

@@ -540,6 +540,7 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         group=1,
         huge=[1e300, *range(23)],
         day=[20240101 + n for n in range(12)] * 2,
+        depth=[-999.0, *np.arange(23) / 2],
         when=[f"{year}-01-01" for year in range(1890, 1914)],
     )
     _, report = run(table)
@@ -554,12 +555,14 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         "group",
         "huge",
         "day",
+        "depth",
         "when",
     }
     assert "looks like an identifier" in said["patient_id"]
     assert "text because of 4 values that are no number, such as row 22: 'a'" in said["mostly"]
     assert "same value" in said["group"]
     assert "may hold days such as 20240101" in said["day"]
+    assert said["depth"].startswith("has -999, far from the others")
     assert "1e+300 in row 2, too large for a model" in said["huge"]
     assert "has dates from 1890-01-01 to 1913-01-01; holds times: " in said["when"]
     assert "warning: x, Id, patient_id: looks like" in summarise(report)

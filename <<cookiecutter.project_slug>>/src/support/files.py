@@ -51,13 +51,16 @@ MAGIC = {
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
     b"\x1aE\xdf": "a video",
-    b"RDX": "an R workspace",
+    b"RDX2\n": "an R workspace",
+    b"RDX3\n": "an R workspace",
+    b"<stata_dta>": "a Stata file",
+    **dict.fromkeys([b"q\2\1\0", b"r\2\1\0", b"s\2\1\0"], "a Stata file"),
+    b"\0" * 12 + b"\xc2\xea\x81\x60": "a SAS file",
+    b"$FL2": "an SPSS file",
+    b"\x93NUMPY": "a NumPy array",
+    b"MATLAB 5.0": "a MATLAB file",
+    b"Obj\1": "an Avro file",
 }
-# The usual code pages, those of one byte a letter from the most to the least common
-SMALL_PAGES = ["cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "koi8_r", "cp1255", "cp1256"]
-SMALL_PAGES += ["cp1257", "cp850", "mac_roman"]
-LARGE_PAGES = ["cp932", "gb18030", "big5", "cp949", "euc_jp"]
-CENTRAL = {"Czech", "Polish", "Slovak", "Hungarian", "Croatian", "Slovene", "Romanian"}
 # Hidden files, and those that describe a table, in a folder or an archive
 NO_TABLE = re.compile(
     r"(?i)(^|/)([._][^/]*|(readme|licen[cs]e|citation|changelog|index)([.]txt)?)$"
@@ -285,6 +288,8 @@ def kind_of(content: IO[bytes]) -> str:
         raise FileError("it is empty")
     if start.startswith(b"PK\x03\x04"):
         return "excel"
+    if start[257:262] == b"ustar":
+        raise FileError("it is a tar archive: unpack the table in it")
     for magic, name in MAGIC.items():
         if start.startswith(magic):
             if " " in name:
@@ -297,79 +302,21 @@ def kind_of(content: IO[bytes]) -> str:
         raise FileError("it is a pointer of Git LFS: fetch the file with `git lfs pull`")
     if re.match(rb'[{\[]\s*[{\["]', text) or text[:2] == b"{}":
         return "json"
-    if b"\0" in start and not _is_utf16(start):
+    if b"\0" in start and not is_utf16(start):
+        if start.count(0) < len(start) // 100:
+            row = start.count(b"\n", 0, start.index(0)) + 1
+            raise FileError(f"row {row} has a NUL byte, as no text has: mend the row")
         raise FileError("it is a binary file that is not known: export it as CSV or Parquet")
     return "csv"
 
 
-def _is_utf16(start: bytes) -> bool:
+def is_utf16(start: bytes) -> bool:
     zeros = [start[parity::2].count(0) for parity in (0, 1)]
     return (
         start[:2] in (b"\xff\xfe", b"\xfe\xff")
         or start[:4] == b"\0\0\xfe\xff"
         or (max(zeros) > 0.3 * len(start) > 9 * min(zeros))
     )
-
-
-def find_encoding(content: bytes, whole: bool = True) -> tuple[str, bool]:
-    """Return the encoding of a text, and whether it is guessed.
-
-    Raises FileError for UTF-8 with a broken byte, with its row.
-    """
-    if content.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        return "utf-32", False
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16", False
-    if b"\0" in content[:2048] and _is_utf16(content[:2048]):
-        return ("utf-16-be" if content[0] == 0 else "utf-16-le"), False
-    if not whole:
-        content = content[: content.rfind(b"\n") + 1] or content
-    try:
-        content.decode("utf-8")
-        return "utf-8", False
-    except UnicodeDecodeError as error:
-        replaced = content.decode("utf-8", "replace")
-        broken = replaced.count("\ufffd")
-        if sum(letter > "\x7f" for letter in replaced) - broken >= broken:
-            raise FileError(bad_byte(content, error.start, "UTF-8")) from None
-    return guess_encoding(content), True
-
-
-def guess_encoding(content: bytes) -> str:
-    """Return the code page that a text is most likely in.
-
-    Raises FileError when it is none of the usual ones.
-    """
-    from charset_normalizer import from_bytes  # comes with requests, as with cookiecutter
-
-    # What the guess rests on are the bytes that are not ASCII.
-    lines = b"\n".join(line for line in content.splitlines() if not line.isascii())[: 2 * SAMPLE]
-    words = re.sub(rb"[0-9.,;|\t\"']+", b" ", lines)
-    matches = from_bytes(words, cp_isolation=SMALL_PAGES + LARGE_PAGES, threshold=0.4)
-    best = matches.best()
-    if best and best.encoding in SMALL_PAGES:
-        # Few letters fit several: the most common of those that fit as well.
-        equal = [one for one in matches if one.encoding in SMALL_PAGES and one.chaos <= best.chaos]
-        best = min(equal, key=lambda one: (-one.coherence, SMALL_PAGES.index(one.encoding)))
-    # Among Latin letters those with accents stand alone; in other scripts whole words are not ASCII.
-    runs = re.findall(rb"[\x80-\xff]+", lines)
-    latin = sum(map(len, runs)) < 2 * len(runs)
-    if latin:
-        with suppress(UnicodeDecodeError):
-            text = content.decode("cp1252")
-            # Signs inside of words are letters of Central Europe: in cp1252, Polish has many.
-            inside = re.search("[A-Za-z][\u00a1-\u00a9\u00ab-\u00b9\u00bb-\u00bf][a-z]", text)
-            if not inside and not (best and best.language in CENTRAL):
-                # Where Turkish has its own letters, cp1252 has those of Icelandic.
-                turkish = re.search("(?i:[\u00f0\u00fd\u00fe])", text)
-                icelandic = re.search("(?i:[\u00e1\u00e6\u00e9\u00ed\u00f3\u00fa])", text)
-                return "cp1254" if turkish and not icelandic else "cp1252"
-            with suppress(UnicodeDecodeError):
-                content.decode("cp1250")
-                return "cp1250"
-    if best is None:
-        raise FileError("its encoding is not known: save it as UTF-8")
-    return best.encoding
 
 
 def bad_byte(content: bytes, position: int, encoding: str) -> str:

@@ -228,8 +228,9 @@ def decide_columns(
 
     Raises InputError for a parameter that says what there is not.
     """
-    # Groups and parts are told apart by what is written.
+    # Groups, parts and files are told apart by what is written.
     apart = [name for name, role in roles.items() if role in ("group", "split")]
+    apart += ["file"] * table.tells_file
     params = params | {"text": [*params["text"], *apart]}
     texts = {name: one for name, one in profiles.items() if isinstance(one, Profile)}
     try:

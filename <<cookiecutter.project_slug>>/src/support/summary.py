@@ -1,5 +1,6 @@
 """What stage prepare tells of a table: a line for each column, and what to know of it."""
 
+import re
 from typing import Any
 
 from support.columns import IDENTIFIER, YEARS, Column
@@ -47,6 +48,35 @@ class Values:
     def all_differ(self) -> bool:
         """Whether there is no gap, and no value twice, as far as they are counted."""
         return not self.missing and len(self._known) == self._counted > 1
+
+    @property
+    def stand_in(self) -> str:
+        """The number that may stand for a gap, see stand_in, as far as they are known."""
+        return stand_in(list(self._known))
+
+
+def stand_in(numbers: list[float]) -> str:
+    """Return which of some different numbers may stand for a gap; "" if none.
+
+    By custom it is made of nines. It is ten times as far from zero as all others on its side.
+
+    >>> stand_in([3, -999, 41]), stand_in([1, 2, 9999.0]), stand_in([-99, -40, 12])
+    ('-999', '9999', '')
+    """
+    for number in (min(numbers, default=0), max(numbers, default=0)):
+        spelt = f"{number:.15g}"
+        if re.fullmatch("-?99+", spelt) and len(numbers) > 2:
+            others = [one / number for one in numbers if one != number]
+            if max(others) < 0.1:
+                return spelt
+    return ""
+
+
+def warn_of_gaps(column: Column, values: Values) -> list[str]:
+    """Return a note on a number that may stand for a gap, if there is one."""
+    number = values.stand_in if column.kind in ("integer", "number") else ""
+    hint = f"has {number}, far from the others: if it stands for a gap, see prepare.na_values"
+    return [hint] if number else []
 
 
 def advise(column: Column, values: Values, has_time: bool) -> list[str]:

@@ -1,0 +1,59 @@
+"""Texts of many languages, in the code pages that systems have written them in."""
+
+import pytest
+from support.files import FileError
+
+from code_pages import find_encoding
+
+TEXTS = {
+    "cp1252 cp850": [
+        "Straße,Prüfung,Öl,Bär",
+        "élève,garçon,où,château,Noël",
+        "niño,corazón,mañana,árbol",
+        "coração,não,pão,avó",
+        "smörgås,fjäll,lön",
+        "rødgrød,æble,år,søm",
+    ],
+    "cp1252": [
+        "1\u00a0234 \u20ac,l\u2019été,«\u00a0où\u00a0»,forêt,à",
+        "þjóð,maður,ljós",
+        "MÜNCHEN,KÖLN,ÄRZTE",
+    ],
+    "mac_roman cp1252": ["forêt,crème,français,déjà,çà"],
+    "cp1254": ["öğrenci,ışık,şeker,çiçek"],
+    "cp1250 iso8859_2 cp852": [
+        "zażółć,gęślą,jaźń,łódź",
+        "žluťoučký,kůň,příliš,děti",
+        "őrült,fűtés,kávé,ház",
+    ],
+    "cp1257": ["ąžuolas,ėjimas,šūkis,vėžys", "šķēres,ģimene,ņemt,kļava"],
+    "cp1251 koi8_r cp866 iso8859_5": ["молоко,хлеб,Сахар,мясо,рыба", "Иван,Пётр,Анна,Ольга"],
+    "cp1251": ["їжак,п'ять,єдність,ґанок", "љубав,ђак,чаша,њива"],
+    "cp1253 iso8859_7": ["γάλα,ψωμί,ζάχαρη,Κρήτη"],
+    "cp1255": ["חלב,לחם,סוכר,בשר,דגים"],
+    "cp1256": ["حليب,خبز,سكر,لحم,سمك", "شير,نان,گوشت,پنير"],
+    "cp874": ["นม,ขนมปัง,น้ำตาล,เนื้อ"],
+    "gb18030": ["牛奶,面包,白糖,猪肉,鱼", "张三,李四,王五"],
+    "big5": ["牛奶,麵包,豬肉,魚,雞蛋"],
+    "cp932 euc_jp iso2022_jp": ["牛乳,パン,さとう,豚肉", "ひらがな,カタカナ"],
+    "cp949": ["우유,빵,설탕,고기,생선"],
+    "utf-8 utf-16 utf-32 utf-8-sig": ["zażółć,молоко,牛奶"],
+}
+
+
+@pytest.mark.parametrize(
+    "text, page",
+    [(text, page) for pages, texts in TEXTS.items() for text in texts for page in pages.split()],
+)
+def test_a_text_is_read_in_its_code_page(text, page):
+    written = "".join(f"{word},{row},{row * 1.5}\n" for row, word in enumerate(text.split(",")))
+    content = f"name,number,price\n{written}".encode(page)
+    found, guessed = find_encoding(content)
+    assert content.decode(found).removeprefix("\ufeff") == f"name,number,price\n{written}"
+    assert guessed == (not page.startswith("utf"))
+
+
+def test_what_is_no_text_of_a_language_is_refused():
+    noise = bytes(range(128, 256)) * 3
+    with pytest.raises(FileError, match="its encoding is not known: save it as UTF-8"):
+        find_encoding(noise)
