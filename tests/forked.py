@@ -1,10 +1,12 @@
-"""Run DVC in a fork of a process that has imported it: most of a short command is imports.
+"""Run DVC and scripts in forks of a process that has imported packages: that is most of a command.
 
-Each command is a process of its own, with its own folder, environment and output.
+Each command is a process of its own, with its own folder, environment and output. Of the project,
+each imports its own modules.
 """
 
 import multiprocessing
 import os
+import runpy
 import sys
 import tempfile
 from pathlib import Path
@@ -15,11 +17,24 @@ MODULES = [
     "dvc.cli.parser",
     "dvc.repo",
     "dvc.repo.experiments.queue.celery",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
     "networkx",
+    "pandas",
+    "pyarrow.csv",
+    "pyarrow.parquet",
     "pygit2",
     "requests",
     "ruamel.yaml",
+    "scipy.stats",
     "scmrepo.git",
+    "skops.io",
+    "sklearn.ensemble",
+    "sklearn.inspection",
+    "sklearn.linear_model",
+    "sklearn.model_selection",
+    "sklearn.pipeline",
+    "sklearn.svm",
 ]
 # Variables that are read when a command needs them. Others are read when Python, git's library or DVC
 # is imported, so that a command with another value of one starts anew.
@@ -27,7 +42,7 @@ FREE = ("AWS_", "DAGSHUB_", "DASK_", "DVC_", "MLFLOW_")
 
 
 class Forks:
-    """Runs DVC's command line in forks of a process with the environment `env`."""
+    """Runs `dvc` and `python` in forks of a process with the environment `env`."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self._env = env
@@ -46,19 +61,23 @@ class Forks:
             os.environ.update(before)
 
     def can_run(self, arguments: list[str], env: dict[str, str]) -> bool:
-        """Return whether a command is DVC's, and its environment differs in what is FREE alone."""
+        """Return whether a command is DVC or Python, and its environment differs in what is FREE.
+
+        Options of Python are none of a fork.
+        """
         differing = {name for name, _ in env.items() ^ self._env.items()}
-        return arguments[0] == "dvc" and all(name.startswith(FREE) for name in differing)
+        script = arguments[0] == "python" and (arguments[1] == "-c" or arguments[1][0] != "-")
+        return (script or arguments[0] == "dvc") and all(one.startswith(FREE) for one in differing)
 
     def run(
         self, arguments: list[str], cwd: Path, env: dict[str, str], timeout: float
     ) -> tuple[int, str]:
-        """Run `dvc` and return its exit status and output, stdout and stderr as one.
+        """Run a command and return its exit status and output, stdout and stderr as one.
 
         Raises TimeoutError after `timeout` seconds.
         """
         with tempfile.NamedTemporaryFile("r") as output:
-            process = self._context.Process(target=dvc, args=(arguments, cwd, env, output.name))
+            process = self._context.Process(target=execute, args=(arguments, cwd, env, output.name))
             process.start()
             process.join(timeout)
             if process.exitcode is None:
@@ -67,10 +86,8 @@ class Forks:
             return process.exitcode, output.read()
 
 
-def dvc(arguments: list[str], cwd: Path, env: dict[str, str], output: str) -> None:
-    """Be `dvc` with these arguments."""
-    from dvc.cli import main
-
+def execute(arguments: list[str], cwd: Path, env: dict[str, str], output: str) -> None:
+    """Be `dvc` or `python` with these arguments."""
     for file, flags, targets in [(os.devnull, os.O_RDONLY, [0]), (output, os.O_WRONLY, [1, 2])]:
         descriptor = os.open(file, flags)
         for target in targets:
@@ -78,5 +95,23 @@ def dvc(arguments: list[str], cwd: Path, env: dict[str, str], output: str) -> No
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    sys.argv = arguments
-    sys.exit(main(arguments[1:]))
+    multiprocessing.set_start_method(None, force=True)
+    # Nothing of this repository, which pytest can import
+    sys.path[:] = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
+    if arguments[0] == "dvc":
+        from dvc.cli import main
+
+        sys.argv = arguments
+        sys.exit(main(arguments[1:]))
+    try:
+        if arguments[1] == "-c":
+            sys.argv = ["-c", *arguments[3:]]
+            sys.path.insert(0, "")
+            exec(arguments[2], {"__name__": "__main__"})  # noqa: S102, as Python does
+        else:
+            sys.argv = arguments[1:]
+            sys.path.insert(0, os.path.abspath(os.path.dirname(arguments[1])))
+            runpy.run_path(arguments[1], run_name="__main__")
+    except Exception:  # noqa: BLE001, as Python does with what nothing catches
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)

@@ -50,46 +50,57 @@ def keys(section: dict[str, Any], *above: str) -> Iterator[str]:
             yield ".".join((*above, name))
 
 
-def test_a_parameter_reruns_its_stage_and_those_behind_it(project, in_process, subtests):
-    """Each one of params.yaml; those of a model that is not in use rerun nothing."""
-    path = project.path / "params.yaml"
-    text = path.read_text(encoding="utf-8")
-    params = yaml.safe_load(text)
+def within(key: str, name: str) -> bool:
+    return f"{key}.".startswith(f"{name}.")
+
+
+def rerun(key: str, params: dict[str, Any]) -> list[str]:
+    """Return the stages that a parameter should rerun; none if its model is not in use."""
     # Sections and keys that another stage than the one of their name reads
     readers = {"findings": "evaluate", "split.column": "prepare"}
     readers[f"models.{params['train']['model']}"] = "train"
+    stage = next((readers[name] for name in readers if within(key, name)), key.split(".")[0])
+    return [] if stage == "models" else STAGES[STAGES.index(stage) :]
 
-    def within(key: str, name: str) -> bool:
-        return f"{key}.".startswith(f"{name}.")
 
-    def expected(key: str) -> list[str]:
-        section = key.split(".")[0]
-        stage = next((readers[name] for name in readers if within(key, name)), section)
-        return [] if stage == "models" else STAGES[STAGES.index(stage) :]
+def declared(repo: Repo) -> list[tuple[str, str]]:
+    """Return each stage of dvc.yaml with each parameter, or section of them, that it names."""
+    return [
+        (stage.addressing, name)
+        for stage in repo.index.stages
+        for dependency in stage.deps
+        if isinstance(dependency, ParamsDependency)
+        for name in dependency.params
+    ]
+
+
+def test_each_parameter_is_declared_by_the_stage_that_reads_it(project, in_process, subtests):
+    params = yaml.safe_load((project.path / "params.yaml").read_text(encoding="utf-8"))
+    with Repo() as repo:
+        for key in keys(params):
+            with subtests.test(key):
+                reading = {stage for stage, name in declared(repo) if within(key, name)}
+                assert behind(repo, reading) == set(rerun(key, params))
+
+
+def test_a_parameter_reruns_its_stage_and_those_behind_it(project, in_process, subtests):
+    """By what DVC says, one of each name that is declared, and all that are not; one is run."""
+    path = project.path / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    params = yaml.safe_load(text)
 
     def change(key: str) -> None:
         project.set(key, ["svc"] if key == "train.compare" else "another value")
 
     with Repo() as repo:
-        declared = [
-            (stage.addressing, name)
-            for stage in repo.index.stages
-            for dependency in stage.deps
-            if isinstance(dependency, ParamsDependency)
-            for name in dependency.params
-        ]
-        for key in keys(params):
-            with subtests.test(key):
-                reading = {stage for stage, name in declared if within(key, name)}
-                assert behind(repo, reading) == set(expected(key))
-    # What DVC makes of each name that is declared, and of all that are not
-    for _, name in declared:
+        names = {name for _, name in declared(repo)}
+    for name in sorted(names):
         key = next(key for key in keys(params) if within(key, name))
         with subtests.test(f"{name}: {key} changes"):
             change(key)
-            assert stale() == set(expected(key))
+            assert stale() == set(rerun(key, params))
         path.write_text(text, encoding="utf-8")
-    unused = [key for key in keys(params) if not expected(key)]
+    unused = [key for key in keys(params) if not rerun(key, params)]
     for key in unused:
         change(key)
     assert len(unused) > 10 and stale() == set()

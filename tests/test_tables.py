@@ -157,19 +157,15 @@ def test_a_real_table_gives_a_sensible_model(bake, tmp_path, name):
     assert project.outcome() == before
 
 
-def test_groups_are_found_on_both_sides_without_a_group(bake, tmp_path):
-    """What the test above would show if the split ignored groups."""
-    path = packaged("palmerpenguins/data/penguins-raw.csv")
-    project = bake(tmp_path, data=str(path), target="Species", project_slug="project")
-    project.repro("split")
-    parts = [pd.read_parquet(project.path / f"data/{part}.parquet") for part in DATA]
-    assert set(parts[0]["Individual ID"]) & set(parts[1]["Individual ID"])
-
-
 def test_a_table_is_described_and_its_dubious_columns_are_named(bake, tmp_path):
     path = packaged("palmerpenguins/data/penguins-raw.csv")
-    project = bake(tmp_path, data=str(path), target="Species", project_slug="project")
-    output = project.run("dvc repro prepare")
+    table = pd.read_csv(path).assign(Id=range(1000, 1344))
+    table.to_csv(tmp_path / "with_id.csv", index=False)
+    project = bake(tmp_path, data=str(tmp_path / "with_id.csv"), target="Species")
+    assert "with_id.csv: Id only numbers the rows: it is in prepare.drop" in project.output
+    project = Project(tmp_path / "with-id-classifier", project.env)
+    assert yaml.safe_load((project.path / "params.yaml").read_text())["prepare"]["drop"] == ["Id"]
+    output = project.scripts("prepare", "split")
     types = {
         line["name"]: (line["role"], line["type"])
         for line in json.loads((project.path / "results/data.json").read_text())["columns"]
@@ -179,14 +175,10 @@ def test_a_table_is_described_and_its_dubious_columns_are_named(bake, tmp_path):
     assert types["Sex"] == ("feature", "text")
     assert types["Stage"] == ("unused", "text")
     assert "Stage: has the same value in each row" in output
+    # What the test above would show if the split ignored groups
+    parts = [pd.read_parquet(project.path / f"data/{part}.parquet") for part in DATA]
+    assert set(parts[0]["Individual ID"]) & set(parts[1]["Individual ID"])
 
-    table = pd.read_csv(path).assign(Id=range(1000, 1344))
-    table.to_csv(tmp_path / "with_id.csv", index=False)
-    project = bake(
-        tmp_path, data=str(tmp_path / "with_id.csv"), target="Species", project_slug="with-id"
-    )
-    assert "with_id.csv: Id only numbers the rows: it is in prepare.drop" in project.output
-    assert yaml.safe_load((project.path / "params.yaml").read_text())["prepare"]["drop"] == ["Id"]
     output = project.run("dvc exp run -S prepare.drop=[] prepare")
     assert "warning: Id: looks like an identifier" in output
 
@@ -407,15 +399,22 @@ def test_an_address_that_cannot_be_used_ends_in_one_line(bake, tmp_path, data, m
 
 
 @pytest.mark.parametrize("target", ["yes", "a b", 'it\'s "x": {y}', "1e5", "no", "über 漢", "- #"])
-def test_names_of_columns_are_data_and_a_tilde_is_home(bake, env, tmp_path, target):
+def test_names_of_columns_are_data(render, env, tmp_path, target):
     frame = pd.DataFrame({"x": range(8), target: ["u", "v"] * 4})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    home = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": f"{env['HOME']}/.gitconfig"}
-    bake(tmp_path, data="~/t.csv", target=target, env={**env, **home})
-    project = Project(tmp_path / "t-classifier", env)
+    project = Project(render(tmp_path, data=str(tmp_path / "t.csv"), target=target), env)
+    (tmp_path / "t.csv").rename(project.path / "data/raw/t.csv")
     assert "warning: x: looks like an identifier" in project.run("python src/prepare.py")
     table = pd.read_parquet(project.path / "data/prepared.parquet")
     assert table.columns.tolist() == ["x", target]
+
+
+def test_a_tilde_is_home(bake, env, tmp_path):
+    (tmp_path / "t.csv").write_text("x,- #\n1,u\n2,v\n3,u\n4,v\n")
+    home = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": f"{env['HOME']}/.gitconfig"}
+    project = bake(tmp_path, data="~/t.csv", target="- #", env={**env, **home}, project_slug="t")
+    assert (project.path / "data/raw/t.csv").read_bytes() == (tmp_path / "t.csv").read_bytes()
+    assert project.run("git status --porcelain") == ""
 
 
 class Handler(SimpleHTTPRequestHandler):
