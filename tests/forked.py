@@ -11,6 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pygit2
+from pygit2.enums import ConfigLevel
+
 MODULES = [
     "celery",
     "dulwich.porcelain",
@@ -38,7 +41,7 @@ MODULES = [
 ]
 # Variables that are read when a command needs them. Others are read when Python, git's library or DVC
 # is imported, so that a command with another value of one starts anew.
-FREE = ("AWS_", "DAGSHUB_", "DASK_", "DVC_", "MLFLOW_")
+FREE = ("AWS_", "DAGSHUB_", "DASK_", "DVC_", "HOME", "MLFLOW_")
 
 
 class Forks:
@@ -66,6 +69,8 @@ class Forks:
         Options of Python are none of a fork.
         """
         differing = {name for name, _ in env.items() ^ self._env.items()}
+        if "HOME" not in env:
+            return False
         script = arguments[0] == "python" and (arguments[1] == "-c" or arguments[1][0] != "-")
         return (script or arguments[0] == "dvc") and all(one.startswith(FREE) for one in differing)
 
@@ -96,6 +101,8 @@ def execute(arguments: list[str], cwd: Path, env: dict[str, str], output: str) -
     os.environ.clear()
     os.environ.update(env)
     multiprocessing.set_start_method(None, force=True)
+    # What it has read when it was imported
+    pygit2.settings.search_path[ConfigLevel.GLOBAL] = env["HOME"]
     # Nothing of this repository, which pytest can import
     sys.path[:] = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
     if arguments[0] == "dvc":

@@ -62,28 +62,38 @@ def train(
     folds = folds_of(rows, params)
     with workers(rows.table, folds):
         candidates, specs = compete(rows, models, params, rivals, folds)
-    best = candidates[0]
-    name = best["model"]
     try:
-        estimator, scores = fit_best(best, specs, rows, params)
+        estimator, scores = fit_best(candidates[0], specs, rows, params)
     except ValueError as error:
-        raise explain_fit(error, name, rows, folds) from None
+        raise explain_fit(error, candidates[0]["model"], rows, folds) from None
+    parts = describe_scores(scores, candidates, specs, params)
+    # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
+    lines = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
+    return estimator, parts, pd.DataFrame(lines, dtype=object)
+
+
+def describe_scores(
+    scores: dict[str, float],
+    candidates: list[dict[str, Any]],
+    specs: dict[str, Any],
+    params: dict[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Return what `train` does of the best candidate's scores and of how it was found."""
+    best = candidates[0]
     parts: dict[str, dict[str, Any]] = {"training": tidy(scores)}
-    if folds:
+    if best["folds"]:
         parts["cv"] = {key: best["scores"][key] for key in scores if key in best["scores"]}
     if len(candidates) > 1:
-        parts["search"] = {"model": name} | best["setting"]
+        parts["search"] = {"model": best["model"]} | best["setting"]
     parts["trials"] = {
         "number": len(candidates),
         "metric": params["search"]["metric"],
         "positive": params["positive"],
         "metrics": params["metrics"],
         "folds": best["folds"],
-        "edges": edges(best["setting"], specs.get(name, {}).get("search")),
+        "edges": edges(best["setting"], specs.get(best["model"], {}).get("search")),
     }
-    # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
-    lines = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
-    return estimator, parts, pd.DataFrame(lines, dtype=object)
+    return parts
 
 
 def compete(
