@@ -124,17 +124,18 @@ def guess_encoding(content: bytes) -> str:
                 likely = (worth - unusual) / counts.total() if counts else 0.8 - unusual
                 found.append((likely, -rank, page))
     for likely, _, page in sorted(found, reverse=True):
-        if likely > 0.5 and _can_read(content, page):
-            return page
+        whole = decode(content, page)
+        if likely > 0.5 and whole is not None:
+            # Of the pages that read the same, the most common
+            return next(other for other in readings() if decode(content, other) == whole)
     raise FileError("its encoding is not known: save it as UTF-8")
 
 
-def _can_read(content: bytes, page: str) -> bool:
+def decode(content: bytes, page: str) -> str | None:
     try:
-        content.decode(page)
+        return content.decode(page)
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
 @cache

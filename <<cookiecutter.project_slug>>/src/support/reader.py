@@ -532,7 +532,7 @@ def count_blanks(profile: Profile, cells: pa.Array) -> tuple[pa.Array, pa.Array]
     profile.rows += len(cells)
     profile.blank += blank
     # How many bytes there are tells whether a look at each cell is needed.
-    if pc.sum(pc.binary_length(cells)).as_py() != pc.sum(lengths).as_py():
+    if stripped is not cells and pc.sum(pc.binary_length(cells)).as_py() != pc.sum(lengths).as_py():
         profile.padded += pc.sum(pc.and_(filled, pc.not_equal(cells, stripped))).as_py() or 0
     return stripped, stripped.filter(filled) if blank else stripped
 

@@ -17,6 +17,7 @@ from support.cells import (
 )
 from support.columns import Column
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -53,8 +54,24 @@ class MisfitError(ValueError):
 
 def trim(cells: pa.Array) -> pa.Array:
     """Return strings without the blanks around them, and other values as they are."""
+    if not pa.types.is_string(cells.type) or not may_have_blanks(cells):
+        return cells
     # It takes the same for blanks as Python's strip.
-    return pc.utf8_trim_whitespace(cells) if pa.types.is_string(cells.type) else cells
+    return pc.utf8_trim_whitespace(cells)
+
+
+def may_have_blanks(cells: pa.Array) -> bool:
+    """Return whether some strings hold a byte that can be of a blank: a look at each cell costs more.
+
+    Beyond ASCII, any byte can.
+    """
+    _, offsets, content = cells.buffers()
+    if content is None:
+        return False
+    ends = np.frombuffer(offsets, np.int32)[[cells.offset, cells.offset + len(cells)]]
+    characters = np.frombuffer(content, np.uint8)[slice(*ends)]
+    # Those from ! to the end of ASCII become 0 to 94.
+    return bool((characters - np.uint8(ord("!")) > 94).any())
 
 
 def matches(cells: pa.Array, *patterns: str) -> pa.Array:
