@@ -230,8 +230,7 @@ def test_combinations_of_answers_are_baked_and_run(bake, tmp_path, answers):
     project = bake(tmp_path, project_slug="project", **answers)
     assert "is a git repository with one commit" in project.output
     assert project.run("git status --porcelain") == ""
-    ran = re.findall(r"Running stage '(\w+)'", project.run("dvc repro --dry"))
-    assert ran == STAGES
+    assert project.run("dvc stage list --name-only").split() == STAGES
     project.scripts(*STAGES)
     assert (project.path / "results/report.md").is_file()
 
