@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import support  # noqa: F401, the whole package, before raw_table has its module
 import yaml
 from cookiecutter.main import cookiecutter
 from forked import Forks
-from helpers import BIN, FORKS, MODELS, ROOT, Project, need, run
+from helpers import BIN, MODELS, ROOT, Project, need, run
 from xdist.scheduler import LoadScopeScheduling
 
 # Files that share what takes long to make: servers, a browser, projects after their runs
@@ -47,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def env(tmp_path_factory) -> dict[str, str]:
+def env(tmp_path_factory) -> Iterator[dict[str, str]]:
     """An environment with a home of its own, a git identity, and this Python's commands."""
     home = tmp_path_factory.mktemp("home")
     (home / ".gitconfig").write_text(
@@ -65,6 +66,7 @@ def env(tmp_path_factory) -> dict[str, str]:
         "HOME": str(home),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "DVC_SITE_CACHE_DIR": str(home / "dvc"),
+        "DVC_NO_ANALYTICS": "1",
         "UV_CACHE_DIR": uv_cache,
         # Two tests at a time have two cores: their threads would wait for each other.
         "OMP_NUM_THREADS": "1",
@@ -74,8 +76,9 @@ def env(tmp_path_factory) -> dict[str, str]:
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
     }
-    FORKS.append(Forks(env))
-    return env
+    forks = Forks(tmp_path_factory.mktemp("forks"), env)
+    yield env
+    forks.stop()
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +102,7 @@ def bake(env, template):
     def bake(folder: Path, status: int = 0, env: dict[str, str] = env, **answers: str) -> Project:
         command = ["cookiecutter", template, "--no-input", "--output-dir", folder]
         settings = [f"{name}={value}" for name, value in answers.items()]
-        done = run([BIN / command[0], *command[1:], *settings], folder, env, status)
+        done = run([*command, *settings], folder, env, status)
         return Project(folder / answers.get("project_slug", "iris-classifier"), env, done.stdout)
 
     return bake

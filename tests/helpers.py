@@ -20,12 +20,9 @@ import pandas as pd
 import pytest
 import yaml
 from dvc.repo import Repo
-from forked import Forks
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-# Of this session, once its environment is there
-FORKS: list[Forks] = []
 STAGES = ["prepare", "split", "train", "evaluate"]
 MODELS = ["random_forest", "logistic_regression", "svc"]
 RESULTS = ["dvc.lock", "models/model.skops", "results"]
@@ -67,17 +64,6 @@ def run(
     With `status=None` any exit status will do. A test fails after `timeout` seconds.
     """
     arguments = shlex.split(command) if isinstance(command, str) else list(map(str, command))
-    if FORKS and FORKS[0].can_run(arguments, env):
-        code, output = FORKS[0].run(arguments, cwd, env, timeout)
-    else:
-        code, output = start(arguments, cwd, env, timeout)
-    if status is not None:
-        assert code == status, f"{command}\n{output}"
-    return subprocess.CompletedProcess(arguments, code, output)
-
-
-def start(arguments: list[str], cwd: Path, env: dict[str, str], timeout: float) -> tuple[int, str]:
-    """Run a command; return its exit status and output."""
     # Not a pipe: a worker of DVC's queue that lingers, as DVC's sometimes do, would keep it open.
     with tempfile.TemporaryFile("w+") as output:
         done = subprocess.run(
@@ -91,7 +77,10 @@ def start(arguments: list[str], cwd: Path, env: dict[str, str], timeout: float) 
             timeout=timeout,
         )
         output.seek(0)
-        return done.returncode, output.read()
+        done.stdout = output.read()
+    if status is not None:
+        assert done.returncode == status, f"{command}\n{done.stdout}"
+    return done
 
 
 def in_terminal(

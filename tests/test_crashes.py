@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from forked import real
 from helpers import BIN, Project, objects, run, wait_for_queue
 
 # What the user is shown, and what the project's README says to do then
@@ -33,7 +34,7 @@ def kill(command: str, project: Project, seconds: float) -> bool:
     process = subprocess.Popen(
         shlex.split(command),
         cwd=project.path,
-        env=project.env,
+        env=real(project.env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

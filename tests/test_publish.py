@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from forked import real
 from helpers import Project
 from mlflow_server import MlflowServer
 from servers import free_ports
@@ -152,7 +153,7 @@ def kill_after(number: int, client: MlflowClient, project: Project) -> None:
     process = subprocess.Popen(
         [*COMMAND.split(), "--experiments"],
         cwd=project.path,
-        env=project.env,
+        env=real(project.env),
         stdout=subprocess.DEVNULL,
     )
     try:

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
-from helpers import Project, blocks, hyperparameters, type_in
+from helpers import Project, blocks, hyperparameters, run, type_in
 
 ROWS = "patient,date,Unit price (EUR),x,kind\n" + "".join(
     f"p{n % 10},2024-01-{n % 28 + 1:02},{n * 7 % 31}.5,{n * 3 % 13},{'ab'[n * 5 % 7 > 2]}\n"
@@ -93,3 +93,39 @@ def test_a_model_and_a_stage_are_added_as_the_readme_says(project):
     assert "results/describe.csv" in project.run("git status --porcelain --untracked-files=all")
     project.run("python -m pytest -q -p no:cacheprovider tests/test_pipeline.py")
     assert project.repro() == []
+
+
+def test_what_one_shares_a_teammate_gets_as_the_readme_says(project, tmp_path, env):
+    run("git init --quiet --bare --initial-branch=main code.git", tmp_path, env)
+    project.run("git remote add origin ../code.git")
+    project.experiments({"candidate": {"model": "svc"}})
+    project.run("git checkout --quiet .")
+    share, check, travel = blocks(project, "Share it")
+    assert "files are there" in type_in(project, share)
+    type_in(project, check)
+    send, look, fetch = travel.splitlines()
+    type_in(project, send, NAME="candidate")
+
+    run("git clone --quiet code.git teammate", tmp_path, env)
+    teammate = Project(tmp_path / "teammate", env)
+    _, get, again, keep = blocks(teammate, "Run it")
+    assert "files fetched" in type_in(teammate, get)
+    assert "Running stage" not in type_in(teammate, again)
+    assert "candidate" in type_in(teammate, look)
+    type_in(teammate, fetch, NAME="candidate")
+    assert "candidate" in teammate.run("dvc exp list")
+
+    [predict] = blocks(teammate, "Predict")
+    (teammate.path / "new.csv").symlink_to(teammate.path / "data/raw/iris.csv")
+    type_in(teammate, predict)
+    assert (teammate.path / "predictions.csv").read_bytes().count(b"\n") == 151
+
+    project.set("train.model", "svc")
+    type_in(project, keep)
+    project.run("git push --quiet")
+    teammate.run("git fetch --quiet")
+    [brought] = blocks(teammate, "Files from others")
+    assert "+  model: svc" in type_in(teammate, brought)
+
+    tests, lint, style = blocks(teammate, "Change the code")[-1].splitlines()
+    type_in(teammate, f"{tests} --collect-only -qq\n{lint}\n{style} --check")
