@@ -80,6 +80,15 @@ def test_words_decide_a_class(model):
     assert score_of(pd.DataFrame({"text": texts, "label": label}), model) > 0.95
 
 
+def test_boosting_cuts_between_groups_of_texts_not_at_the_edge_of_one():
+    """It has fewer bins than there are rows."""
+    label = np.random.default_rng(900).choice(["gone", "here"], 900)
+    texts = [f"Parcel {n} is {word}." for n, word in enumerate(label)]
+    table = pd.DataFrame({"text": texts, "label": label})
+    learnt, others = train_test_split(table, test_size=0.3, random_state=0)
+    assert (fit(learnt, "classifier").predict(others[["text"]]) == others["label"]).all()
+
+
 @pytest.mark.parametrize("model", ["boosting", "ridge"])
 def test_each_of_many_categories_has_its_own_level(model):
     random = np.random.default_rng(1)

@@ -26,6 +26,8 @@ MOST_CATEGORIES = 255
 # The n-grams of texts are numbered by a hash: a vocabulary would take tens of megabytes.
 NGRAMS = 2**13
 COMPONENTS = 15
+# Different numbers in a column that an encoder makes of texts: fewer than boosting has bins.
+LEVELS = 200
 # Texts that an encoder is fitted to, and that are encoded at a time: both bound the memory.
 TEXT_ROWS = 20_000
 
@@ -69,7 +71,8 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     Texts become weighted counts of n-grams of characters (tf-idf). From them come COMPONENTS
     columns of a truncated singular value decomposition, and the target as a ridge regression
     predicts it: one column for a number or two classes, else one a class. As in scikit-learn's
-    TargetEncoder, `fit_transform` predicts each row by what the other folds of `cv` teach.
+    TargetEncoder, `fit_transform` predicts each row by what the other folds of `cv` teach. Each
+    column has LEVELS different numbers at most, see find_levels.
     """
 
     def __init__(self, cv: Any = 5, random_state: int | None = None) -> None:
@@ -99,7 +102,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         numbers = as_numbers(target)[rows]
         self.target_ = Ridge().fit(counts, numbers)
 
-        result = self.transform(texts)
+        result = self._encode(texts)
         fold = np.empty(len(texts), dtype=int)
         for number, (_, others) in enumerate(check_cv(self.cv).split(texts)):
             fold[others] = number
@@ -107,15 +110,46 @@ class TextEncoder(TransformerMixin, BaseEstimator):
             inside = fold[rows] == number
             predicted = Ridge().fit(counts[~inside], numbers[~inside]).predict(counts[inside])
             result[rows[inside], components:] = predicted.reshape(inside.sum(), -1)
-        return result
+        levels = [find_levels(column) for column in result[rows].T]
+        self.cuts_, self.levels_ = map(np.array, zip(*levels, strict=True))
+        return self._level(result)
 
     def transform(self, texts: pd.Series) -> np.ndarray:
+        return self._level(self._encode(texts))
+
+    def _level(self, numbers: np.ndarray) -> np.ndarray:
+        columns = zip(numbers.T, self.cuts_, self.levels_, strict=True)
+        return np.column_stack(
+            [levels[np.searchsorted(cuts, column)] for column, cuts, levels in columns]
+        )
+
+    def _encode(self, texts: pd.Series) -> np.ndarray:
         parts = []
         for start in range(0, len(texts), TEXT_ROWS):
             counts = self.ngrams_.transform(texts.iloc[start : start + TEXT_ROWS].fillna(""))
             predicted = self.target_.predict(counts).reshape(counts.shape[0], -1)
             parts.append(np.hstack([self.components_.transform(counts), predicted]))
         return np.vstack(parts)
+
+
+def find_levels(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where to cut a column into LEVELS parts of about as many rows, and their means.
+
+    Each cut is in the middle of the widest gap near its place. Boosting cuts at quantiles of its own:
+    with more numbers than it has bins, a cut between two groups can lie at the edge of one, and new
+    texts, which lie nearer to the middle than those that an encoder was fitted to, beyond it.
+
+    >>> cuts, levels = find_levels(np.array([0.0, 1.0, 5.0]))
+    >>> cuts.tolist(), levels.tolist()
+    ([0.5, 3.0], [0.0, 1.0, 5.0])
+    """
+    numbers = np.sort(numbers)
+    gaps = np.diff(numbers)
+    runs = [run for run in np.array_split(np.arange(len(gaps)), LEVELS - 1) if len(run)]
+    last = np.array([run[gaps[run].argmax()] for run in runs], dtype=int)
+    first = np.append(0, last + 1)
+    means = np.add.reduceat(numbers, first) / np.diff(np.append(first, len(numbers)))
+    return (numbers[last] + numbers[last + 1]) / 2, means
 
 
 def as_numbers(target: Any) -> np.ndarray:
