@@ -80,6 +80,15 @@ def test_words_decide_a_class(model):
     assert score_of(pd.DataFrame({"text": texts, "label": label}), model) > 0.95
 
 
+@pytest.mark.parametrize("model", ["boosting", "ridge"])
+def test_the_first_letter_of_a_code_drives_a_target(model):
+    random = np.random.default_rng(1)
+    first, level = random.integers(0, 26, 2000), random.normal(size=26)
+    codes = [f"{chr(65 + n)}{random.integers(1000)}" for n in first]
+    table = pd.DataFrame({"code": codes, "y": level[first] + random.normal(0, 0.1, 2000)})
+    assert score_of(table, model) > 0.85
+
+
 def test_boosting_cuts_between_groups_of_texts_not_at_the_edge_of_one():
     """It has fewer bins than there are rows."""
     label = np.random.default_rng(900).choice(["gone", "here"], 900)

@@ -89,7 +89,8 @@ class TextEncoder(TransformerMixin, BaseEstimator):
             rows = np.sort(np.random.default_rng(0).choice(rows, TEXT_ROWS, replace=False))
         counter = HashingVectorizer(
             analyzer="char_wb",
-            ngram_range=(3, 4),
+            # The shortest tell the first letter of a code: a blank stands before it.
+            ngram_range=(2, 4),
             n_features=NGRAMS,
             alternate_sign=False,
             norm=None,
