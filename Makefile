@@ -58,7 +58,7 @@ bench: $(READY)
 	export PATH="$(abspath $(VENV))/bin:$$PATH" && set -x && \
 	python benchmarks/reader.py 1000000 5 && \
 	python benchmarks/reader.py 10000000 1 && \
-	python benchmarks/models.py hist_gradient_boosting random_forest linear best skrub repro && \
+	python benchmarks/models.py hist_gradient_boosting random_forest linear best skrub repro few && \
 	python benchmarks/pipeline.py
 
 # The tests that share or look at pages need these. Without them, those tests are skipped.

@@ -5,6 +5,7 @@ need only the standard library, as the Python that runs cookiecutter need not ha
 """
 
 import io
+import math
 import os
 import re
 import sys
@@ -158,6 +159,14 @@ def check_header(rows: TextRows, target: str) -> None:
         raise FileError(f"it has more than one column {target!r}, the target")
 
 
+def model_for(rows: float) -> str:
+    """Return the entry of `models` that a table of so many rows starts with.
+
+    With fewer, boosting, whose leaves have 20 rows, is behind: see benchmarks/README.md.
+    """
+    return "random_forest" if rows < 200 else "hist_gradient_boosting"
+
+
 def profile(rows: TextRows, target: str) -> tuple[dict[str, Profile], list[str]]:
     """Return how the cells of each column are written, and the columns that only number the rows."""
     forms = Forms()
@@ -270,7 +279,8 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
         TextRows(io.BytesIO(start), kind, dialect), columns, profiles, answers, whole
     )
     notes += [f"{target} {note}" for note in columns[target].notes]
-    return {**vars(dialect), "drop": drop, "notes": notes}
+    model = model_for(profiles[target].rows if whole else math.inf)
+    return {**vars(dialect), "drop": drop, "notes": notes, "model": model}
 
 
 def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]:
@@ -333,7 +343,7 @@ class Unwritten:
 def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:
     """Prepare a file whose columns have types, if this Python has what reads it.
 
-    Returns `drop`, `notes`, `sheet` and `skip`, see inspect. Raises FileError when stage prepare would refuse it.
+    Returns `drop`, `model`, `notes`, `sheet` and `skip`, see inspect. Raises FileError when stage prepare would refuse it.
     """
     later = {
         "notes": [f"this Python cannot look into a {kind} file, so stage prepare will check it"]
@@ -368,7 +378,9 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     if params["skip"]:
         notes.append(f"its header is row {params['skip'] + 1}")
     notes += report["notes"]
-    return {"drop": index, "notes": notes, "sheet": params["sheet"], "skip": params["skip"]}
+    model = model_for(report["rows"]["raw"])
+    found = {"sheet": params["sheet"], "skip": params["skip"], "model": model}
+    return found | {"drop": index, "notes": notes}
 
 
 def check_address(data: str) -> str:
@@ -435,13 +447,14 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     keeps it, `plugin` the package that DVC needs to fetch it, and `reader` the one that reads it.
     `copied` tells that DVC does not import it from its source: it is a file or DVC may not read it.
     `encoding`, `separator`, `quote`, `escape`, `skip`, `sheet` and `drop` are parameters of the section
-    `prepare`, and `notes` is for people: what this Python cannot read is left to stage prepare.
+    `prepare`, `model` is that of the section `train`, and `notes` is for people: what this Python cannot
+    read is left to stage prepare.
 
     Raises FailedHookException with a message for the user when it is no table with that target.
     """
     answers = {"task": task, "target": target}
     table = {**vars(Dialect()), "plugin": "", "copied": True, "kind": "csv", "suffix": ".csv"}
-    table |= {"drop": [], "notes": [], "sheet": ""}
+    table |= {"drop": [], "notes": [], "sheet": "", "model": model_for(math.inf)}
     name, _, _ = BUNDLED[task]
     path = next((TEMPLATE / FOLDER).glob(f"*{name}*"))
     source = "" if data == "bundled" else data
@@ -463,6 +476,6 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
         suffix = table["suffix"] or Path(urlsplit(data).path).suffix.lower()
         name = safe if path.is_dir() else f"{safe}{suffix}"
     if not source:
-        table["drop"], table["notes"] = [], []
+        table |= {"drop": [], "notes": [], "model": "random_forest"}
     table["reader"] = READERS.get(table["kind"], "")
     return table | {"source": source, "raw": f"{FOLDER}/{name}"}

@@ -2,8 +2,9 @@
 
 A NAME is an entry of `models` in a baked project; `linear`, its logistic or ridge regression; `best`, what
 wins when all entries but the SVM, and the average of the best two, compete; `skrub`, for its
-tabular_pipeline; `autogluon`, for its medium preset in 60 seconds; or `repro`, for the seconds of a whole
-`dvc repro`. The last three need these packages, and all but the last two a baked project's.
+tabular_pipeline; `autogluon`, for its medium preset in 60 seconds; `repro`, for the seconds of a whole
+`dvc repro`; or `few`, for entries fitted to few rows. skrub and autogluon need these packages, and all but
+these two a baked project's.
 
 Each is fitted to 70 % of the rows of a table and scored on the others, for each of SEEDS. scores.csv
 keeps, for each table, model and seed, the score (ROC AUC, or R²) and the seconds to fit and to predict;
@@ -28,6 +29,8 @@ from sklearn.model_selection import train_test_split
 from tables import TABLES
 
 SEEDS = (0, 1)
+FEW = (50, 100, 200, 400)
+ENTRIES = ["hist_gradient_boosting", "random_forest", "linear"]
 SCORES = Path(__file__).with_name("scores.csv")
 TITLE = "## Models"
 LINEAR = {"classification": "logistic_regression", "regression": "ridge"}
@@ -146,11 +149,18 @@ def score(estimator: Any, rows: pd.DataFrame) -> float:
     return roc_auc_score(target, scores, multi_class="ovr", labels=estimator.classes_)
 
 
-def measure(name: str, table: pd.DataFrame, seed: int) -> dict[str, float]:
-    """Return the score on the test rows, and the seconds to fit and to predict."""
+def load(name: str, seed: int) -> pd.DataFrame:
+    """Return a table of TABLES; numbers to predict are floats."""
+    table = TABLES[name](seed)
     target = table.columns[-1]
     if pd.api.types.is_numeric_dtype(table[target]):
         table[target] = table[target].astype(float)
+    return table
+
+
+def measure(name: str, table: pd.DataFrame, seed: int) -> dict[str, float]:
+    """Return the score on the test rows, and the seconds to fit and to predict."""
+    target = table.columns[-1]
     stratify = table[target] if task_of(table) == "classification" else None
     rows, others = train_test_split(table, test_size=0.3, random_state=seed, stratify=stratify)
     start = time.perf_counter()
@@ -186,6 +196,8 @@ def tell(scores: pd.DataFrame) -> None:
     means = scores.pivot_table(index="table", columns="model", values="score", sort=False)
     seconds = scores.pivot_table(index="table", columns="model", values="fit", sort=False)
     for head, table, digits in [("### Scores", means, 3), ("### Seconds to fit", seconds, 1)]:
+        order = [name for name in (*ENTRIES, "best", "autogluon", "skrub") if name in table]
+        table = table.loc[[*TABLES], [*order, *table.columns.difference(order)]]
         table.loc["**mean**"] = table.mean()
         lines = [
             "| " + " | ".join(["table", *table.columns]) + " |",
@@ -199,12 +211,45 @@ def tell(scores: pd.DataFrame) -> None:
         write_section(TITLE, head, f"{machine()}.\n\n" + "\n".join(lines))
 
 
+def score_few(name: str, number: int) -> float:
+    """Return the mean score of an entry that learns from so many rows, over tables that have more."""
+    scores = []
+    for label in TABLES:
+        for seed in SEEDS:
+            table = load(label, seed)
+            target = table.columns[-1]
+            table, classes = table.dropna(subset=target), None
+            if task_of(table) == "classification":
+                table = table.groupby(target).filter(lambda rows: len(rows) >= number / 10)
+                classes = table[target]
+            if len(table) < 1.3 * number:
+                continue
+            rows, others = train_test_split(
+                table, train_size=number, random_state=seed, stratify=classes
+            )
+            # Worse than the mean of all is no more than that.
+            scores.append(max(score(fit_named(name, rows), others[:5000]), 0))
+    return sum(scores) / len(scores)
+
+
+def tell_few() -> None:
+    """Write what the entries score on few rows into README.md."""
+    lines = [f"| rows to fit | {' | '.join(ENTRIES)} |", "|---:|---:|---:|---:|"]
+    for number in FEW:
+        scores = " | ".join(f"{score_few(name, number):.3f}" for name in ENTRIES)
+        lines.append(f"| {number} | {scores} |")
+        print(lines[-1], flush=True)
+    write_section(TITLE, "### On few rows", f"{machine()}.\n\n" + "\n".join(lines))
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
-    for name in sys.argv[1:]:
-        for label, make in TABLES.items():
+    if "few" in sys.argv[1:]:
+        tell_few()
+    for name in [name for name in sys.argv[1:] if name != "few"]:
+        for label in TABLES:
             for seed in SEEDS:
-                costs = measure(name, make(seed), seed)
+                costs = measure(name, load(label, seed), seed)
                 row = {"table": label, "model": name, "seed": seed} | costs
                 print(*row.values(), flush=True)
                 keep(row)

@@ -233,3 +233,25 @@ def test_a_compared_entry_that_does_not_exist_is_named(project):
     project.set("train.compare", ["svm"])
     output = project.run("dvc repro", status=255)
     assert "'models.svm'" in output and "Traceback" not in output
+
+
+def test_a_table_of_few_rows_starts_with_a_forest_and_others_with_boosting(render, tmp_path):
+    """Of a folder of parts, the bake counts one alone."""
+    (tmp_path / "parts").mkdir()
+    tables = {"few.csv": 199, "more.csv": 200, "few.parquet": 199, "parts/a.csv": 99}
+    for name, rows in {**tables, "parts/b.csv": 99}.items():
+        table = pd.DataFrame(
+            {"x": range(rows), "y": ["a", "b", "c"] * (rows // 3) + ["a"] * (rows % 3)}
+        )
+        write = table.to_parquet if name.endswith("parquet") else table.to_csv
+        write(tmp_path / name, index=False)
+    expected = {"few.csv": "random_forest", "more.csv": "hist_gradient_boosting"}
+    expected |= {"few.parquet": "random_forest", "parts": "hist_gradient_boosting"}
+    for name, model in expected.items():
+        answers = {
+            "data": str(tmp_path / name),
+            "target": "y",
+            "project_slug": name.replace(".", "_"),
+        }
+        params = yaml.safe_load((render(tmp_path / "made", **answers) / "params.yaml").read_text())
+        assert params["train"]["model"] == model

@@ -123,6 +123,12 @@ def test_no_category_is_cut_off():
     assert min(score_of(table, model) for model in ("boosting", "ridge")) > 0.99
 
 
+def test_categories_of_few_rows_each_are_not_lost():
+    kind = np.arange(240) % 30
+    table = pd.DataFrame({"kind": [f"k{n:02}" for n in kind], "y": np.where(kind < 15, 1.0, 2.0)})
+    assert score_of(table, "boosting") > 0.8
+
+
 def test_boosting_gets_gaps_and_categories_as_they_are(mixed):
     estimator = fit(mixed, "classifier")
     assert estimator["model"].categorical_features == [0]

@@ -21,6 +21,8 @@ PARTS = {"month": 12, "day": 31, "day_of_week": 7, "hour": 24, "minute": 60}
 WAVES = 3
 # A text whose values occur less often than this on average is not a category.
 REPEATS = 5
+# And what boosting is to take for a category occurs at least that often on average.
+FREQUENT = 20
 # HistGradientBoosting takes no more categories a feature than it has bins.
 MOST_CATEGORIES = 255
 # The n-grams of texts are numbered by a hash: a vocabulary would take tens of megabytes.
@@ -267,7 +269,12 @@ def encoder_of(
     return ColumnTransformer(branches)
 
 
-def codes_of(columns: ColumnTransformer) -> list[int]:
-    """Return the positions of categories' codes among the columns that an encoder makes."""
-    branches = {kind: names for kind, _, names in columns.transformers}
-    return list(range(len(branches.get("categories", []))))
+def codes_of(columns: ColumnTransformer, features: pd.DataFrame) -> list[int]:
+    """Return which columns of an encoder are to be taken for categories, by their positions.
+
+    They are codes of `features`, the rows to fit. Those whose values have few rows stay numbers: of
+    categories, scikit-learn's boosting leaves out all that have less than 10 rows.
+    """
+    names = {kind: names for kind, _, names in columns.transformers}.get("categories", [])
+    counts = [(features[name].count(), features[name].nunique()) for name in names]
+    return [place for place, (rows, values) in enumerate(counts) if rows >= FREQUENT * values]

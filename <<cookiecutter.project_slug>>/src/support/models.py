@@ -93,7 +93,7 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     takes_gaps = tags.input_tags.allow_nan
     limit, seed = params["max_categories"], params["seed"]
     columns = encoder_of(features, is_regressor(model), takes_gaps, params["scale"], limit, seed)
-    codes = codes_of(columns)
+    codes = codes_of(columns, features)
     by_type = getattr(model, "categorical_features", None) == "from_dtype"
     if isinstance(model, HIST_GRADIENT_BOOSTING) and by_type and codes:
         model.set_params(categorical_features=codes)
@@ -125,7 +125,7 @@ def fit(model: Model, rows: Rows, params: dict[str, Any]) -> BaseEstimator:
         estimator = build(clone(model), features, params)
         if package_of(model) == "lightgbm":
             # XGBoost takes codes as numbers: as categories, its scores were no better.
-            arguments["model__categorical_feature"] = codes_of(estimator["columns"])
+            arguments["model__categorical_feature"] = codes_of(estimator["columns"], features)
         if params["class_weight"] != "none" and not weighs_classes(model):
             weights = compute_sample_weight(params["class_weight"], target)
             arguments["model__sample_weight"] = weights
