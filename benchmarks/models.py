@@ -149,7 +149,7 @@ def score(estimator: Any, rows: pd.DataFrame) -> float:
     return roc_auc_score(target, scores, multi_class="ovr", labels=estimator.classes_)
 
 
-def load(name: str, seed: int) -> pd.DataFrame:
+def make_table(name: str, seed: int) -> pd.DataFrame:
     """Return a table of TABLES; numbers to predict are floats."""
     table = TABLES[name](seed)
     target = table.columns[-1]
@@ -216,7 +216,7 @@ def score_few(name: str, number: int) -> float:
     scores = []
     for label in TABLES:
         for seed in SEEDS:
-            table = load(label, seed)
+            table = make_table(label, seed)
             target = table.columns[-1]
             table, classes = table.dropna(subset=target), None
             if task_of(table) == "classification":
@@ -249,7 +249,7 @@ def main() -> None:
     for name in [name for name in sys.argv[1:] if name != "few"]:
         for label in TABLES:
             for seed in SEEDS:
-                costs = measure(name, load(label, seed), seed)
+                costs = measure(name, make_table(label, seed), seed)
                 row = {"table": label, "model": name, "seed": seed} | costs
                 print(*row.values(), flush=True)
                 keep(row)

@@ -21,6 +21,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+import colorama
 import numpy as np
 import pygit2
 from pygit2.enums import ConfigLevel
@@ -100,7 +101,8 @@ SIZE = 1 << 20  # of a request, in bytes; a longer one is left to the real comma
 class Forks:
     """Runs the commands of an environment in forks; `env` is changed to find them on its PATH.
 
-    `folder` is where the commands are, and the address of their server.
+    `folder` is where the commands are, and the address of their server. On systems other than Linux
+    there is none, and all are the real commands.
     """
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
@@ -117,6 +119,9 @@ class Forks:
             (commands / name).write_text(text)
             (commands / name).chmod(0o755)
         env["PATH"] = f"{commands}{os.pathsep}{env['PATH']}"
+        self._server: subprocess.Popen | None = None
+        if sys.platform != "linux":
+            return
         command = [sys.executable, __file__, address]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self._server = subprocess.Popen(command, env=env, **pipes)
@@ -125,7 +130,8 @@ class Forks:
         subprocess.run([commands / "python", "-c", ""], env=env, check=True)
 
     def stop(self) -> None:
-        self._server.communicate()
+        if self._server:
+            self._server.communicate()
 
 
 def real(env: dict[str, str]) -> dict[str, str]:
@@ -217,6 +223,31 @@ def keep(connection: socket.socket, first: Request) -> NoReturn:
 
 def execute(request: Request, files: list[int]) -> NoReturn:
     """Be the command."""
+    enter(request, files)
+    script, *arguments = request.script()
+    if script == f"{BIN}/dvc":
+        # It does so when it is imported: what is no terminal gets no colours.
+        colorama.init()
+    status: object = 0
+    try:
+        if script == "-c":
+            sys.argv = ["-c", *arguments[1:]]
+            sys.path.insert(0, "")
+            exec(arguments[0], {"__name__": "__main__"})  # noqa: S102, as Python does
+        else:
+            sys.argv = [script, *arguments]
+            sys.path.insert(0, os.path.abspath(os.path.dirname(script)))
+            runpy.run_path(script, run_name="__main__")
+    except SystemExit as error:
+        status = error.code
+    except BaseException:  # noqa: BLE001, as Python does with what nothing catches
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    leave(status)
+
+
+def enter(request: Request, files: list[int]) -> None:
+    """Take over the files, folder and environment of a command."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -239,22 +270,10 @@ def execute(request: Request, files: list[int]) -> NoReturn:
     if os.path.exists(python):
         # What a command starts by this path is a fork too: a hook, a worker of DVC's queue.
         sys.executable = python
-    script, *arguments = request.script()
-    status: object = 0
-    try:
-        if script == "-c":
-            sys.argv = ["-c", *arguments[1:]]
-            sys.path.insert(0, "")
-            exec(arguments[0], {"__name__": "__main__"})  # noqa: S102, as Python does
-        else:
-            sys.argv = [script, *arguments]
-            sys.path.insert(0, os.path.abspath(os.path.dirname(script)))
-            runpy.run_path(script, run_name="__main__")
-    except SystemExit as error:
-        status = error.code
-    except BaseException:  # noqa: BLE001, as Python does with what nothing catches
-        sys.excepthook(*sys.exc_info())
-        status = 1
+
+
+def leave(status: object) -> NoReturn:
+    """End as Python does; `status` is what sys.exit was given."""
     if isinstance(status, str):
         print(status, file=sys.stderr)
         status = 1

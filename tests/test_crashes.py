@@ -73,6 +73,29 @@ class Case:
     outcome: Callable[[Project], dict]
 
 
+def stored(project: Project) -> dict:
+    store = objects(project.path.parent / "store")
+    return {name: size for name, size in store.items() if name.startswith("files/md5")}
+
+
+def pushed(project: Project) -> dict:
+    head = project.run("git rev-parse HEAD")
+    assert project.run("git ls-remote origin main").split()[:1] == head.split()
+    return stored(project)
+
+
+def baked(project: Project) -> dict:
+    made = Project(project.path / "iris-classifier", project.env)
+    assert made.run("git status --porcelain") == ""
+    tree = made.run("git ls-tree -r HEAD").splitlines()
+    # Its path is in it.
+    return {"tree": [line for line in tree if not line.endswith((".dvc/config", ".template.yaml"))]}
+
+
+def predicted(project: Project) -> dict:
+    return {"predictions": (project.path / "predictions.csv").read_bytes()}
+
+
 @pytest.fixture(scope="module")
 def cases(bake, tmp_path_factory, env, template) -> dict[str, Case]:
     fresh = bake(tmp_path_factory.mktemp("fresh"))
@@ -94,27 +117,6 @@ def cases(bake, tmp_path_factory, env, template) -> dict[str, Case]:
     def empty(folder: Path) -> Project:
         (folder / "work").mkdir()
         return Project(folder / "work", env)
-
-    def stored(project: Project) -> dict:
-        store = objects(project.path.parent / "store")
-        return {name: size for name, size in store.items() if name.startswith("files/md5")}
-
-    def pushed(project: Project) -> dict:
-        head = project.run("git rev-parse HEAD")
-        assert project.run("git ls-remote origin main").split()[:1] == head.split()
-        return stored(project)
-
-    def baked(project: Project) -> dict:
-        made = Project(project.path / "iris-classifier", env)
-        assert made.run("git status --porcelain") == ""
-        tree = made.run("git ls-tree -r HEAD").splitlines()
-        # Its path is in it.
-        return {
-            "tree": [line for line in tree if not line.endswith((".dvc/config", ".template.yaml"))]
-        }
-
-    def predicted(project: Project) -> dict:
-        return {"predictions": (project.path / "predictions.csv").read_bytes()}
 
     bake_command = f"{BIN}/cookiecutter {template} --no-input"
     svc = "dvc exp run --name svc --set-param train.model=svc"

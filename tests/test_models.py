@@ -31,6 +31,35 @@ def hostile(labels: list | None) -> pd.DataFrame:
     return table.assign(**{"ziel [€]": pd.qcut(sums, len(labels), labels)})
 
 
+def add_entry(project: Project, kind: str, class_weight: str) -> None:
+    """Add an entry of a class to params.yaml, and search it."""
+    params = yaml.safe_load((project.path / "params.yaml").read_text(encoding="utf-8"))
+    params["models"]["boosting"] = {
+        "class": kind,
+        "n_estimators": 50,
+        "max_depth": 2,
+        "learning_rate": 0.001,
+        "search": {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}},
+    }
+    params["train"]["model"] = "boosting"
+    params["train"]["search"]["candidates"] = 2
+    params["train"]["class_weight"] = class_weight
+    (project.path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def check_predictions(project: Project, labels: list | None) -> None:
+    """New rows with gaps, and with a category that no row to fit had, are predicted."""
+    rows = hostile(labels).iloc[:3, :-1].assign(**{"Farbe, 色": ["lila", None, "rot"]})
+    rows.to_csv(project.path.parent / "new.csv", index=False)
+    project.run("python src/predict.py ../new.csv -o ../predictions.csv")
+    predicted = pd.read_csv(project.path.parent / "predictions.csv")
+    assert len(predicted) == 3 and not predicted.isna().any().any()
+    if labels:
+        assert set(predicted["prediction"].astype(str)) <= set(map(str, labels))
+        names = [f"probability of {label}" for label in sorted(labels)]
+        assert list(predicted) == ["prediction", *names]
+
+
 @pytest.mark.parametrize(
     ("kind", "labels", "types"),
     [
@@ -68,18 +97,7 @@ def test_any_estimator_by_dotted_path(bake, tmp_path, kind, labels, types):
     task = "classification" if labels else "regression"
     answers = {"task": task, "data": str(tmp_path / "table.csv"), "target": "ziel [€]"}
     project = bake(tmp_path, project_slug="boosting", **answers)
-    params = yaml.safe_load((project.path / "params.yaml").read_text(encoding="utf-8"))
-    params["models"]["boosting"] = {
-        "class": kind,
-        "n_estimators": 50,
-        "max_depth": 2,
-        "learning_rate": 0.001,
-        "search": {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}},
-    }
-    params["train"]["model"] = "boosting"
-    params["train"]["search"]["candidates"] = 2
-    params["train"]["class_weight"] = "balanced" if labels else "none"
-    (project.path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    add_entry(project, kind, "balanced" if labels else "none")
 
     # Once through DVC, whose own part is the same for all
     if kind == "xgboost.XGBClassifier":
@@ -108,17 +126,7 @@ def test_any_estimator_by_dotted_path(bake, tmp_path, kind, labels, types):
     before = project.outcome()
     project.run("python src/train.py")
     assert project.outcome() == before
-
-    # New rows with gaps, and with a category that no row to fit had
-    rows = hostile(labels).iloc[:3, :-1].assign(**{"Farbe, 色": ["lila", None, "rot"]})
-    rows.to_csv(tmp_path / "new.csv", index=False)
-    project.run("python src/predict.py ../new.csv -o ../predictions.csv")
-    predicted = pd.read_csv(tmp_path / "predictions.csv")
-    assert len(predicted) == 3 and not predicted.isna().any().any()
-    if labels:
-        assert set(predicted["prediction"].astype(str)) <= set(map(str, labels))
-        names = [f"probability of {label}" for label in sorted(labels)]
-        assert list(predicted) == ["prediction", *names]
+    check_predictions(project, labels)
 
 
 def test_boosting_gives_the_same_bytes_on_any_number_of_cores(bake, tmp_path):
