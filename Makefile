@@ -34,7 +34,8 @@ check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(PYTEST) --numprocesses 2 tests/test_reader.py tests/test_scripts.py tests/test_bake.py
+	$(PYTEST) --numprocesses 2 -k "not combinations" tests/test_reader.py tests/test_scripts.py \
+		tests/test_bake.py
 
 # Installs the demo's project with each Python that is claimed, tests it, and compares what it makes.
 # pyenv's commands work for those versions only that this variable names.
