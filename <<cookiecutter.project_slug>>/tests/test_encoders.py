@@ -3,7 +3,14 @@
 from itertools import pairwise
 
 from support import model_file
-from support.encoders import Calendar, TextEncoder, cross_fitting, encoder_of, kinds_of
+from support.encoders import (
+    Calendar,
+    EffectEncoder,
+    TextEncoder,
+    cross_fitting,
+    encoder_of,
+    kinds_of,
+)
 
 import numpy as np
 import pandas as pd
@@ -107,6 +114,36 @@ def test_each_of_many_categories_has_its_own_level(model):
 
 
 @pytest.mark.parametrize("model", ["boosting", "ridge"])
+def test_users_and_items_share_the_target(model):
+    """Each user has rated ten items, whose levels differ as much as those of users."""
+    random = np.random.default_rng(1)
+    user, item = random.integers(0, 400, 4000), random.integers(0, 200, 4000)
+    level = random.normal(size=400)[user] + random.normal(size=200)[item]
+    names = {"user": [f"u{n}" for n in user], "item": [f"i{n}" for n in item]}
+    # Each alone, as TargetEncoder has them, gives 0.90 and 0.89.
+    assert score_of(pd.DataFrame(names).assign(y=level), model) > 0.95
+
+
+def test_boosting_finds_that_an_effect_depends_on_the_category():
+    random = np.random.default_rng(1)
+    shop, x = random.integers(0, 100, 6000), random.normal(size=6000)
+    level, slope = random.normal(size=(2, 100))
+    table = pd.DataFrame({"shop": [f"s{n}" for n in shop], "x": x})
+    # Without the codes it is 0.62.
+    assert score_of(table.assign(y=level[shop] + slope[shop] * x), "boosting") > 0.8
+
+
+def test_effects_are_those_of_balanced_means():
+    """With each pair once, what a category adds is its mean, drawn to 0, less the mean of all."""
+    codes = np.array([[row, column] for row in range(30) for column in range(20)])
+    level = np.arange(30.0)[codes[:, 0]] ** 2 + np.cos(codes[:, 1])
+    encoded = EffectEncoder().fit(codes, level).transform(codes)
+    np.testing.assert_allclose(encoded.sum(axis=1), level - level.mean(), atol=1e-6)
+    classes = np.array(["a", "b", "c"])[codes[:, 1] % 3]
+    assert EffectEncoder(3).fit_transform(codes, classes).shape == (600, 6)
+
+
+@pytest.mark.parametrize("model", ["boosting", "ridge"])
 def test_hour_and_weekday_drive_a_load(model):
     random = np.random.default_rng(1)
     minutes = pd.to_timedelta(random.integers(0, 500_000, 4000), unit="min")
@@ -133,7 +170,7 @@ def test_boosting_gets_gaps_and_categories_as_they_are(mixed):
     estimator = fit(mixed, "classifier")
     assert estimator["model"].categorical_features == [0]
     encoded = estimator["columns"].transform(mixed.iloc[:, :-1])
-    for column, name in enumerate(["category", "number"]):
+    for column, name in enumerate(["category", "many", "number"]):
         assert (np.isnan(encoded[:, column]) == mixed[name].isna()).all()
     assert set(encoded[~np.isnan(encoded[:, 0]), 0]) == {0, 1, 2}
 
@@ -214,10 +251,9 @@ def test_a_group_is_not_encoded_by_its_own_target():
     shops = np.repeat(np.arange(60), 6)
     table = pd.DataFrame({"shop": [f"s{n}" for n in shops]}, index=pd.Index(shops, name="group"))
     target = random.normal(size=60)[shops]
-    encoder = encoder_of(table, True, takes_gaps=True, scale=True, max_categories=3, seed=0)
-    encoded = encoder.fit_transform(table, target)[:, 0]
-    assert abs(np.corrcoef(encoded, target)[0, 1]) < 0.5
-    by_rows = encoder_of(table.reset_index(drop=True), True, True, True, 3, 0)
+    encoder = encoder_of(table, takes_gaps=False, scale=False, max_categories=3, seed=0)
+    assert not encoder.fit_transform(table, target).any()
+    by_rows = encoder_of(table.reset_index(drop=True), False, False, 3, 0)
     encoded = by_rows.fit_transform(table, target)[:, 0]
     assert np.corrcoef(encoded, target)[0, 1] > 0.9
 

@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit, check_cv
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 EPOCH = pd.Timestamp(0).as_unit("us")
 # Parts of a time, by their names in pandas, and how many values each has
@@ -30,6 +30,10 @@ NGRAMS = 2**13
 COMPONENTS = 15
 # Different numbers in a column that an encoder makes of texts: fewer than boosting has bins.
 LEVELS = 200
+# Times that the effects of each column of categories are found, given those of the others
+ROUNDS = 5
+# Codes of what is no category of the rows to fit
+MISSING, UNKNOWN = -2, -1
 # Texts that an encoder is fitted to, and that are encoded at a time: both bound the memory.
 TEXT_ROWS = 20_000
 
@@ -67,14 +71,45 @@ class Calendar(TransformerMixin, BaseEstimator):
         return np.column_stack([np.asarray(column, dtype="float64") for column in numbers])
 
 
+class EffectEncoder(TransformerMixin, BaseEstimator):
+    """Turn columns of categories, as codes, into what each category adds to the mean of the target.
+
+    Columns share the target: each has the effects that the others leave over, so that a user's does
+    not depend on which items they rated. Each effect is drawn to 0 by how much a mean of so few rows
+    varies; a category that the rows to fit do not have has none. A number or two classes make one
+    column of each, several classes one a class. As in scikit-learn's TargetEncoder, which takes each
+    column alone, `fit_transform` gives each row what the other folds of `cv` teach.
+    """
+
+    def __init__(self, cv: Any = 5) -> None:
+        self.cv = cv
+
+    def fit(self, codes: np.ndarray, target: Any) -> "EffectEncoder":
+        numbers, places = as_numbers(target), as_places(codes)
+        self.effects_ = find_effects(numbers, places, places.max(axis=0) + 1)
+        return self
+
+    def fit_transform(self, codes: np.ndarray, target: Any) -> np.ndarray:
+        self.fit(codes, target)
+        numbers, places = as_numbers(target), as_places(codes)
+        result = np.empty((len(places), places.shape[1] * numbers.shape[1]))
+        for inside, others in check_cv(self.cv).split(places):
+            effects = find_effects(numbers[inside], places[inside], places.max(axis=0) + 1)
+            result[others] = take(effects, places[others])
+        return result
+
+    def transform(self, codes: np.ndarray) -> np.ndarray:
+        return take(self.effects_, as_places(codes))
+
+
 class TextEncoder(TransformerMixin, BaseEstimator):
     """Turn a column of free text into numbers: its main components, and what it says of the target.
 
     Texts become weighted counts of n-grams of characters (tf-idf). From them come COMPONENTS
     columns of a truncated singular value decomposition, and the target as a ridge regression
-    predicts it: one column for a number or two classes, else one a class. As in scikit-learn's
-    TargetEncoder, `fit_transform` predicts each row by what the other folds of `cv` teach. Each
-    column has LEVELS different numbers at most, see find_levels.
+    predicts it: one column for a number or two classes, else one a class. As in EffectEncoder,
+    `fit_transform` predicts each row by what the other folds of `cv` teach. Each column has LEVELS
+    different numbers at most, see find_levels.
     """
 
     def __init__(self, cv: Any = 5, random_state: int | None = None) -> None:
@@ -155,6 +190,52 @@ def find_levels(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (numbers[last] + numbers[last + 1]) / 2, means
 
 
+def as_places(codes: Any) -> np.ndarray:
+    """Return the places of categories in a list of effects, in which MISSING has the first."""
+    return np.asarray(codes, dtype=int) - MISSING
+
+
+def take(effects: list[np.ndarray], places: np.ndarray) -> np.ndarray:
+    return np.hstack([effect[place] for effect, place in zip(effects, places.T, strict=True)])
+
+
+def find_effects(numbers: np.ndarray, places: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
+    """Return what the categories of each column add to the mean of `numbers`, given all others.
+
+    `places` has the place of each row's category in each column, of which a column has as many as
+    `sizes` says. Each list has a row a category and a column a target, 0 where there is no row.
+    """
+    rest = numbers - numbers.mean(axis=0)
+    effects = [np.zeros((size, numbers.shape[1])) for size in sizes]
+    for _ in range(ROUNDS if len(effects) > 1 else 1):
+        for effect, place in zip(effects, places.T, strict=True):
+            rest += effect[place]
+            effect[:] = shrink_means(rest, place, len(effect))
+            rest -= effect[place]
+    return effects
+
+
+def shrink_means(numbers: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+    """Return the mean of `numbers` in each category, drawn to 0 the more the fewer rows it has.
+
+    The best linear prediction of a random effect: n b / (n b + w) of the mean of n rows, for the
+    variances between categories b and within them w. These are those of the analysis of variance
+    of categories of unlike sizes (Searle, Casella, McCulloch: Variance Components, 1992, 3.6).
+
+    >>> shrink_means(np.array([[-4.0], [-2.0], [3.0], [3.0]]), np.array([0, 0, 1, 1]), 3).ravel().round(2)
+    array([-2.92,  2.92,  0.  ])
+    """
+    count = np.bincount(place, minlength=size)[:, None]
+    sums = [np.bincount(place, column, minlength=size) for column in numbers.T]
+    means = np.column_stack(sums) / np.maximum(count, 1)
+    rows, groups = len(place), np.count_nonzero(count)
+    within = ((numbers - means[place]) ** 2).sum(axis=0) / max(rows - groups, 1)
+    spread = (count * means**2).sum(axis=0) - (groups - 1) * within
+    between = np.maximum(spread / max(rows - (count**2).sum() / rows, 1), 0)
+    weight = count * between
+    return means * weight / np.maximum(weight + within, np.finfo(float).tiny)
+
+
 def as_numbers(target: Any) -> np.ndarray:
     """Return a column of numbers for a regression or two classes, else one for each class."""
     target = pd.Series(np.asarray(target))
@@ -221,60 +302,64 @@ def kinds_of(features: pd.DataFrame, max_categories: int) -> dict[str, list[str]
 
 
 def encoder_of(
-    features: pd.DataFrame,
-    regression: bool,
-    takes_gaps: bool,
-    scale: bool,
-    max_categories: int,
-    seed: int,
+    features: pd.DataFrame, takes_gaps: bool, scale: bool, max_categories: int, seed: int
 ) -> ColumnTransformer:
     """Return an unfitted encoder of `features`, the rows to fit.
 
     Models that take gaps are made of trees: they get numbers as they are and categories as codes,
     in the first columns, in which a value that the rows to fit do not have is a gap. For all
     others, gaps are filled and marked, categories have a column each, times are periodic, and
-    with `scale` all other columns are standardised. Categories that are too many for this are
-    encoded by the target (see TargetEncoder), free text by TextEncoder.
+    with `scale` all other columns are standardised. Categories that are too many for this become
+    their effects on the target (see EffectEncoder), beside which trees keep the codes, for effects
+    that depend on other features; free text is encoded by TextEncoder.
     """
-    kinds = kinds_of(features, min(max_categories, MOST_CATEGORIES))
+    kinds = kinds_of(features, max_categories)
     cv = cross_fitting(features.index, seed)
     numbers: list[Any] = []
     if not takes_gaps:
         filled = SimpleImputer(strategy="median", add_indicator=True)
         numbers = [filled, StandardScaler()] if scale else [filled]
     scaled = [StandardScaler()] if scale and not takes_gaps else []
-    # Left to itself, it takes a target of whole numbers for classes, with a column for each.
-    kind_of_target = "continuous" if regression else "auto"
-    encoders: dict[str, list[Any]] = {
-        "categories": [
-            OrdinalEncoder(
-                handle_unknown="use_encoded_value",
-                unknown_value=np.nan,
-                encoded_missing_value=np.nan,
-            )
-            if takes_gaps
-            else OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-        ],
-        "numbers": numbers,
-        "times": [Calendar(periodic=not takes_gaps), *numbers],
-        "many": [TargetEncoder(target_type=kind_of_target, cv=cv), *scaled],
-    }
-    branches: list[Any] = [
-        (kind, make_pipeline(*steps) if steps else "passthrough", kinds[kind])
-        for kind, steps in encoders.items()
-        if kind in kinds
+    categories: Any = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    coded = kinds.get("categories", [])
+    if takes_gaps:
+        categories = encode_ordinal(np.nan, np.nan)
+        coded = coded + kinds.get("many", [])
+    effects = [encode_ordinal(MISSING, UNKNOWN), EffectEncoder(cv)]
+    branches: list[tuple[str, list[Any], Any]] = [
+        ("categories", [categories], coded),
+        ("numbers", numbers, kinds.get("numbers", [])),
+        ("times", [Calendar(periodic=not takes_gaps), *numbers], kinds.get("times", [])),
+        ("many", [*effects, *scaled], kinds.get("many", [])),
     ]
     for number, name in enumerate(kinds.get("texts", [])):
-        branches.append((f"text {number}", make_pipeline(TextEncoder(cv, seed), *scaled), name))
-    return ColumnTransformer(branches)
+        branches.append((f"text {number}", [TextEncoder(cv, seed), *scaled], name))
+    return ColumnTransformer(
+        [
+            (name, make_pipeline(*steps) if steps else "passthrough", columns)
+            for name, steps, columns in branches
+            if columns
+        ]
+    )
+
+
+def encode_ordinal(missing: float, unknown: float) -> OrdinalEncoder:
+    return OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=unknown, encoded_missing_value=missing
+    )
 
 
 def codes_of(columns: ColumnTransformer, features: pd.DataFrame) -> list[int]:
     """Return which columns of an encoder are to be taken for categories, by their positions.
 
-    They are codes of `features`, the rows to fit. Those whose values have few rows stay numbers: of
-    categories, scikit-learn's boosting leaves out all that have less than 10 rows.
+    They are codes of `features`, the rows to fit. Those of more values than boosting has bins stay
+    numbers, and so do those whose values have few rows: of categories, scikit-learn's boosting
+    leaves out all that have less than 10 rows.
     """
     names = {kind: names for kind, _, names in columns.transformers}.get("categories", [])
     counts = [(features[name].count(), features[name].nunique()) for name in names]
-    return [place for place, (rows, values) in enumerate(counts) if rows >= FREQUENT * values]
+    return [
+        place
+        for place, (rows, values) in enumerate(counts)
+        if rows >= FREQUENT * values and values <= MOST_CATEGORIES
+    ]

@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from support.encoders import Calendar, TextEncoder
 from support.models import innermost
 from support.params import InputError, first_line, load_params
 
@@ -40,7 +39,9 @@ TRUSTED = [
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
     "sklearn.utils.validation.check_array",
-    *(f"{encoder.__module__}.{encoder.__name__}" for encoder in (Calendar, TextEncoder)),
+    "support.encoders.Calendar",
+    "support.encoders.EffectEncoder",
+    "support.encoders.TextEncoder",
 ]
 
 

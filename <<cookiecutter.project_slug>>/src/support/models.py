@@ -92,7 +92,7 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     tags = get_tags(model)
     takes_gaps = tags.input_tags.allow_nan
     limit, seed = params["max_categories"], params["seed"]
-    columns = encoder_of(features, is_regressor(model), takes_gaps, params["scale"], limit, seed)
+    columns = encoder_of(features, takes_gaps, params["scale"], limit, seed)
     codes = codes_of(columns, features)
     by_type = getattr(model, "categorical_features", None) == "from_dtype"
     if isinstance(model, HIST_GRADIENT_BOOSTING) and by_type and codes:
