@@ -70,10 +70,20 @@ SIGNS = frozenset(
 )
 # Those that stand inside of words
 INSIDE = frozenset("\u2019\u00b4\u00b7")
+# Where no sign stands: between letters, but for dashes, some before one, and some behind one
+_LETTER = r"[^\W\d_\u00b5\u00aa\u00ba]"
+_BETWEEN = "".join(sorted(SIGNS - INSIDE - frozenset("\u2013\u2014")))
+STRAY = re.compile(
+    f"(?<={_LETTER})[{_BETWEEN}](?={_LETTER})"
+    f"|[\u00b2\u00b3\u00bb\u00ae\u2122\u2026\u201d](?={_LETTER})"
+    f"|(?<={_LETTER})[\u201a\u201c\u201e\u00a1\u00a3\u00a7\u00bf]"
+)
+# Those of measures, which do not end words
+MEASURES = frozenset("\u00b0\u00b1\u00bc\u00bd\u00be\u00d7\u00f7")
 # What is found in no text, see shape(): a capital behind a small letter, a sign or another script
-# inside a word, and a letter beside a digit
+# inside a word, a measure behind one, and a letter beside a digit
 UNUSUAL = re.compile(
-    "(?<=[au])U|(?<=u)A|(?<=x)X|(?<=[aAuUxXy])s(?=[aAuUxXy])|(?<=[uU])0|0(?=[uU])"
+    "(?<=[au])U|(?<=u)A|(?<=x)X|(?<=[aAuUxXy])[sm](?=[aAuUxXy])|(?<=[aux])m|(?<=[uU])0|0(?=[uU])"
     "|(?<=[xXy])[aAuU]|(?<=[aAuU])[xXy]|(?<=[xX])y|(?<=y)[xX]"
 )
 
@@ -113,6 +123,9 @@ def guess_encoding(content: bytes) -> str:
     lines = [line for line in content.splitlines() if not line.isascii()]
     sample = b"\n".join(lines)[:SAMPLE]
     sample = sample[: sample.rfind(b"\n")] if len(sample) == SAMPLE else sample
+    windows = decode(content, "cp1252")
+    if windows and beyond(windows) <= SIGNS | {"\u00ba"} and not STRAY.search(windows):
+        return "cp1252"  # such as 5 \u20ac, of which each page would make a letter
     found = []
     for page, languages in readings().items():
         with suppress(UnicodeDecodeError):
@@ -129,6 +142,11 @@ def guess_encoding(content: bytes) -> str:
             # Of the pages that read the same, the most common
             return next(other for other in readings() if decode(content, other) == whole)
     raise FileError("its encoding is not known: save it as UTF-8")
+
+
+def beyond(text: str) -> set[str]:
+    """Return the characters that ASCII does not have."""
+    return {letter for letter in text if letter > "\x7f"}
 
 
 def decode(content: bytes, page: str) -> str | None:
@@ -187,6 +205,8 @@ def shape(letter: str) -> str:
         return {"Lu": "A", "Ll": "a", "Nd": "0"}.get(kind, " ")
     if letter in INSIDE:
         return " "
+    if letter in MEASURES:
+        return "m"
     if kind[0] not in "LM":
         return "s"
     if kind not in ("Lu", "Ll"):

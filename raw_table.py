@@ -261,7 +261,7 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
             notes.append(f"its encoding was guessed: {encoding}")
         if dialect.skip:
             notes.append(f"its header is line {dialect.skip + 1}")
-    rows = TextRows(io.BytesIO(start), kind, dialect)
+    rows = TextRows(io.BytesIO(start), kind, dialect, cut=not whole)
     check_header(rows, target)
     profiles, drop = profile(rows, target)
     params = PARAMS | answers | {"separator": dialect.separator}
@@ -276,7 +276,7 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
             f"{rows.first_short}): filled with gaps"
         )
     check_target_column(
-        TextRows(io.BytesIO(start), kind, dialect), columns, profiles, answers, whole
+        TextRows(io.BytesIO(start), kind, dialect, not whole), columns, profiles, answers, whole
     )
     notes += [f"{target} {note}" for note in columns[target].notes]
     model = model_for(profiles[target].rows if whole else math.inf)

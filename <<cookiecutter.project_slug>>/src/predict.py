@@ -1,6 +1,7 @@
 """Predict the target of new rows: python src/predict.py new.csv [-o predictions.csv]"""
 
 import argparse
+import codecs
 import csv
 import os
 import sys
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from support.files import kind_of, unpack
 from support.metrics import predict
 from support.model_file import MODEL, load
 from support.params import InputError, load_params
@@ -54,6 +56,28 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
         raise InputError(f"{table.path} has no rows")
 
 
+def file_of(path: str, schema: Schema) -> dict[str, Any]:
+    """Return how a file of new rows is written: as the table for training was, or in UTF-8.
+
+    Text of another encoding than that hardly ever looks like UTF-8 with letters beyond ASCII.
+    """
+    if not Path(path).is_file() or schema.file["encoding"].lower().startswith("utf"):
+        return schema.file
+    decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
+    try:
+        with open(path, "rb") as file:
+            content = unpack(file)
+            if kind_of(content) != "csv":
+                return schema.file
+            while block := content.read(1 << 20):
+                is_ascii &= block.isascii()
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except (OSError, ValueError):
+        return schema.file  # which the reader tells, if it matters
+    return schema.file if is_ascii else schema.file | {"encoding": "utf-8"}
+
+
 @contextmanager
 def output(path: str | None) -> Iterator[IO[str]]:
     """Open the file to write, which is there once all is written; stdout without a path."""
@@ -85,7 +109,7 @@ def main() -> None:
         raise InputError(
             f"{MODEL} does not say how its table was written: run `dvc repro`"
         ) from None
-    table = Table(arguments.table, schema.file)
+    table = Table(arguments.table, file_of(arguments.table, schema))
     rows = predict_rows(estimator, table, schema, arguments.keep_features)
     try:
         with output(arguments.output) as file:
@@ -95,6 +119,8 @@ def main() -> None:
     except BrokenPipeError:
         # The reader, `head` for instance, has had enough. Python would complain when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for note in table.notes():
+        print(f"warning: {table.path}: {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Predictions for new rows, which are read as the table was."""
 
+import gzip
 from dataclasses import asdict
 
-from predict import predict_rows
+from predict import file_of, predict_rows
 from prepare import prepare
 from support.params import InputError
 from support.reader import Table
@@ -88,6 +89,8 @@ def test_rows_are_predicted_in_parts_as_in_one(predict, monkeypatch):
         ('"1,5",20241201,true,x', "row 3: day is '20241201', which is no date .* day first"),
         ('"1,5",2024-12-01,true,x', "row 3: day is '2024-12-01', which is no date"),
         ('"1,5",1.12.2024,7,x', "row 3: sure is '7', which is no true or false"),
+        ("-inf,1.12.2024,true,x", "row 3: amount is '-inf', too large for a model"),
+        ('"1,5e39",1.12.2024,true,x', "row 3: amount is '1,5e39', too large for a model"),
     ],
 )
 def test_a_cell_that_does_not_fit_is_named(predict, cells, message):
@@ -112,3 +115,18 @@ def test_a_cell_that_does_not_fit_is_named(predict, cells, message):
 def test_a_file_that_does_not_suit_the_model_is_named(predict, content, message):
     with pytest.raises(InputError, match=message):
         predict(content)
+
+
+def test_new_rows_in_utf_8_are_read_as_such_by_a_model_of_another_encoding(model, tmp_path):
+    schema, path = Schema.from_dict(model.schema), tmp_path / "new.csv"
+    schema.file |= {"encoding": "cp1252"}
+    for text, encoding, expected in [
+        ("Zürich", "utf-8", "utf-8"),
+        ("Zürich", "cp1252", "cp1252"),
+        ("Basel", "utf-8", "cp1252"),
+    ]:
+        path.write_bytes(gzip.compress(f"city\n{text}\n".encode(encoding)))
+        file = file_of(str(path), schema)
+        assert file["encoding"] == expected
+        [batch] = Table(path, file).batches()
+        assert batch.column("city").to_pylist() == [text]

@@ -136,6 +136,7 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
         (gzip.compress(b"a,label\n" * 999)[:30], {}, "t.csv cannot be read"),
         (b"PAR1 and no more", {}, "t.csv cannot be read"),
         (b'a,label\n1,x\n"2,y\n3,z\n', {}, "row 3 opens a quote that is never closed"),
+        (b'a,label\n1,x\n2,"y\n3,z\n', {}, "row 3 opens a quote that is never closed"),
         (b'{"a": 1}\n{"a": \n', {}, "no JSON"),
         (b'{"a": 1}\n[2]\n', {}, "entry 2 is no object"),
         (b'{"a": 1, "a": 2, "label": 3}\n', {}, "an object has 'a' more than once"),

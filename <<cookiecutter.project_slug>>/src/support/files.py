@@ -351,23 +351,51 @@ class Lines(io.BufferedIOBase):
 
 def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     """Return the rows of some lines, which keep their ends; empty lines are left out."""
+    return (row for row, _ in parse_lines(lines, dialect))
+
+
+def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[str], str]]:
+    """Yield the rows of some lines, as `parse`, and what is wrong with the quotes of one."""
     separator = dialect.separator
     blank = len(separator) == 2 and separator[1] == " "
-    rows: Iterator[list[str]]
     if len(separator) > 1 and not blank:
-        rows = (line.rstrip("\r\n").split(separator) for line in lines)
-    else:
-        if separator == " ":
-            lines = (line.strip(" ") for line in lines)
-        rows = csv.reader(
-            lines,
-            delimiter=separator[:1],
-            quotechar=dialect.quote,
-            doublequote=not dialect.escape,
-            escapechar=dialect.escape or None,
-            skipinitialspace=blank or separator == " ",
-        )
-    return (row for row in rows if row and (len(row) > 1 or row[0].strip()))
+        split = (line.rstrip("\r\n").split(separator) for line in lines)
+        yield from ((row, "") for row in split if len(row) > 1 or row[0].strip())
+        return
+    if separator == " ":
+        lines = (line.strip(" ") for line in lines)
+    open_reader = partial(
+        csv.reader,
+        delimiter=separator[:1],
+        quotechar=dialect.quote,
+        doublequote=not dialect.escape,
+        escapechar=dialect.escape or None,
+        skipinitialspace=blank or separator == " ",
+    )
+    taken: list[str] = []
+
+    def take() -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield line
+
+    for row in open_reader(take()):
+        wrong = ""
+        if len(taken) > 1:
+            # Python takes what stands behind a quote for a part of the value: of a quote that is
+            # open by mistake, the next one would be the end, some rows below.
+            try:
+                list(open_reader(taken, strict=True))
+            except csv.Error as error:
+                wrong = (
+                    "opens a quote that is never closed"
+                    if "end of data" in str(error)
+                    else f"has {dialect.quote} in a value of several lines that is not doubled, or "
+                    "opens a quote by mistake"
+                )
+        taken.clear()
+        if row and (len(row) > 1 or row[0].strip()):
+            yield row, wrong
 
 
 def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float, int, float]:
@@ -453,12 +481,17 @@ class TextRows:
     `names` are the columns; `short` counts the rows so far that had fewer cells, which are filled
     with blank ones, and `first_short` is the first of them.
 
-    Raises FileError for a row with more cells than the header, or a byte that does not decode.
+    The last row of a text that is `cut` may be a part of one, which is left out.
+
+    Raises FileError for a row with more cells than the header, or whose quotes do not end, or a byte
+    that does not decode.
     """
 
-    def __init__(self, content: IO[bytes], kind: str, dialect: Dialect) -> None:
-        self.short = self.first_short = self.last_short = 0
-        self._content, self._dialect = content, dialect
+    def __init__(
+        self, content: IO[bytes], kind: str, dialect: Dialect, cut: bool = False
+    ) -> None:
+        self.short = self.first_short = 0
+        self._content, self._dialect, self._cut = content, dialect, cut
         rows = self._json() if kind == "json" else self._csv()
         try:
             header = next(rows)
@@ -481,7 +514,12 @@ class TextRows:
         try:
             for _ in range(self._dialect.skip):
                 next(text, "")
-            yield from parse(text, self._dialect)
+            for number, (row, wrong) in enumerate(parse_lines(text, self._dialect), start=1):
+                if self._cut and "never closed" in wrong:
+                    return
+                if wrong:
+                    raise FileError(f"row {number} {wrong}: mend the row, or set prepare.quote")
+                yield row
         except UnicodeDecodeError as error:
             raise FileError(self._find_bad_byte(encoding) or str(error)) from None
         except csv.Error as error:
@@ -554,13 +592,10 @@ class TextRows:
 
     def _checked(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
         width = len(self.names)
-        row: list[str] = []
-        number = 1
         for number, row in enumerate(rows, start=2):
             if len(row) != width:
                 if len(row) < width:
                     self.short += 1
-                    self.last_short = number
                     self.first_short = self.first_short or number
                     row = row + [""] * (width - len(row))
                 elif any(cell.strip() for cell in row[width:]):
@@ -571,8 +606,6 @@ class TextRows:
                 else:
                     row = row[:width]
             yield row
-        if number == self.last_short and any("\n" in cell for cell in row):
-            raise FileError(f"row {number} opens a quote that is never closed")
 
 
 def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:

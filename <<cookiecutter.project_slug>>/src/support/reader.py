@@ -251,10 +251,16 @@ class Table:
             stream = loan.stream(self.params["encoding"])
             reader = pa.csv.open_csv(stream, *self._arrow_options(len(header)))
             # The header is read as a row, and left out: its names may repeat.
+            last = None
             for batch in reader:
-                batch = batch.slice(skip)
+                if last:
+                    yield last
+                last = pa.RecordBatch.from_arrays(batch.slice(skip).columns, names=header)
                 skip = 0
-                yield pa.RecordBatch.from_arrays(batch.columns, names=header)
+            if last and "\n" in (last.column(-1)[-1].as_py() or ""):
+                raise pa.ArrowInvalid("the last value may be one whose quotes do not end")
+            if last:
+                yield last
         finally:
             stream = reader = None
             loan.end()

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from support.cells import DATES, Forms, Profile
-from support.columns import Column, decide, gaps_in, is_constant, misfit, type_of_labels
+from support.columns import LARGEST, Column, decide, gaps_in, is_constant, misfit, type_of_labels
 from support.params import InputError, first_line, nearest
 from support.reader import POOL, Stored, Survey, Table
 from support.values import MisfitError, read_values
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 KEY = b"schema"
@@ -114,6 +115,10 @@ class Schema:
         frame.index = pd.RangeIndex(row, row + len(frame))
         hidden = frame[[name for name in self.names("target") if name in frame]]
         derived = _derive(frame.drop(columns=hidden.columns), add_features)
+        if not seen:
+            # As in stage prepare, what no model can hold is missing.
+            own = [one.name for one in self.derived if one.kind == "number" and one.name in derived]
+            derived[own] = derived[own].where(derived[own].abs() <= LARGEST)
         return derived.assign(**hidden)
 
     def _read(
@@ -132,6 +137,14 @@ class Schema:
                 f"{source}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
                 f"is no {kind}{how}"
             ) from None
+        if not seen and self.roles[column.name] == "feature" and pa.types.is_floating(values.type):
+            large = pc.greater(pc.abs(values), LARGEST).fill_null(False)
+            if pc.any(large).as_py():
+                position = pc.index(large, True).as_py()
+                raise InputError(
+                    f"{source}, row {row + position}: {column.name} is "
+                    f"{batch.column(column.name)[position].as_py()!r}, too large for a model"
+                )
         # Models take 1 and 0, and pandas no gap among booleans.
         return values.cast(pa.float64()) if column.kind == "boolean" else values
 
