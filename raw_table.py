@@ -415,18 +415,25 @@ def kind_in(part: Path) -> str:
 
 
 def names_in(part: Path, dialect: Dialect) -> list[str]:
-    """Return the columns of a text file. Raises FileError, with its name, if it has none."""
+    """Return the columns of a text file.
+
+    Raises FileError, with its name, if it has none or, unless it is large, its rows differ in length.
+    """
     try:
         with part.open("rb") as file:
             content = unpack(file)
-            return TextRows(content, kind_of(content), dialect).names
+            rows = TextRows(content, kind_of(content), dialect)
+            if part.stat().st_size <= LIMIT:
+                for _ in rows:
+                    pass
+            return rows.names
     except FileError as error:
         raise FileError(f"{part.name}: {error}") from None
 
 
 def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
-    """Return what `read` does of a file, or of the first one in a folder."""
-    first, *others = parts_of(path)
+    """Return what `read` does of a file, or of the largest one in a folder."""
+    first, *others = sorted(parts_of(path), key=lambda part: -part.stat().st_size)
     with first.open("rb") as file:
         found = read(file, answers, whole=not others)
     if others:

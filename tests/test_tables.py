@@ -581,3 +581,27 @@ def test_a_table_that_broke_later_stops_prepare_and_is_brought_back(project, con
     project.run("dvc checkout")
     assert project.outcome() == before
     assert project.repro() == []
+
+
+def test_all_files_of_a_folder_are_looked_at(tmp_path):
+    (tmp_path / "0.csv").write_text("x,label\n")
+    (tmp_path / "1.csv").write_text("x,label\n" + "1,a\n2,b\n" * 9)
+    assert "looked at 1.csv" in inspect(str(tmp_path), "classification", "label")["notes"][0]
+    (tmp_path / "2.csv").write_text("x,label\n3,a\n4,b,c\n")
+    inspect.cache_clear()
+    with pytest.raises(
+        FailedHookException, match=r"2.csv: row 3 has 3 cells, but the header has 2"
+    ):
+        inspect(str(tmp_path), "classification", "label")
+
+
+def test_long_numbers_of_a_workbook_keep_their_digits(tmp_path):
+    numbers = [1234567890123456, 1234567890123457] * 20
+    frame = pd.DataFrame({"x": range(40), "label": numbers})
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    notes = inspect(str(tmp_path / "t.xlsx"), "classification", "label")["notes"]
+    assert not [note for note in notes if "rounds" in note]
+    frame["label"] = [10**17 + number % 2 * 64 for number in range(40)]
+    frame.to_excel(tmp_path / "u.xlsx", index=False)
+    notes = inspect(str(tmp_path / "u.xlsx"), "classification", "label")["notes"]
+    assert "numbers of more than 15 digits, which a spreadsheet rounds: 40" in notes

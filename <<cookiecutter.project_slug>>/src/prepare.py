@@ -97,7 +97,7 @@ def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
             values = frame[name]
             if values.isna().any():
                 raise InputError(
-                    f"{source}, row {values.isna().idxmax()}: {name}, the {role}, is empty"
+                    f"{source}, row {values.isna().idxmax()}: {name}, the {role}, is missing"
                 )
             return arranged.set_index(pd.Index(values, name=role))
     return arranged.reset_index(drop=True)

@@ -276,3 +276,53 @@ def test_arrow_counts_as_python_does():
     for key in ("rows", "blank", "padded", "forms", "units", "words", "others", "first"):
         assert getattr(one, key) == getattr(other, key), key
     assert one.beside.keys() == other.beside.keys()
+
+
+def notes_on(cells, **changes):
+    """Return the kind and the notes that a column of these cells gets."""
+    column = columns_of({"x": cells}, **changes)["x"]
+    return column.kind, "; ".join(column.notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "changes", "kind", "note"),
+    [
+        # A word that takes rows away, or may stand for a number
+        (
+            ["0", "1", "unknown"] * 9,
+            {"target": "x"},
+            "integer",
+            "has 'unknown' in 9 rows, taken as m",
+        ),
+        (["True", "False", "NA"] * 9, {"target": "x"}, "boolean", "has 'NA' in 9 rows, taken as m"),
+        (["1", "2", "none"] * 9, {}, "integer", "has 'none' in 9 rows, taken as missing"),
+        (["1", "2", "NA"] * 9, {}, "integer", ""),
+        (["1", "2", "none"] * 9, {"na_values": ["none"]}, "integer", ""),
+        # A word beside blanks
+        (["x", "", ""] * 9, {}, "text", ""),
+        (["*", "", ""] * 9, {}, "text", "has '*' in 9 rows, taken as a value"),
+        (["NULL", "", ""] * 9, {}, "empty", ""),
+        (["none"] * 9, {}, "empty", ""),
+        (["*", "", ""] * 9, {"na_values": ["*"]}, "empty", ""),
+        # All in brackets
+        (["(1999)", "(2007)"], {}, "integer", "has brackets around all numbers, taken as negative"),
+        (["(19.5)", "20"], {}, "number", ""),
+        # Years of two digits
+        (["24/03/31", "23/11/30"], {}, "date", "'24/03/31' (row 2) was read as 2031-03-24"),
+        (["13.02.45", "1.2.1968"], {}, "date", "'13.02.45' (row 2) was read as 2045-02-13"),
+        (["2/28/71"], {}, "date", "'2/28/71' (row 2) was read as 1971-02-28"),
+        (["24/03/31"], {"columns": {"x": "%y/%m/%d"}}, "date", ""),
+        (["31/03/2024"], {}, "date", ""),
+    ],
+)
+def test_what_has_two_readings_is_told(cells, changes, kind, note):
+    found, said = notes_on(cells, **changes)
+    assert found == kind
+    assert note in said if note else not said
+
+
+@pytest.mark.parametrize("word", ["-999", -999, -999.0, "-999,0"])
+@pytest.mark.parametrize("cell", ["-999", "-999.0"])
+def test_a_number_for_a_gap_is_found_however_it_is_written(word, cell):
+    kind, values = values_of(["5.5", cell, "7.25"], na_values=[word, "NA"])
+    assert (kind, values) == ("number", [5.5, None, 7.25])

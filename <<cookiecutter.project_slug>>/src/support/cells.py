@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from copy import copy
 from functools import cached_property
+from typing import Any
 
 # Words that stand for a missing value, and words that may: Namibia's code is NA, and None is an
 # answer like any other.
@@ -228,6 +229,20 @@ def pattern_of(dates: str) -> str:
     return "".join(parts)
 
 
+def spellings(words: Iterable[Any]) -> frozenset[str]:
+    """Return how some words for gaps are written; whole numbers also with zeros behind a mark.
+
+    >>> sorted(spellings([-9, "NA"]))
+    ['-9', '-9,0', '-9,00', '-9.', '-9.0', '-9.00', 'NA']
+    """
+    found = set()
+    for word in map(str, words):
+        found.add(word)
+        if whole := re.fullmatch("([+-]?[0-9]+)([.,]0*)?", word):
+            found |= {whole[1] + zeros for zeros in ("", ".", ".0", ".00", ",0", ",00")}
+    return frozenset(found)
+
+
 class Forms:
     """What the cells of a table are compared with.
 
@@ -235,8 +250,8 @@ class Forms:
     usual ones. `dates` is a pattern that comes before the other forms, or none.
     """
 
-    def __init__(self, na_values: str | list[str] = "auto", dates: str = "") -> None:
-        self.words = NO_VALUES | MAYBE_VALUES if na_values == "auto" else frozenset(na_values)
+    def __init__(self, na_values: str | list[Any] = "auto", dates: str = "") -> None:
+        self.words = NO_VALUES | MAYBE_VALUES if na_values == "auto" else spellings(na_values)
         self.patterns = ({"pattern": pattern_of(dates)} if dates else {}) | FORMS
 
     @cached_property

@@ -38,6 +38,7 @@ _IN_DATES = re.compile(
     "|[ap]m?|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?"
 )
 _FOREIGN_DATE = re.compile(r"\d{1,2}[. ]+(de )?[^\W\d_]{3,10}[. ]+(de )?\d{4}\b.*")
+_SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
 # The forms of numbers that no integer is, by the decimal mark
 _FRACTIONS = {
     ".": {"point", "point3", "commas_point", "spaces_point", "exponent"},
@@ -156,13 +157,28 @@ class _Decision:
         self.column = Column(name)
         if "%" in wanted:
             self.column.kind, self.column.dates = "date", wanted
-        elif not profile.filled and len(profile.words) < 2:
+        elif not profile.filled and not self.may_be_flag():
             self.column.kind = "empty"
         elif not (self.boolean() or self.number() or self.date()):
             self.text()
             return
-        # Among numbers and dates, a word is no value.
+        # Among numbers and dates, a word is no value; but rows without a target are lost, and none
+        # may be a number.
         self.column.gaps[:0] = sorted(profile.words)
+        if profile.filled and params["na_values"] == "auto":
+            for word, number in profile.words.items():
+                if name == params.get("target") or re.fullmatch(r"[^\W\d_ ]{4,}", word):
+                    self.tell_word(word, number, "missing")
+
+    def may_be_flag(self) -> bool:
+        """Return whether a column that has but words and gaps may say something by a word."""
+        words = self.profile.words
+        auto = self.params["na_values"] == "auto" and words.keys() - NO_VALUES
+        return bool(auto and (self.profile.blank or len(words) > 1))
+
+    def tell_word(self, word: str, number: int, taken: str) -> None:
+        rows = f"{number} row{'s' * (number > 1)}"
+        self.note(f"has {word!r} in {rows}, taken as {taken}; prepare.na_values decides")
 
     def wants(self, kind: str) -> bool:
         return self.wanted in ("", kind)
@@ -249,6 +265,9 @@ class _Decision:
             self.column.kind = "integer"
         if doubt:
             self.note(doubt)
+        bracketed = set(profile.units) == {""} and starred == profile.filled
+        if bracketed and all(cell.startswith("(") for cell in profile.beside):
+            self.note("has brackets around all numbers, taken as negative; else see prepare.text")
         return True
 
     def differ_in_unit(self, units: set[str]) -> bool:
@@ -308,6 +327,18 @@ class _Decision:
             self.note(f"holds {what}, taken as their first days")
         if doubt:
             self.note(doubt)
+        short = [place for place in profile.first.values() if _SHORT_YEAR.match(place[1])]
+        if short and not self.wanted:
+            row, cell = min(short)
+            day, month, year = _SHORT_YEAR.match(cell).groups()  # type: ignore[union-attr]
+            if order == "month first" and cell[len(day)] != ".":
+                day, month = month, day
+            century = 20 if int(year) <= 68 else 19
+            self.note(
+                f"has years of two digits: {cell!r} (row {row}) was read as "
+                f"{century}{year}-{month:0>2}-{day:0>2}; else give prepare.columns its pattern, such "
+                "as '%y/%m/%d'"
+            )
         return True
 
     def order_of_dates(self) -> tuple[str, str]:
@@ -340,11 +371,9 @@ class _Decision:
         else:
             self.column.gaps = sorted(w for w in words if w in NO_VALUES or w in self.hints.words)
             for word, number in words.items():
-                taken = "missing" if word in self.column.gaps else "a value"
-                self.note(
-                    f"has {word!r} in {number} row{'s' * (number > 1)}, taken as {taken}; "
-                    "prepare.na_values decides"
-                )
+                self.tell_word(word, number, "missing" if word in self.column.gaps else "a value")
+        if not profile.filled and len(self.column.gaps) == len(words):
+            self.column.kind = "empty"
         if not profile.is_text:
             folded: dict[str, str] = {}
             for cell in profile.others:

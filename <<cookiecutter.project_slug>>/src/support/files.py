@@ -487,9 +487,7 @@ class TextRows:
     that does not decode.
     """
 
-    def __init__(
-        self, content: IO[bytes], kind: str, dialect: Dialect, cut: bool = False
-    ) -> None:
+    def __init__(self, content: IO[bytes], kind: str, dialect: Dialect, cut: bool = False) -> None:
         self.short = self.first_short = 0
         self._content, self._dialect, self._cut = content, dialect, cut
         rows = self._json() if kind == "json" else self._csv()
@@ -553,8 +551,17 @@ class TextRows:
             )
         yield list(names)
         self._content.seek(0)
-        for one in self._objects():
-            yield [_as_cell(one.get(name, "")) for name in names]
+        for number, one in enumerate(self._objects(), start=1):
+            cells = [_as_cell(one.get(name, "")) for name in names]
+            try:
+                "".join(cells).encode()
+            except UnicodeEncodeError as error:
+                half = error.object[error.start]
+                name = next(name for name, cell in zip(names, cells, strict=True) if half in cell)
+                raise FileError(
+                    f"entry {number}: {name} has \\u{ord(half):04x}, half of a character"
+                ) from None
+            yield cells
 
     def _objects(self) -> Iterator[dict[str, Any]]:
         is_array = self._content.read(2048).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")

@@ -102,7 +102,7 @@ class Table:
         # Arrow's parser takes rows of one length only; Python's serves where they are not.
         self._ragged: set[Path] = set()
         self._kinds: dict[Path, str] = {}
-        self._merged = 0
+        self._merged = self._rounded = 0
         with self._errors():
             self._parts = parts_of(self.path)
             self._headers = {part: self._names(part) for part in self._parts}
@@ -134,6 +134,10 @@ class Table:
         if self._merged:
             notes.append(
                 f"merged cells: {self._merged}; the first of each has a value, the others none"
+            )
+        if self._rounded:
+            notes.append(
+                f"numbers of more than 15 digits, which a spreadsheet rounds: {self._rounded}"
             )
         folders = [part.relative_to(self.path).parent.as_posix() for part in self._parts]
         if "=" in folders[-1]:
@@ -292,11 +296,12 @@ class Table:
             raise FileError(f"it has no sheet {name!r}; there is {', '.join(book.sheet_names)}")
         sheet, skip = book.get_sheet_by_name(name), self.params["skip"]
         rows = sheet.to_python()[skip:]
-        if rows:
-            header = sheet.start[0] + skip
-            self._merged = sum(end[0] > header for _, end in sheet.merged_cell_ranges or [])
         if not rows:
             raise FileError(f"its sheet {name!r} is empty")
+        header = sheet.start[0] + skip
+        self._merged = sum(end[0] > header for _, end in sheet.merged_cell_ranges or [])
+        large = (cell for row in rows for cell in row if isinstance(cell, float))
+        self._rounded = sum(2**53 < abs(cell) < 1e22 for cell in large)
         yield names_of([_excel_text(cell) for cell in rows[0]])
         yield from ([_excel_text(cell) for cell in row] for row in rows[1:])
 
@@ -446,7 +451,7 @@ def _excel_text(value: Any) -> str:
     """Return what a cell of a spreadsheet shows, dates in the ISO format."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e22:
         return str(int(value))
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return str(value.date())
