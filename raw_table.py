@@ -340,6 +340,12 @@ class Unwritten:
         pass
 
 
+def numbers_rows(name: str, notes: list[str]) -> bool:
+    """Return whether a column numbers the rows, by its name and what stage prepare says of it."""
+    named = IDENTIFIER.fullmatch(name) or name.startswith("Unnamed: ")
+    return bool(named) and any(" identifier" in note for note in notes)
+
+
 def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:
     """Prepare a file whose columns have types, if this Python has what reads it.
 
@@ -368,8 +374,16 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         table = Table(path, params)
         # What pandas calls an index without a name
         index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
-        params["drop"] = index
+        params["drop"] = list(index)
         report = prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
+        index += [
+            line["name"]
+            for line in report["columns"]
+            if line["role"] == "feature" and numbers_rows(line["name"], line["notes"])
+        ]
+        if len(index) > len(params["drop"]):
+            params["drop"] = index
+            report = prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
     notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []

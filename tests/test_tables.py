@@ -605,3 +605,14 @@ def test_long_numbers_of_a_workbook_keep_their_digits(tmp_path):
     frame.to_excel(tmp_path / "u.xlsx", index=False)
     notes = inspect(str(tmp_path / "u.xlsx"), "classification", "label")["notes"]
     assert "numbers of more than 15 digits, which a spreadsheet rounds: 40" in notes
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
+@pytest.mark.parametrize(
+    "name", ["Unnamed: 0", "ID", "OBJECTID", "Lfd. Nr.", "S.No", "#", "customer_id"]
+)
+def test_a_column_that_numbers_the_rows_is_dropped_whatever_the_format(tmp_path, suffix, name):
+    frame = pd.DataFrame({name: range(5, 29), "age": range(20, 44), "label": list("uv") * 12})
+    write = {"csv": frame.to_csv, "xlsx": frame.to_excel, "parquet": frame.to_parquet}[suffix]
+    write(tmp_path / f"t.{suffix}", index=False)
+    assert inspect(str(tmp_path / f"t.{suffix}"), "classification", "label")["drop"] == [name]

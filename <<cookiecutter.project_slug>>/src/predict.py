@@ -69,7 +69,7 @@ def file_of(path: str, schema: Schema) -> dict[str, Any]:
             content = unpack(file)
             if kind_of(content) != "csv":
                 return schema.file
-            while block := content.read(1 << 20):
+            while block := content.read(2**20):
                 is_ascii &= block.isascii()
                 decoder.decode(block)
         decoder.decode(b"", final=True)

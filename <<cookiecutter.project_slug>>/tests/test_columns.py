@@ -326,3 +326,27 @@ def test_what_has_two_readings_is_told(cells, changes, kind, note):
 def test_a_number_for_a_gap_is_found_however_it_is_written(word, cell):
     kind, values = values_of(["5.5", cell, "7.25"], na_values=[word, "NA"])
     assert (kind, values) == ("number", [5.5, None, 7.25])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Z\u00fcrich", "Zu\u0308rich"),
+        ("La Paz", "La\u00a0Paz"),
+        ("go  on", "go on"),
+        ("ok", "ok\u200b"),
+    ],
+)
+def test_values_that_look_alike_are_told(one, other):
+    kind, note = notes_on([one, other, "else"] * 9)
+    assert kind == "text"
+    assert note == (
+        f"has values that differ in blanks or signs that hardly show, such as {one!a} and {other!a}"
+    )
+
+
+def test_a_number_among_texts_says_nothing_of_other_columns():
+    table = {"x": ["1.234", "12.500", "2.000"] * 9, "note": ["good", "2,5", "bad"] * 9}
+    assert "set prepare.decimal to ','" in columns_of(table)["x"].notes[0]
+    table["note"] = ["3,25", "2,5", ""] * 9
+    assert columns_of(table)["x"].thousands == "." and not columns_of(table)["x"].notes

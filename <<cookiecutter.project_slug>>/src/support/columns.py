@@ -4,6 +4,7 @@ Only the standard library: the template reads a table by this module before the 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -30,7 +31,8 @@ KINDS = ("text", "number", "boolean", "date")
 YEARS = (1900, 2100)
 # Names of columns that number the rows
 IDENTIFIER = re.compile(
-    r"(?i:(.*[ _.-])?(id|uuid|guid)|(row_?)?index|key|row_?names?|Unnamed: 0)|.*[a-z]I[dD]"
+    r"(?i:(.*[ _.-])?(id|uuid|guid|pk)|(row|object|f)id|(row_?)?index|key|row_?names?"
+    r"|Unnamed: 0([.][0-9]+)?|level_0|#|((row|lfd|s|sl|sr)[ _.]*)?(no|nr|num)[.]?)|.*[a-z]I[dD]"
 )
 # Words in times and dates, and a date with a month in any language
 _IN_DATES = re.compile(
@@ -94,6 +96,8 @@ class Hints:
     words: set[str] = field(default_factory=set)
 
     def add(self, profile: Profile) -> None:
+        if profile.is_text or 4 * profile.forms[""] > profile.filled:
+            return  # one number among texts
         self.point += profile.count(POINT) > 0
         self.comma += profile.count(COMMA) > 0
         self.day += profile.count(["day_first", "day_dot"]) > 0
@@ -174,7 +178,7 @@ class _Decision:
         """Return whether a column that has but words and gaps may say something by a word."""
         words = self.profile.words
         auto = self.params["na_values"] == "auto" and words.keys() - NO_VALUES
-        return bool(auto and (self.profile.blank or len(words) > 1))
+        return bool(auto and (self.profile.blank and not self.strict or len(words) > 1))
 
     def tell_word(self, word: str, number: int, taken: str) -> None:
         rows = f"{number} row{'s' * (number > 1)}"
@@ -375,18 +379,23 @@ class _Decision:
         if not profile.filled and len(self.column.gaps) == len(words):
             self.column.kind = "empty"
         if not profile.is_text:
-            folded: dict[str, str] = {}
-            for cell in profile.others:
-                if (other := folded.setdefault(cell.casefold(), cell)) != cell:
-                    self.note(
-                        f"has values that differ in case alone, such as {other!r} and {cell!r}"
-                    )
-                    break
+            self.compare()
         # Where nearly all cells are padded, that is how the file is written.
         if 0 < profile.padded < 0.9 * (profile.rows - profile.blank):
             self.note(f"has blanks around {profile.padded} values, which are left out")
         if self.wanted != "text" and not self.column.notes:
             self.explain()
+
+    def compare(self) -> None:
+        """Say which values people may take for one."""
+        folded: dict[str, str] = {}
+        for cell in self.profile.others:
+            if (other := folded.setdefault(look_of(cell), cell)) == cell:
+                continue
+            shown = repr if other.casefold() == cell.casefold() else ascii
+            how = "case alone" if shown is repr else "blanks or signs that hardly show"
+            self.note(f"has values that differ in {how}, such as {shown(other)} and {shown(cell)}")
+            return
 
     def explain(self) -> None:
         """Say why a column of text holds no numbers or dates, where most of it looks as if it did."""
@@ -421,6 +430,16 @@ class _Decision:
                 f"is text: {cell!r} in row {row} is no number or date that is understood; "
                 "prepare.columns takes a pattern of dates such as '%H:%M'"
             )
+
+
+def look_of(cell: str) -> str:
+    """Return a text without what one hardly sees.
+
+    >>> look_of("New\\u00a0 York\\u200b"), look_of("Cafe\\u0301") == look_of("caf\\u00e9")
+    ('new york', True)
+    """
+    shown = "".join(sign for sign in cell if unicodedata.category(sign) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", shown).split()).casefold()
 
 
 def like_value(cell: str) -> bool:
