@@ -269,7 +269,7 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
     if all(is_constant(columns[name], profiles[name]) for name in columns.keys() - {target}):
         raise FileError(f"it has no column that could be a feature of {target}")
     if drop:
-        notes.append(f"{', '.join(drop)} only numbers the rows: it is in prepare.drop")
+        notes.append(f"{', '.join(drop)} tells each row apart: it is in prepare.drop")
     if rows.short:
         notes.append(
             f"{rows.short} rows have fewer cells than the header (the first is row "
@@ -386,7 +386,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
             report = prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
-    notes = [f"{', '.join(index)} only numbers the rows: it is in prepare.drop"] if index else []
+    notes = [f"{', '.join(index)} tells each row apart: it is in prepare.drop"] if index else []
     if params["sheet"]:
         notes.append(f"it is sheet {params['sheet']!r} that has {answers['target']}")
     if params["skip"]:

@@ -51,11 +51,13 @@ def read_json(name: str) -> dict[str, Any]:
 def read_training(test: Rows, data: dict[str, Any]) -> tuple[Rows, Rows]:
     """Return columns of the training rows, and of the first prepared rows, for the findings.
 
-    They are the times and the target, or all columns if rows that repeat others were kept.
+    They are the times and the target, or all columns if rows may repeat others: those that differ
+    in the column that says which are the test do not count as such in stage prepare.
     """
     columns = [*test.features.select_dtypes("datetime"), test.target.name]
     first = pq.ParquetFile(PREPARED).read_row_group(0, columns).to_pandas()[columns]
-    if "duplicate" not in data["rows"]["dropped"]:
+    by_column = any(line["role"] == "split" for line in data["columns"])
+    if by_column or "duplicate" not in data["rows"]["dropped"]:
         columns = list(test.table)
     return Rows(pd.read_parquet(TRAIN, columns=columns)[columns]), Rows(first)
 

@@ -16,6 +16,7 @@ from helpers import TRAIN, TREE, evaluate, train
 
 MODELS = TREE | {
     "deep": {"class": "sklearn.tree.DecisionTreeClassifier"},
+    "shallow": {"class": "sklearn.linear_model.LogisticRegression", "C": 0.001},
     "forest": {"class": "sklearn.ensemble.RandomForestRegressor", "n_estimators": 10},
 }
 
@@ -100,6 +101,61 @@ def test_a_feature_that_alone_tells_the_target_is_named(noise, labelled):
     assert "leak-feature" not in codes(rare, "tree"), "the largest class is no leak"
 
 
+@pytest.mark.parametrize("kind", ["number", "date"])
+def test_gaps_that_tell_the_target_are_a_leak(labelled, kind):
+    paid = pd.Series(np.random.default_rng(0).uniform(5, 90, 400).round(2))
+    if kind == "date":
+        paid = pd.Timestamp("2024-01-01") + pd.to_timedelta(paid, unit="D")
+    table = labelled.assign(paid=paid.where(labelled["y"] == "up"))[["a", "b", "paid", "y"]]
+    found = codes(table, "tree", training=table[["paid", "y"]], first=table[["paid", "y"]])
+    assert found["leak-feature"] == "paid alone tells the target"
+    some = np.random.default_rng(1).random(400) < 0.5
+    table["paid"] = paid.where(some)
+    found = codes(table, "tree", training=table[["paid", "y"]], first=table[["paid", "y"]])
+    assert "leak-feature" not in found
+
+
+def test_a_copy_of_a_target_with_a_long_tail_is_a_leak(noise):
+    price = np.exp(2 * noise["a"] + 9)
+    for copy in (price / 1.2, np.log(price), -price):
+        table = noise[["b"]].assign(copy=copy, price=price)
+        assert codes(table, "forest")["leak-feature"] == "copy alone tells the target"
+    blurred = price * np.exp(0.5 * noise["c"])
+    assert "leak-feature" not in codes(noise[["b"]].assign(near=blurred, price=price), "forest")
+
+
+def test_a_sum_is_named_beside_a_column_of_gaps(noise):
+    table = noise.assign(d=noise["d"].where(np.arange(400) % 20 == 0))
+    table["total"] = table["a"] + 2 * table["b"]
+    assert codes(table, "forest")["leak-sum"].startswith("a, b add up")
+
+
+@pytest.fixture
+def rare() -> pd.DataFrame:
+    """In 2 of 100 rows, two features tell a class."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(4000, 4)), columns=["a", "b", "c", "d"])
+    told = table["a"] + table["b"] + 0.6 * random.normal(size=4000)
+    return table.assign(y=np.where(told > np.quantile(told, 0.98), "fraud", "fair"))
+
+
+def test_a_rare_class_does_not_make_features_useless(rare):
+    assert "useless-feature" not in codes(rare, "tree")
+    found = codes(rare.assign(y=np.where(rare["a"] > 0, "up", "down")), "tree")
+    assert found["useless-feature"].startswith(("b", "c", "d"))
+
+
+def test_a_model_that_ranks_a_rare_class_is_told_from_one_that_knows_nothing(rare):
+    rare["y"] = np.where(np.arange(4000) % 40 == 0, "fraud", "fair")
+    rare["a"] += 2.0 * (rare["y"] == "fraud")
+    evidence = look(rare[:2000], rare[2000:], "shallow")
+    [finding] = [one for one in find(evidence) if one.code == "no-better-than-baseline"]
+    assert finding.advice.startswith("but roc_auc is 0.9")
+    evidence = look(rare[["b", "c", "y"]][:2000], rare[["b", "c", "y"]][2000:], "shallow")
+    [finding] = [one for one in find(evidence) if one.code == "no-better-than-baseline"]
+    assert finding.advice.startswith("the model found nothing")
+
+
 def test_an_identifier_that_tells_the_target_is_named(noise):
     order = noise.sort_values("a", ignore_index=True)
     order["y"] = np.where(order["a"] + 0.2 * order["b"] > 0, "up", "down")
@@ -156,7 +212,7 @@ def test_a_class_of_few_rows_is_named(labelled):
 def test_a_class_that_most_rows_are_of_is_told(labelled, noise):
     table = labelled.assign(y=np.where(labelled["a"] > 1, "up", "down"))
     share = (table["y"][200:] == "down").mean()
-    assert codes(table, "tree")["imbalanced"].startswith(f"{share:.0%} of the rows are down")
+    assert codes(table, "tree")["imbalanced"].startswith(f"{100 * share:.3g}% of the rows are down")
 
 
 def hours(labelled: pd.DataFrame) -> pd.DataFrame:

@@ -445,12 +445,12 @@ def look_of(cell: str) -> str:
 def like_value(cell: str) -> bool:
     """Return whether people may take a cell without a form for a number, a time or a date.
 
-    >>> [like_value(cell) for cell in ("12:30", "1_000", "2024-W05", "3. März 2024", "B 12")]
-    [True, True, True, True, False]
+    >>> [like_value(cell) for cell in ("12:30", "1_000", "2024-W05", "3. März 2024", "B 12", "P07")]
+    [True, True, True, True, False, False]
     """
     words = re.findall(r"[^\W\d_]+", cell)
-    if cell.startswith("["):
-        return False  # a list, from JSON
+    if cell.startswith("[") or re.match("(?i)[amptz]m?[0-9]", cell):
+        return False  # a list, from JSON, or a code
     return bool(re.search(r"\d", cell)) and (
         all(map(_IN_DATES.fullmatch, words)) or bool(_FOREIGN_DATE.fullmatch(cell))
     )

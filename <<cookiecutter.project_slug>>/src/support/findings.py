@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from support.duplicates import hash_rows
 from support.metrics import balanced_accuracy, score_numbers
 from support.params import InputError, nearest
-from support.plots import FEATURES, draw_rows
+from support.plots import FEATURES, draw_each
 from support.rows import Rows
 
 import numpy as np
@@ -22,6 +22,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 ROWS, FEW = 1000, 50
 # R² or balanced accuracy from which a feature, or a sum of features, is the target in other words
 DETERMINED = 0.995
+# The share of rows in which a part of a sum has a value
+FILLED = 0.8
 # A part of a sum that moves the target by less than this share of its spread is left out.
 SHARE = 0.01
 # What an identifier, or the row before, must tell of the target beyond the baseline
@@ -84,7 +86,7 @@ class Evidence:
         return not self.test.by and not by_column
 
     def sample(self) -> Rows:
-        return self.test.take(draw_rows(len(self.test), ROWS))
+        return self.test.take(draw_each(self.test.target, ROWS))
 
 
 def find(evidence: Evidence, mute: Sequence[str] = ()) -> list[Finding]:
@@ -129,6 +131,12 @@ def check_baseline(evidence: Evidence) -> Iterator[Finding]:
         f"{floor:.3g} without any feature"
     )
     advice = "the model found nothing for sure: other features, another model, or more rows"
+    ranked = evidence.intervals.get("roc_auc", {"low": 0.0})["low"]
+    if metric == "balanced_accuracy" and ranked > 0.5:
+        advice = (
+            f"but roc_auc is {evidence.scores['roc_auc']:.3g}: its probabilities tell the classes, so "
+            "set train.class_weight to balanced, or take a threshold of your own"
+        )
     yield Finding("no-better-than-baseline", seen, advice)
 
 
@@ -179,7 +187,7 @@ def check_classes(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(code, f"{what}: {name_some(names)}", advice)
     share = classes["rows"].max() / classes["rows"].sum()
     if share > LARGEST and len(classes) > 1:
-        seen = f"{share:.0%} of the rows are {classes['class'].iloc[0]}, so accuracy says little"
+        seen = f"{100 * share:.3g}% of the rows are {classes['class'].iloc[0]}, so accuracy says little"
         advice = "look at balanced_accuracy, and at the scores of each class"
         yield Finding("imbalanced", seen, advice)
 
@@ -188,6 +196,7 @@ def check_sum(evidence: Evidence) -> Iterator[Finding]:
     """The target is a weighted sum of two or more features."""
     sample = evidence.sample()
     numbers, target = sample.features.select_dtypes("number"), sample.target
+    numbers = numbers.loc[:, numbers.notna().mean() > FILLED]
     rows = numbers.notna().all(axis="columns").to_numpy()
     few = len(sample) < FEW or numbers.shape[1] < 2 or rows.sum() < 5 * numbers.shape[1]
     if not evidence.regression or few:
@@ -204,16 +213,24 @@ def check_sum(evidence: Evidence) -> Iterator[Finding]:
     yield Finding("leak-sum", seen, "add those that are not known beforehand to prepare.drop")
 
 
+def same_order(one: pd.Series, other: pd.Series) -> bool:
+    """Return whether two columns of numbers have nearly the same order, or the opposite one."""
+    ranks = np.corrcoef(one.rank(), other.rank())
+    return bool(one.notna().all() and abs(ranks[0, 1]) >= DETERMINED)
+
+
 def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
-    """Return R² or balanced accuracy of a tree of one feature, fitted to half of the rows, on the rest."""
+    """Return R² or balanced accuracy of a tree of one feature, fitted to half of the rows, on the rest.
+
+    A gap is a value like others. Of two numbers, the correlation of their ranks counts as well.
+    """
     if column.dtype == "str":
         column = column.astype("category").cat.codes
-    known = column.notna().to_numpy()
-    x, y = column[known].to_numpy()[:, None], target[known].to_numpy()
-    if len(y) < FEW:
-        return 0.0
-    if pd.api.types.is_datetime64_any_dtype(column):
-        x = x.astype("int64")
+    elif pd.api.types.is_datetime64_any_dtype(column):
+        column = (column - column.min()).dt.total_seconds()
+    elif regression and column.nunique() > FEW and same_order(column, target):
+        return 1.0  # of a long tail, a tree of so few rows does not see the end
+    x, y = column.to_numpy(dtype="float64")[:, None], target.to_numpy()
     tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
     half, rest = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
     actual = pd.Series(y[rest])
@@ -328,11 +345,18 @@ def check_folds(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_useless(evidence: Evidence) -> Iterator[Finding]:
-    """Shuffling a feature does not lower a score that is better than the baseline."""
+    """Shuffling a feature does not lower a score that is better than the baseline.
+
+    Of classes, the rarest must have enough rows to tell.
+    """
     table, metric = evidence.plots["importance"], evidence.metric
     gain = evidence.scores.get(metric, 0) - evidence.baseline.get(metric, 0)
     many = evidence.test.features.shape[1] > FEATURES
-    if len(evidence.test) < USELESS_ROWS or many or gain <= SLIGHT:
+    rows = len(evidence.test)
+    if not evidence.regression:
+        counts = evidence.test.target.value_counts()
+        rows = counts.min() * len(counts)
+    if rows < USELESS_ROWS or many or gain <= SLIGHT:
         return
     names = table["feature"][table["importance"] < USELESS].tolist()
     if names:

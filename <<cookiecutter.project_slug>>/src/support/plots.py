@@ -32,6 +32,20 @@ def draw_rows(total: int, number: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(total, number, replace=False))
 
 
+def draw_each(target: pd.Series, number: int) -> np.ndarray:
+    """Return `number` of the positions in `target` as draw_rows does, of each class as many as it can.
+
+    >>> draw_each(pd.Series(["a"] * 6 + ["b"] * 2), 4)[-2:]
+    array([6, 7])
+    """
+    rows = len(target)
+    if rows <= number or pd.api.types.is_float_dtype(target):
+        return draw_rows(rows, number)
+    order = np.random.default_rng(0).permutation(rows)
+    turn = pd.Series(order).groupby(target.to_numpy()[order]).cumcount()
+    return np.sort(order[np.argsort(turn.to_numpy(), kind="stable")[:number]])
+
+
 def confusion(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
     """Return how often each pair of `actual` and `predicted` class occurs: `count`.
 
@@ -159,7 +173,7 @@ def importance(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> pd.
     https://scikit-learn.org/stable/modules/permutation_importance.html
     Of more than IMPORTANCE_FEATURES, only those that the model uses most change places.
     """
-    rows = draw_rows(len(features), IMPORTANCE_ROWS)
+    rows = draw_each(actual, IMPORTANCE_ROWS)
     features, actual = features.iloc[rows], actual.iloc[rows]
     shuffled = features
     if features.shape[1] > IMPORTANCE_FEATURES:

@@ -119,7 +119,7 @@ class Schema:
             # As in stage prepare, what no model can hold is missing.
             own = [one.name for one in self.derived if one.kind == "number" and one.name in derived]
             derived[own] = derived[own].where(derived[own].abs() <= LARGEST)
-        return derived.assign(**hidden)
+        return pd.concat([derived.drop(columns=hidden.columns, errors="ignore"), hidden], axis=1)
 
     def _read(
         self, source: str | Path, batch: pa.RecordBatch, column: Column, row: int, seen: bool
