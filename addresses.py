@@ -78,19 +78,24 @@ SPELLINGS = [
 
 # Names of parameters that carry a right of access
 SECRET_NAME = re.compile(
-    r"sig|.*signature|.*token|.*secret.*|pass(word|wd|phrase)?|pwd|auth(orization)?|credentials?|"
-    r".*-credential|jwt|hmac|sas|shared.?access.*|(.*[-_.a-z])?key([-_]?id)?|.*session.*|bearer|"
-    r"ticket|hdn\w+",
+    r"(.*[-_])?(sig|pwd?|otp|sid)|.*signature|.*token|.*secret.*|.*pass(word|wd|phrase|code)|pass|"
+    r"auth(orization)?|credentials?|.*-credential|jwt|hmac|sas|shared.?access.*|"
+    r"(.*[-_.a-z])?key([-_]?id)?|sess|.*session.*|.*cookie|bearer|ticket|hdn\w+",
     re.IGNORECASE,
 )
 # What well-known services begin their tokens with
 SECRET = re.compile(
     r"(AKIA|ASIA)[0-9A-Z]{16}|gh[opsur]_\w{20}|github_pat_\w{20}|glpat-[\w-]{16}|hf_\w{20}|"
     r"xox[abp]-\w|eyJ[\w-]{10,}\.[\w-]{10,}\.|AccountKey=|SharedAccess\w*=|AIza[\w-]{35}|"
+    r"xoxe[.-]\w|gl(ptt|dt)-[\w-]{16}|SG\.[\w-]{16,}\.[\w-]{16}|pypi-AgEI\w|sk-\w{40}|"
     r"ya29\.[\w-]{20}|sk[-_](live|proj|ant)[-_]\w{8}|dapi[0-9a-f]{32}|dop_v1_\w{20}|npm_\w{20}"
 )
 # A user and a password, in a URL or before a host; neither a port nor a path is a password.
-PASSWORD = re.compile(r"(^[^/\\?#@\s]|(//|\\\\)(?!\[))[^/\\?#@\s]+?:(?!\d+([/?#]|$)|[/\\])[^@]*@")
+PASSWORD = re.compile(
+    r"(^[^/\\?#@\s]|(//|\\\\|(?<=\w:)/)(?!\[))[^/\\?#@\s]+?:(?!\d+([/?#]|$)|[/\\])[^@]*@"
+    # A name that is an address of mail
+    r"|@[^/\\?#@\s]+:(?!\d+([/?#]|$))[^/\\?#@\s]+@"
+)
 
 
 def refuse_secret(name: str, url: str) -> None:
@@ -105,8 +110,16 @@ def refuse_secret(name: str, url: str) -> None:
             f"{name}: leave user and password out of {what}, they would be stored with it. The "
             "project's README.md says how to log in."
         )
-    parameters = re.findall(r"[?&;#]([^=&;#]+)=[^&;#]", url)
-    names = [found for found in parameters if SECRET_NAME.fullmatch(unquote_plus(found).strip())]
+    # Also those of an address inside of this one
+    inner = unquote_plus(url)
+    parameters = re.findall(r"[?&;#]([^=&;#?]+)=[^&;#]", f"{url} {inner if inner != url else ''}")
+    # filter[token], token[] and __token__ are tokens.
+    words = [(found, re.split(r"[\[\]]+", unquote_plus(found))) for found in parameters]
+    names = [
+        found
+        for found, parts in words
+        if any(SECRET_NAME.fullmatch(part.strip(" _")) for part in parts)
+    ]
     if names or SECRET.search(url):
         what = f"({names[0]!r}) " if names else ""
         raise FailedHookException(

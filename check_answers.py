@@ -67,13 +67,19 @@ def check_answers(answers: Mapping[str, str]) -> str:
     for name in ("author_name", "author_email"):
         if not text(answers, name).strip(NO_NAME):
             raise FailedHookException(f"{name}: git takes {answers[name]!r} for no name.")
-    check_place(read_remote(text(answers, "remote"))["url"], slug)
+    check_place(read_remote(text(answers, "remote"))["url"], slug, answers.get("_output_dir", ""))
     check_git_remote(text(answers, "git_remote"))
     read_table(answers)
     check_store()
     # cookiecutter names it after the questions, before it writes anything; cruft does not.
     if answers.get("_output_dir"):
         check_room(answers["_output_dir"])
+        place = Path(answers["_output_dir"], slug).resolve()
+        if place.is_relative_to(Path(os.path.expanduser(text(answers, "data"))).resolve()):
+            raise FailedHookException(
+                f"data: {text(answers, 'data')!r} is a folder with the place of the project in it: "
+                "give one that holds the table alone."
+            )
     return "yes"
 
 
@@ -121,18 +127,21 @@ def check_text(name: str, value: Any) -> None:
             )
 
 
-def check_place(url: str, slug: str) -> None:
+def check_place(url: str, slug: str, folder: str) -> None:
     """Raise FailedHookException when a folder cannot have that name, or DVC cannot use it.
 
-    In the project's own folder, `slug`, git would take the data for files of the project.
+    In the project's own folder, `slug` in `folder`, git would take the data for files of the project.
     """
-    if Path(os.path.normpath(url)).parts[:1] == (slug,):
+    place = Path(folder, os.path.expanduser(url)).resolve()
+    if "://" not in url and place.is_relative_to(Path(folder, slug).resolve()):
         raise FailedHookException(f"remote: {url[:60]!r} is in the project: give a folder outside.")
     # What .dvc/config cannot quote or takes for another option, and DVC's progress bar for a format
     if re.search(r"%\(|[{}]", url) or ("'''" in url and '"""' in url):
         raise FailedHookException(f"remote: DVC cannot use a place called {url[:60]!r}.")
     if "://" not in url and any(len(part.encode()) > 255 for part in re.split(r"[/\\]", url)):
         raise FailedHookException(f"remote: {url[:60]!r}... is too long for the name of a folder.")
+    if "://" not in url and place.exists() and not place.is_dir():
+        raise FailedHookException(f"remote: {url[:60]!r} is no folder.")
 
 
 def text(answers: Mapping[str, str], name: str) -> str:

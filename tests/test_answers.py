@@ -214,6 +214,7 @@ def test_answers_of_a_replay_are_checked_too(bake, template, env, tmp_path):
         ("remote", "x" * 300, "too long for the name of a folder"),
         ("git_remote", "--upload-pack=id", "no address of a git repository"),
         ("remote", "./iris-classifier/store", "is in the project"),
+        ("remote", __file__, "is no folder"),
         ("data", " ", "give bundled, a file"),
         ("data", "/dev/zero", "is neither a file nor a folder"),
         ("data", "https://127.0.0.1/a.csv?sig=s3cr3t", "holds a key or signature ('sig')"),
@@ -346,6 +347,14 @@ def test_a_folder_is_a_folder(answer):
 
 PARAMETERS = ["X-Amz-Signature", "X-Goog-Signature", "Signature", "sig", "token", "access_token"]
 PARAMETERS += ["api_key", "apikey", "AWSAccessKeyId", "X-Amz-Security-Token", "password", "rlkey"]
+PARAMETERS += [
+    "temp_url_sig",
+    "token[]",
+    "filter[access_token]",
+    "db_password",
+    "_sid",
+    "__token__",
+]
 PARAMETERS += ["PHPSESSIONID", "ticket", "hdnts", "Bearer"]
 PARAMETERS += ["SharedAccessSignature", "auth", "jwt", "client_secret", "X%2DAmz%2DSignature"]
 
@@ -356,6 +365,11 @@ PARAMETERS += ["SharedAccessSignature", "auth", "jwt", "client_secret", "X%2DAmz
         *[f"https://host/x.csv?a=1&{name}=S3CR3T" for name in PARAMETERS],
         "https://host/x.csv#access_token=S3CR3T",
         "https://me:S3CR3T@host/x.csv",
+        "https:/me:S3CR3T@host/x.csv",
+        "ssh://me@example.com:S3CR3T@host/x.csv",
+        "me@example.com:S3CR3T@host",
+        "https://host/get?url=https%3A%2F%2Fstore%2Fx.csv%3Fsig%3DS3CR3T",
+        f"https://host/pypi-AgEIcS3CR3T{'a' * 20}/x.csv",
         "https://S3CR3T@host/x.csv",
         "s3://AKIA:S3CR3T@bucket/x",
         "ssh://me:S3CR3T@host/x",
@@ -387,6 +401,8 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(check, url):
         "https://host/x.csv?raw=true&format=csv&id=3",
         "https://host/export?gid=0&sort=date&assign=1&design=2&monkey_island=1",
         "ssh://me@host/x.csv",
+        "ssh://me@host:22/x.csv",
+        "https://host/compass?compass=1&side=2&residence=3&q=a:b@c",
         "https://host:8080/a@b:c/x.csv",
         "http://[::1]:9000/a@b",
         "git@host:me/x",
@@ -422,3 +438,21 @@ def test_a_reader_of_the_output_that_is_gone_does_not_undo_the_bake(template, en
     bake = ["cookiecutter", str(template), "--no-input"]
     run(["sh", "-c", f"{shlex.join(bake)} 2>&1 | true"], tmp_path, env)
     assert run("git rev-list --count HEAD", tmp_path / "iris-classifier", env).stdout == "1\n"
+
+
+def test_a_remote_in_the_project_is_refused_however_it_is_spelt(bake, tmp_path):
+    for remote in (tmp_path / "p/store", f"../{tmp_path.name}/p/store", tmp_path / "q/../p"):
+        output = bake(tmp_path, status=1, project_slug="p", remote=str(remote)).output
+        assert "is in the project: give a folder outside" in output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["in", "in/side"])
+def test_a_folder_that_holds_the_project_is_no_table(bake, tmp_path, folder):
+    (tmp_path / "in/side").mkdir(parents=True)
+    rows = "".join(f"{n},{n % 2}\n" for n in range(18))
+    (tmp_path / "in/t.csv").write_text(f"x,label\n{rows}")
+    data = str(tmp_path / "in/side/..")
+    output = bake(tmp_path / folder, status=1, data=data, target="label", project_slug="p").output
+    assert "is a folder with the place of the project in it" in output
+    assert len(output.splitlines()) == 1 and not (tmp_path / folder / "p").exists()

@@ -277,6 +277,19 @@ def test_a_hook_that_ends_in_exec_is_told_apart(baked, tmp_path):
     assert line.startswith(f"{hook} stays as it is; add to it above its exec, or to what makes it:")
 
 
+def test_a_line_behind_the_end_of_a_hook_does_not_count(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    script = "#!/bin/sh\n# git_hook.sh pre-push\nif false; then\n  exit 1\nfi\nexit 0\n"
+    hook = mine(project.path / ".git/hooks/pre-push", script)
+    [line] = project.run(HOOKS, status=1).splitlines()
+    assert f"{hook} stays as it is; add to it above its exit, or to what makes it: " in line
+    call = line.partition("makes it: ")[2]
+    hook.write_text(f"{script}{call}\n")
+    assert project.run(HOOKS, status=1).splitlines() == [line]
+    hook.write_text(script.replace("exit 0", f"{call}\nexit 0"))
+    assert project.run(HOOKS) == ""
+
+
 PRE_COMMIT = """
 default_install_hook_types: [pre-commit, pre-push]
 repos:

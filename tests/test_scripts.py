@@ -1,6 +1,7 @@
 """The project's scripts where the environment is not as they need it."""
 
 import re
+import subprocess
 import sys
 
 import pytest
@@ -69,3 +70,36 @@ def test_what_is_ones_own_has_to_be_declared(baked, tmp_path):
     own = re.compile(rf"( +- src/)({'|'.join(stages)})\.py\n")
     pipeline.write_text(own.sub(r"\g<0>\1mymodel.py\n\1mymetrics.py\n", pipeline.read_text()))
     project.run(check)
+
+
+def test_predictions_are_not_written_over_their_table(reproduced, tmp_path):
+    project = reproduced.copy(tmp_path / "project")
+    table = project.path / "data/raw/iris.csv"
+    (project.path / "link.csv").symlink_to(table)
+    before = table.read_bytes()
+    for output in ("data/raw/iris.csv", "data/../data/raw/iris.csv", "link.csv"):
+        said = project.run(f"python src/predict.py data/raw/iris.csv -o {output}", status=1)
+        assert said == f"{output} is the table itself: write the predictions to another file\n"
+        assert table.read_bytes() == before
+
+
+def test_a_persons_own_settings_of_matplotlib_do_not_change_pictures(reproduced, tmp_path):
+    project = reproduced.copy(tmp_path / "project")
+    (config := tmp_path / "config").mkdir()
+    (config / "matplotlibrc").write_text("font.size: 20\ntext.usetex: True\naxes.facecolor: red\n")
+    project.env = {**project.env, "MPLCONFIGDIR": str(config), "MPLBACKEND": "nonsense"}
+    project.run("python src/evaluate.py")
+    assert project.run("git status --porcelain --untracked-files=no results") == ""
+
+
+def test_an_interrupted_stage_shows_no_traceback(baked):
+    code = "import sys; sys.path.append('src'); import support; raise KeyboardInterrupt"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=baked.path,
+        env=baked.env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode and done.stderr == "interrupted\n"

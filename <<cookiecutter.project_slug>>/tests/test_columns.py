@@ -4,7 +4,7 @@ import doctest
 import re
 from datetime import datetime
 
-from support import cells, columns, encoders, files, plots, summary
+from support import cells, columns, encoders, files, plots, remote, summary
 from support.cells import Forms, Profile
 from support.columns import decide
 from support.reader import count_cells
@@ -30,7 +30,7 @@ def values_of(cells, **changes):
     return column.kind, read_values(pa.array(cells), column).to_pylist()
 
 
-@pytest.mark.parametrize("module", [cells, columns, encoders, files, plots, summary])
+@pytest.mark.parametrize("module", [cells, columns, encoders, files, plots, remote, summary])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 

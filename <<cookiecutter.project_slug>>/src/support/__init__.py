@@ -15,6 +15,9 @@ def explain(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
     Other errors are printed as ever.
     """
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return None
     files = issubclass(kind, OSError | MemoryError) or kind.__module__ == "pyarrow.lib"
     if not files and not issubclass(kind, ModuleNotFoundError):
         return sys.__excepthook__(kind, error, trace)
@@ -43,6 +46,9 @@ def explain(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 
 sys.excepthook = explain
+# Pictures are drawn to files alone, but for notebooks. What it names may not be there.
+if not os.environ.get("MPLBACKEND", "").startswith("module://"):
+    os.environ.pop("MPLBACKEND", None)
 for stream in (sys.stdout, sys.stderr):
     # A terminal that cannot show a column's name must not end a stage. Notebooks' streams can.
     if hasattr(stream, "reconfigure"):

@@ -99,6 +99,8 @@ def parts_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     files = [one for one in sorted(path.rglob("*")) if one.is_file() and one.stat().st_size]
+    hidden = [any(name.startswith(".") for name in one.relative_to(path).parts) for one in files]
+    files = [one for one, hide in zip(files, hidden, strict=True) if not hide]
     tables = [one for one in files if not NO_TABLE.search(one.name)]
     if not tables:
         raise FileError("the folder holds no files that may be tables")

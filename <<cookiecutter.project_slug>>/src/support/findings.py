@@ -159,6 +159,15 @@ def check_fit(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("overfit", seen, advice)
 
 
+def check_perfect(evidence: Evidence) -> Iterator[Finding]:
+    """Nearly all of many test rows are right, which features that are known beforehand hardly allow."""
+    score, floor = (part.get(evidence.metric, 0) for part in (evidence.scores, evidence.baseline))
+    if len(evidence.test) >= USELESS_ROWS and score >= DETERMINED > floor:
+        seen = f"{evidence.metric} is {score:.4g} on {len(evidence.test)} test rows"
+        advice = "if that is too good, look for features that are known only once the target is"
+        yield Finding("perfect-score", seen, advice)
+
+
 def check_classes(evidence: Evidence) -> Iterator[Finding]:
     """A class is never predicted, has few test rows, or has most of all rows."""
     if evidence.regression:
@@ -405,6 +414,7 @@ CHECKS = [
     check_target,
     check_baseline,
     check_fit,
+    check_perfect,
     check_single,
     check_sum,
     check_order,
@@ -420,6 +430,7 @@ CODES = [
     "no-better-than-baseline",
     "underfit",
     "overfit",
+    "perfect-score",
     "leak-feature",
     "leak-identifier",
     "leak-sum",

@@ -114,11 +114,14 @@ def install() -> None:
         if path.is_symlink() or (path.exists() and not is_ours(path)):
             script = what_runs(path)
             text = script.read_bytes() if script.exists() else b""
-            if f"git_hook.sh {name}".encode() in text:
+            runs = re.search(rf"(?m)^[^#\n]*git_hook\.sh {name}\b".encode(), text)
+            # Nothing behind these is run; inside of an `if`, another way may lead on.
+            end = re.search(rb"(?m)^(exec|exit)\b", text)
+            if runs and not (end and end.start() < runs.start()):
                 continue
             if script == path:
-                # Nothing behind an `exec` is run.
-                where = " above its exec" if re.search(rb"(?m)^\s*exec\b", text) else ""
+                end = end or re.search(rb"(?m)^\s*(exec)\b", text)
+                where = f" above its {end[1].decode()}" if end else ""
                 left.append(f"{path} stays as it is; add to it{where}, or to what makes it: {line}")
             else:
                 left.append(f"{path} is made by husky; add to {script}: {line}")

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import socket
 import stat
 import struct
@@ -38,7 +39,7 @@ def login_options(config: dict[str, Any], token: str, user: str | None) -> dict[
     if url.scheme == "s3" and "endpointurl" in config:
         return {"access_key_id": token, "secret_access_key": token}
     raise InputError(
-        f"{config['url']} takes no token: https://doc.dvc.org/command-reference/remote/modify "
+        f"{address(config)} takes no token: https://doc.dvc.org/command-reference/remote/modify "
         "tells how to log in there"
     )
 
@@ -162,7 +163,8 @@ def _ask(url: str, config: dict[str, Any]) -> str | None:
     if status == 200:
         return NO_REMOTE
     if 300 <= status < 400:
-        return f"redirects to {answer.headers.get('Location')} ({status}): is the address right?"
+        place = hide(answer.headers.get("Location", "nothing"))
+        return f"redirects to {place} ({status}): is the address right?"
     later = ": try again later" if status == 429 or status >= 500 else ""
     return f"answers {status} {answer.reason}{later}"
 
@@ -177,12 +179,27 @@ def reach(repo: Any, name: str) -> Any:
         odb = repo.cloud.get_remote_odb(name)
         problem = within(address(config), probe, odb, config)
     except Exception as error:  # noqa: BLE001, each kind of storage raises its own
-        problem = f"cannot be used: {first_line(error)}"
+        said = first_line(error).replace(str(config["url"]), address(config))
+        problem = f"cannot be used: {said}"
     if problem:
         raise InputError(f"{address(config)} {problem}")
     return odb
 
 
 def address(config: dict[str, Any]) -> str:
-    """Return the URL of a remote. DagsHub's S3 buckets are told apart by their endpoint alone."""
-    return config.get("endpointurl") or config["url"]
+    """Return the URL of a remote to show, without a password or a signature in it.
+
+    DagsHub's S3 buckets are told apart by their endpoint alone.
+
+    >>> address({"url": "https://me:secret@host/x?sig=1"}), address({"url": "ssh://me@host/x"})
+    ('https://me@host/x', 'ssh://me@host/x')
+    """
+    return hide(config.get("endpointurl") or config["url"])
+
+
+def hide(url: str) -> str:
+    """Return a URL without its password and its parameters; another place as it is."""
+    if "://" not in url:
+        return url
+    url = re.split("[?#]", url)[0]
+    return re.sub("://([^/]*)@", lambda found: f"://{found[1].partition(':')[0]}@", url)

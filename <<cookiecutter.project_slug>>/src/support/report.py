@@ -16,7 +16,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# The same bytes each time: ids from a fixed salt, no date. Text stays text.
+# The same bytes for all: no person's own settings, ids from a fixed salt, no date. Text stays text.
+mpl.rcdefaults()
 mpl.rcParams.update({"svg.hashsalt": "0", "svg.fonttype": "none"})
 # Of a wide table, the report lists only so many columns; data.json has them all.
 COLUMNS = 100

@@ -427,9 +427,11 @@ def rank(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
     """
     if len(candidates) < 2:
         return candidates
-    if any(metric not in candidate["scores"] for candidate in candidates):
+    without = dict.fromkeys(one["model"] for one in candidates if metric not in one["scores"])
+    if without:
         raise InputError(
-            f"params.yaml: train.search.metric: {metric} is not defined in every fold; it may take "
+            f"params.yaml: train.search.metric: {metric} is not defined in every fold of "
+            f"{', '.join(without)}; it may take "
             "a model that gives probabilities, and rows of each class"
         )
     sign = 1 if lower_is_better(metric) else -1
