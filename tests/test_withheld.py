@@ -84,6 +84,29 @@ def test_what_is_withheld_now_does_not_leave_with_an_older_commit(shared, tmp_pa
     assert (shared.path / "data/test.parquet").read_bytes() in contents(tmp_path / "store")
 
 
+def test_what_is_also_shared_leaves_although_the_same_is_withheld_elsewhere(shared, tmp_path):
+    """Such as an empty file: without it, nobody could fetch what is shared."""
+    track(shared, "data/secret/key.csv", push=False)
+    (shared.path / "data/secret/none.csv").touch()
+    shared.run("dvc add --quiet data/secret")
+    set_output(shared, "data/secret.dvc", push=False)
+    (shared.path / "data/open").mkdir()
+    (shared.path / "data/open/none.csv").touch()
+    track(shared, "data/open/all.csv", b"x\n1\n")
+    shared.commit()
+    shared.run("git push --quiet origin main")
+    stored = contents(tmp_path / "store")
+    assert b"" in stored and SECRET not in stored
+    clone = tmp_path / "clone"
+    run(
+        ["git", "clone", "--quiet", "--branch", "main", tmp_path / "git", clone],
+        tmp_path,
+        shared.env,
+    )
+    run("dvc pull data/open", clone, shared.env)
+    assert sorted(path.name for path in (clone / "data/open").iterdir()) == ["all.csv", "none.csv"]
+
+
 def test_another_version_of_what_is_withheld_now_does_not_leave_either(shared, tmp_path):
     for number in range(2):
         track(shared, "data/raw/patients.csv", SECRET + b"%d" % number)

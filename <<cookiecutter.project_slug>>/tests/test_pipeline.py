@@ -23,18 +23,34 @@ def parse(script: Path) -> list[ast.AST]:
     return list(ast.walk(ast.parse(script.read_text(encoding="utf-8"))))
 
 
-def modules_used(script: Path) -> set[Path]:
+def files_of(path: str) -> set[Path]:
+    """Return the files in src/ of a module, or of what is in it, and of the packages around it.
+
+    src/support/__init__.py says how errors are shown, and changes no result.
+    """
+    found: set[Path] = set()
+    place = SOURCE
+    for part in path.replace(":", ".").split("."):
+        place /= part
+        found |= {place.with_name(f"{part}.py"), place / "__init__.py"}
+    return {one for one in found if one.exists()} - {SOURCE / "support/__init__.py"}
+
+
+def modules_used(script: Path, known: frozenset[Path] = frozenset()) -> set[Path]:
     """Return `script` and the modules of src/ that it imports, directly or through another."""
-    names: set[str] = set()
+    found = {script, *known}
+    paths: set[str] = set()
     for node in parse(script):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            paths |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
-    found = {script}
-    for module in (SOURCE / f"{name.replace('.', '/')}.py" for name in names):
-        if module.exists():
-            found |= modules_used(module)
+            # One point is the package that the script is in, two the one around that.
+            package = script.relative_to(SOURCE).parts[: -node.level or None]
+            parts = [*(package if node.level else ()), *filter(None, [node.module])]
+            paths |= {".".join([*parts, alias.name]) for alias in node.names}
+    for module in sorted(file for path in paths for file in files_of(path)):
+        if module not in found:
+            found |= modules_used(module, frozenset(found))
     return found
 
 
@@ -47,8 +63,7 @@ def modules_by_path() -> set[Path]:
     found: set[Path] = set()
     paths = [*(model["class"] for model in params["models"].values()), *params["train"]["metrics"]]
     for path in paths:
-        module = SOURCE / f"{path.rpartition('.')[0].replace('.', '/')}.py"
-        if module.exists():
+        for module in files_of(path):
             found |= modules_used(module)
     return found
 

@@ -75,11 +75,12 @@ def needed_objects(repo: Any, commits: Iterable[str]) -> dict[Store, dict[str, s
 
     What is withheld today, by `push: false` or a remote of its own, must not leave with an older
     commit: the workspace, then the newer commits decide for the same path, and for a withheld
-    content at any path.
+    content at any path, unless the workspace shares it at another one.
     """
     needed: dict[Store, dict[str, str]] = {}
     decided: dict[Any, str] = {}
     withheld: set[str] = set()
+    shared: set[str] = set()
     for commit in ["workspace", *commits]:
         with repo.switch(commit):
             for out in shared_outs(repo):
@@ -90,7 +91,9 @@ def needed_objects(repo: Any, commits: Iterable[str]) -> dict[Store, dict[str, s
                 for oid, file in objects(repo, out, name):
                     if not name:
                         withheld.add(oid)
-                    elif commit != "workspace" and oid not in withheld:
+                    elif commit == "workspace":
+                        shared.add(oid)
+                    elif oid in shared or oid not in withheld:
                         needed.setdefault((name, out.hash_name), {})[oid] = file
     return needed
 
