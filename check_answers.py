@@ -22,7 +22,7 @@ from cookiecutter.utils import simple_filter
 from slugify import slugify  # comes with cookiecutter
 
 from addresses import check_git_remote, read_remote, refuse_secret
-from raw_table import BUNDLED, inspect, stem
+from raw_table import BUNDLED, DEVICES, inspect, stem
 
 # Not cookiecutter's own choices: for a wrong one on the command line it shows a traceback.
 CHOICES = {
@@ -32,8 +32,6 @@ CHOICES = {
     "license": ["none", "MIT", "BSD-3-Clause", "Apache-2.0", "GPL-3.0-or-later"],
 }
 EXTRAS = ["agents", "devcontainer", "pre-commit"]
-# Windows opens devices under these names, with any suffix.
-DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 SLUG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 # Bytes that a project takes, with its repository, beside the table
 ROOM = 4 * 2**20

@@ -71,6 +71,8 @@ SUFFIXES = {"csv": ".csv", "json": ".jsonl", "parquet": ".parquet", "feather": "
 READERS = {"excel": "python-calamine"}
 # Of a longer table, the bake looks at the first so many bytes. Stage prepare looks at all.
 LIMIT = 8 << 20
+# Windows opens devices under these names, with any suffix.
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 NETWORK_TIMEOUT = 30  # seconds
 ROWS = 20_000
 # What stage prepare starts with
@@ -496,6 +498,8 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
         safe = re.sub(r"[^A-Za-z0-9._-]+", "-", stem(data)).strip("-.") or "table"
         suffix = table["suffix"] or Path(urlsplit(data).path).suffix.lower()
         name = safe if path.is_dir() else f"{safe}{suffix}"
+        if DEVICES.fullmatch(name) or name.endswith(".dvc"):
+            name = f"table-{name.removesuffix('.dvc')}"  # DVC takes the second for its own
     if not source:
         table |= {"drop": [], "notes": [], "model": "random_forest"}
     table["reader"] = READERS.get(table["kind"], "")

@@ -59,6 +59,9 @@ def set_up(answers: dict[str, str], remote: dict[str, Any], table: dict[str, Any
             say(told)
         if remote["login"] and (problem or not log_in(remote["login"])):
             left.append(LOGIN)
+    except KeyboardInterrupt:
+        say(f"Interrupted: remove {Path.cwd().name}, which is not complete, and bake it again.")
+        sys.exit(130)
     except OSError as error:  # such as a full disk
         say(f"{Path.cwd().name} has all its files, but {error}.")
     else:

@@ -616,3 +616,19 @@ def test_a_column_that_numbers_the_rows_is_dropped_whatever_the_format(tmp_path,
     write = {"csv": frame.to_csv, "xlsx": frame.to_excel, "parquet": frame.to_parquet}[suffix]
     write(tmp_path / f"t.{suffix}", index=False)
     assert inspect(str(tmp_path / f"t.{suffix}"), "classification", "label")["drop"] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("aux.csv", "table-aux.csv"),
+        ("NUL.csv", "table-NUL.csv"),
+        ("scans.dvc/a.csv", "table-scans"),
+    ],
+)
+def test_a_table_is_called_what_every_system_and_dvc_can_hold(tmp_path, name, raw):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x,label\n" + "".join(f"{n},{n % 2}\n" for n in range(9)))
+    data = path.parent if path.parent != tmp_path else path
+    assert inspect(str(data), "classification", "label")["raw"] == f"data/raw/{raw}"
