@@ -201,6 +201,26 @@ def at_once(command: str, *projects: Project) -> list[tuple[int, str]]:
     ]
 
 
+def test_an_interrupted_bake_says_what_to_do(template, env, tmp_path):
+    process = subprocess.Popen(
+        ["cookiecutter", template, "--no-input", "project_slug=p"],
+        cwd=tmp_path,
+        env=real(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "p/.git").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode and "Traceback" not in output
+    assert "Interrupted: remove p, which is not complete, and bake it again." in output
+
+
 def test_of_two_runs_at_once_both_end_well_or_one_says_why(cases, tmp_path):
     project = cases["repro"].start(tmp_path)
     outcomes = at_once("dvc repro", project, project)
