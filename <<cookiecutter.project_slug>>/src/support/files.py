@@ -374,16 +374,17 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
         escapechar=dialect.escape or None,
         skipinitialspace=blank or separator == " ",
     )
-    taken: list[str] = []
+    taken, before = io.StringIO(newline=""), 0
 
     def take() -> Iterator[str]:
         for line in lines:
-            taken.append(line)
+            taken.write(line)
             yield line
 
-    for row in open_reader(take()):
+    for row in (rows := open_reader(take())):
         wrong = ""
-        if len(taken) > 1:
+        if rows.line_num > before + 1:
+            taken.seek(0)
             # Python takes what stands behind a quote for a part of the value: of a quote that is
             # open by mistake, the next one would be the end, some rows below.
             try:
@@ -395,7 +396,9 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
                     else f"has {dialect.quote} in a value of several lines that is not doubled, or "
                     "opens a quote by mistake"
                 )
-        taken.clear()
+        taken.seek(0)
+        taken.truncate()
+        before = rows.line_num
         if row and (len(row) > 1 or row[0].strip()):
             yield row, wrong
 
