@@ -125,7 +125,7 @@ def check_text(name: str, value: Any) -> None:
             )
 
 
-def check_place(url: str, slug: str, folder: str) -> None:
+def check_place(url: str, slug: str, folder: str = "") -> None:
     """Raise FailedHookException when a folder cannot have that name, or DVC cannot use it.
 
     In the project's own folder, `slug` in `folder`, git would take the data for files of the project.
