@@ -73,27 +73,26 @@ def test_what_is_ones_own_has_to_be_declared(baked, tmp_path):
 
 
 def test_packages_of_ones_own_have_to_be_declared_with_all_their_modules(baked, tmp_path):
+    """However params.yaml spells the path of what is in them."""
     project = baked.copy(tmp_path / "project")
-    for name, text in {
-        "mine/__init__": "from .model import Mine\n",
-        "mine/model": f"from .depths import DEPTH\n{ESTIMATOR}",
-        "mine/depths": "import mine.model\n\nDEPTH = 3\n",
-        "geo/area": "def area(table):\n    return table\n",
-    }.items():
+    paths = {"one": "one.Mine", "three": "three.model.Mine", "two": "two:Mine"}
+    files = {"geo/area": "def area(table):\n    return table\n"}
+    for name in paths:
+        files[f"{name}/__init__"] = "from .model import Mine\n"
+        files[f"{name}/depths"] = f"import {name}.model\n\nDEPTH = 3\n"
+        files[f"{name}/model"] = f"from .depths import DEPTH\n{ESTIMATOR}"
+    for name, text in files.items():
         (project.path / f"src/{name}.py").parent.mkdir(exist_ok=True)
         (project.path / f"src/{name}.py").write_text(text)
     project.edit("src/features.py", "import pandas", "from geo import area\nimport pandas")
     params = project.path / "params.yaml"
-    kept = params.read_text()
-    for path in ("mine:Mine", "mine.Mine", "mine.model.Mine"):
-        params.write_text(f"{kept}  mine:\n    class: {path}\n")
-        output = project.run(
-            "python -m pytest -q -p no:cacheprovider tests/test_pipeline.py", status=1
-        )
-        modules = "['src/mine/__init__.py', 'src/mine/depths.py', 'src/mine/model.py']"
-        for stage in ("compare", "train", "evaluate"):
-            assert f"dvc.yaml: add to the deps of {stage}: {modules}" in output
-        assert "dvc.yaml: add to the deps of prepare: ['src/geo/area.py']" in output
+    entries = "".join(f"  {name}:\n    class: {path}\n" for name, path in paths.items())
+    params.write_text(f"{params.read_text()}{entries}")
+    output = project.run("python -m pytest -q -p no:cacheprovider tests/test_pipeline.py", status=1)
+    modules = sorted(f"src/{name}.py" for name in files if name != "geo/area")
+    for stage in ("compare", "train", "evaluate"):
+        assert f"dvc.yaml: add to the deps of {stage}: {modules}" in output
+    assert "dvc.yaml: add to the deps of prepare: ['src/geo/area.py']" in output
 
 
 def test_predictions_are_not_written_over_their_table(reproduced, tmp_path):
