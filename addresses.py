@@ -111,8 +111,7 @@ def refuse_secret(name: str, url: str) -> None:
             "project's README.md says how to log in."
         )
     # Also those of an address inside of this one
-    inner = unquote_plus(url)
-    parameters = re.findall(r"[?&;#]([^=&;#?]+)=[^&;#]", f"{url} {inner if inner != url else ''}")
+    parameters = re.findall(r"[?&;#]([^=&;#?]+)=[^&;#]", f"{url} {unquote_plus(url)}")
     # filter[token], token[] and __token__ are tokens.
     words = [(found, re.split(r"[\[\]]+", unquote_plus(found))) for found in parameters]
     names = [

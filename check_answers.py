@@ -130,15 +130,15 @@ def check_place(url: str, slug: str, folder: str = "") -> None:
 
     In the project's own folder, `slug` in `folder`, git would take the data for files of the project.
     """
-    place = Path(folder, os.path.expanduser(url)).resolve()
-    if "://" not in url and place.is_relative_to(Path(folder, slug).resolve()):
+    place = None if "://" in url else Path(folder, os.path.expanduser(url)).resolve()
+    if place and place.is_relative_to(Path(folder, slug).resolve()):
         raise FailedHookException(f"remote: {url[:60]!r} is in the project: give a folder outside.")
     # What .dvc/config cannot quote or takes for another option, and DVC's progress bar for a format
     if re.search(r"%\(|[{}]", url) or ("'''" in url and '"""' in url):
         raise FailedHookException(f"remote: DVC cannot use a place called {url[:60]!r}.")
-    if "://" not in url and any(len(part.encode()) > 255 for part in re.split(r"[/\\]", url)):
+    if place and any(len(part.encode()) > 255 for part in re.split(r"[/\\]", url)):
         raise FailedHookException(f"remote: {url[:60]!r}... is too long for the name of a folder.")
-    if "://" not in url and place.exists() and not place.is_dir():
+    if place and place.exists() and not place.is_dir():
         raise FailedHookException(f"remote: {url[:60]!r} is no folder.")
 
 

@@ -71,6 +71,8 @@ SUFFIXES = {"csv": ".csv", "json": ".jsonl", "parquet": ".parquet", "feather": "
 READERS = {"excel": "python-calamine"}
 # Of a longer table, the bake looks at the first so many bytes. Stage prepare looks at all.
 LIMIT = 8 << 20
+# What pandas calls an index without a name, in Parquet files
+UNNAMED_INDEX = re.compile("__index_level_[0-9]+__")
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 NETWORK_TIMEOUT = 30  # seconds
@@ -271,7 +273,7 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
     if all(is_constant(columns[name], profiles[name]) for name in columns.keys() - {target}):
         raise FileError(f"it has no column that could be a feature of {target}")
     if drop:
-        notes.append(f"{', '.join(drop)} tells each row apart: it is in prepare.drop")
+        notes.append(tell_drop(drop))
     if rows.short:
         notes.append(
             f"{rows.short} rows have fewer cells than the header (the first is row "
@@ -342,16 +344,27 @@ class Unwritten:
         pass
 
 
-def numbers_rows(name: str, notes: list[str]) -> bool:
-    """Return whether a column numbers the rows, by its name and what stage prepare says of it."""
-    named = IDENTIFIER.fullmatch(name) or name.startswith("Unnamed: ")
-    return bool(named) and any(" identifier" in note for note in notes)
+def identifiers_in(report: dict[str, Any]) -> list[str]:
+    """Return the features that tell each row apart, by their names and what stage prepare says."""
+    return [
+        line["name"]
+        for line in report["columns"]
+        if line["role"] == "feature"
+        and (IDENTIFIER.fullmatch(line["name"]) or line["name"].startswith("Unnamed: "))
+        and any(" identifier" in note for note in line["notes"])
+    ]
+
+
+def tell_drop(names: list[str]) -> str:
+    return f"{', '.join(names)} tells each row apart: it is in prepare.drop"
 
 
 def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:
     """Prepare a file whose columns have types, if this Python has what reads it.
 
-    Returns `drop`, `model`, `notes`, `sheet` and `skip`, see inspect. Raises FileError when stage prepare would refuse it.
+    Returns `drop`, `model`, `notes`, `sheet` and `skip`, see inspect.
+
+    Raises FileError when stage prepare would refuse it.
     """
     later = {
         "notes": [f"this Python cannot look into a {kind} file, so stage prepare will check it"]
@@ -369,26 +382,25 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     finally:
         sys.path.remove(str(TEMPLATE / "src"))
     params = PARAMS | answers | {"raw": path}
+
+    def report_on(table: Any) -> dict[str, Any]:
+        return prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
+
     try:
         if kind == "excel":
             with parts_of(Path(path))[0].open("rb") as file:
                 params["sheet"], params["skip"] = find_sheet(unpack(file), answers["target"])
         table = Table(path, params)
-        # What pandas calls an index without a name
-        index = [name for name in table.names if re.fullmatch("__index_level_[0-9]+__", name)]
-        params["drop"] = list(index)
-        report = prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
-        index += [
-            line["name"]
-            for line in report["columns"]
-            if line["role"] == "feature" and numbers_rows(line["name"], line["notes"])
-        ]
-        if len(index) > len(params["drop"]):
-            params["drop"] = index
-            report = prepare(table, params, Path("prepared.parquet"), open_writer=Unwritten)
+        params["drop"] = [name for name in table.names if UNNAMED_INDEX.fullmatch(name)]
+        report = report_on(table)
+        # What these are, stage prepare tells; without them, it may find rows that repeat others.
+        if more := identifiers_in(report):
+            params["drop"] += more
+            report = report_on(table)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
-    notes = [f"{', '.join(index)} tells each row apart: it is in prepare.drop"] if index else []
+    drop = params["drop"]
+    notes = [tell_drop(drop)] if drop else []
     if params["sheet"]:
         notes.append(f"it is sheet {params['sheet']!r} that has {answers['target']}")
     if params["skip"]:
@@ -396,7 +408,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     notes += report["notes"]
     model = model_for(report["rows"]["raw"])
     found = {"sheet": params["sheet"], "skip": params["skip"], "model": model}
-    return found | {"drop": index, "notes": notes}
+    return found | {"drop": drop, "notes": notes}
 
 
 def check_address(data: str) -> str:

@@ -102,10 +102,13 @@ def main() -> None:
     parser.add_argument("--keep-features", action="store_true", help="write all columns")
     arguments = parser.parse_args()
 
-    if (to := arguments.output) and os.path.exists(to):
-        inside = Path(to).resolve().is_relative_to(Path(arguments.table).resolve())
-        if inside or (os.path.exists(arguments.table) and os.path.samefile(to, arguments.table)):
-            raise InputError(f"{to} is the table itself: write the predictions to another file")
+    # A folder's files are in it. Both are resolved, as a link may lead to the table.
+    if arguments.output and Path(arguments.output).resolve().is_relative_to(
+        Path(arguments.table).resolve()
+    ):
+        raise InputError(
+            f"{arguments.output} is the table itself: write the predictions to another file"
+        )
     estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
     try:
         schema = Schema.from_dict(estimator.schema)

@@ -331,19 +331,24 @@ class _Decision:
             self.note(f"holds {what}, taken as their first days")
         if doubt:
             self.note(doubt)
-        short = [place for place in profile.first.values() if _SHORT_YEAR.match(place[1])]
-        if short and not self.wanted:
-            row, cell = min(short)
-            day, month, year = _SHORT_YEAR.match(cell).groups()  # type: ignore[union-attr]
-            if order == "month first" and cell[len(day)] != ".":
-                day, month = month, day
-            century = 20 if int(year) <= 68 else 19
-            self.note(
-                f"has years of two digits: {cell!r} (row {row}) was read as "
-                f"{century}{year}-{month:0>2}-{day:0>2}; else give prepare.columns its pattern, such "
-                "as '%y/%m/%d'"
-            )
+        if not self.wanted:
+            self.tell_short_years(order)
         return True
+
+    def tell_short_years(self, order: str) -> None:
+        """Say how a year of two digits was read: it may also come first, or be of another century."""
+        for row, cell in sorted(self.profile.first.values()):
+            if found := _SHORT_YEAR.match(cell):
+                day, month, year = found.groups()
+                if order == "month first" and cell[len(day)] != ".":
+                    day, month = month, day
+                century = 20 if int(year) <= 68 else 19
+                self.note(
+                    f"has years of two digits: {cell!r} (row {row}) was read as "
+                    f"{century}{year}-{month:0>2}-{day:0>2}; else give prepare.columns its pattern, "
+                    "such as '%y/%m/%d'"
+                )
+                return
 
     def order_of_dates(self) -> tuple[str, str]:
         """Return one of DATES, and a note if nothing decides which it is."""

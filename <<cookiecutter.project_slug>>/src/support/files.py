@@ -67,6 +67,8 @@ NO_TABLE = re.compile(
     r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
 )
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
+# What is wrong with a row whose last value goes on to the end of the file
+UNCLOSED = "opens a quote that is never closed"
 
 
 class FileError(ValueError):
@@ -99,9 +101,12 @@ def parts_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     files = [one for one in sorted(path.rglob("*")) if one.is_file() and one.stat().st_size]
-    hidden = [any(name.startswith(".") for name in one.relative_to(path).parts) for one in files]
-    files = [one for one, hide in zip(files, hidden, strict=True) if not hide]
-    tables = [one for one in files if not NO_TABLE.search(one.name)]
+    tables = [
+        one
+        for one in files
+        if not NO_TABLE.search(one.name)
+        and not any(name.startswith(".") for name in one.relative_to(path).parts)
+    ]
     if not tables:
         raise FileError("the folder holds no files that may be tables")
     return tables
@@ -391,7 +396,7 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
                 list(open_reader(taken, strict=True))
             except csv.Error as error:
                 wrong = (
-                    "opens a quote that is never closed"
+                    UNCLOSED
                     if "end of data" in str(error)
                     else f"has {dialect.quote} in a value of several lines that is not doubled, or "
                     "opens a quote by mistake"
@@ -518,7 +523,7 @@ class TextRows:
             for _ in range(self._dialect.skip):
                 next(text, "")
             for number, (row, wrong) in enumerate(parse_lines(text, self._dialect), start=1):
-                if self._cut and "never closed" in wrong:
+                if self._cut and wrong == UNCLOSED:
                     return
                 if wrong:
                     raise FileError(f"row {number} {wrong}: mend the row, or set prepare.quote")

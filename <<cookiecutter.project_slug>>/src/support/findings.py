@@ -224,8 +224,9 @@ def check_sum(evidence: Evidence) -> Iterator[Finding]:
 
 def same_order(one: pd.Series, other: pd.Series) -> bool:
     """Return whether two columns of numbers have nearly the same order, or the opposite one."""
-    ranks = np.corrcoef(one.rank(), other.rank())
-    return bool(one.notna().all() and abs(ranks[0, 1]) >= DETERMINED)
+    if one.isna().any():
+        return False
+    return abs(np.corrcoef(one.rank(), other.rank())[0, 1]) >= DETERMINED
 
 
 def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
