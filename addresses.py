@@ -40,11 +40,11 @@ OTHERS = {"gdrive": "dvc-gdrive", "hdfs": "dvc-hdfs", "webhdfs": "dvc-webhdfs", 
 GIT_SCHEMES = {"http", "https", "ssh", "git", "git+ssh", "file"}
 DAGSHUB = "https://dagshub.com"
 # Pages of DagsHub's own, where an owner's name would stand
-DAGSHUB_PAGES = {"api", "docs", "explore", "user"}
+DAGSHUB_PAGES = {"admin", "api", "docs", "explore", "org", "organizations", "repo", "settings", "user"}
 # They keep code, or pages for people; what DVC sends there is refused.
 NO_REMOTES = re.compile(
     r"(www\.|gist\.)?(github\.com|gitlab\.com|bitbucket\.org|codeberg\.org|(ssh\.)?dev\.azure\.com|"
-    r"huggingface\.co|kaggle\.com|dropbox\.com|(drive|docs)\.google\.com|onedrive\.live\.com|"
+    r"(docs|blog)\.dagshub\.com|huggingface\.co|kaggle\.com|dropbox\.com|(drive|docs)\.google\.com|onedrive\.live\.com|"
     r"zenodo\.org|figshare\.com|openml\.org)",
     re.IGNORECASE,
 )
@@ -66,10 +66,12 @@ STORAGE = [
 # given as ./NAME.
 NAMES = "|".join(map(re.escape, [*REMOTES, *ALIASES]))
 SPELLINGS = [
+    (r"[\"'`(<\[](.*://.*)[\"'`)>\]]", r"\1"),
+    (r"dagshub:/*(.*)", rf"{DAGSHUB}/\1"),
     (r"file:/*(?:localhost/)?([a-z]:.*)", r"\1"),
     (r"file:/*(?:localhost/)?(.*)", r"/\1"),
     (rf"({NAMES})(?::/?(?!/)|//|:///+|;//)[/\\]*(.*)", r"\1://\2"),
-    (r"[\w.-]{2,}:\d+/.*", r"http://\g<0>"),
+    (r"[\w.-]{2,}:\d+/.*|(?:localhost|[\w.-]+\.\w+):\d+", r"http://\g<0>"),
     # As ssh and rsync understand them
     (r"([\w.-]+@(?:[\w.-]+|\[[\da-f:]+\])):/*(.*)", r"ssh://\1/\2"),
     (r"([\w.-]{2,}|\[[\da-f:]+\]):/(?!/)(.*)", r"ssh://\1/\2"),
@@ -119,6 +121,8 @@ def refuse_secret(name: str, url: str) -> None:
         for found, parts in words
         if any(SECRET_NAME.fullmatch(part.strip(" _")) for part in parts)
     ]
+    # As a function's key, which is long; a country has a code, too.
+    names += re.findall(r"[?&](code)=[\w%/+=-]{20}", url, re.IGNORECASE)
     if names or SECRET.search(url):
         what = f"({names[0]!r}) " if names else ""
         raise FailedHookException(
@@ -180,7 +184,8 @@ def refuse_code(answer: str) -> None:
     """Raise FailedHookException for a place that keeps code, or pages, and no data for DVC."""
     host = re.split(r"[/:?#]", re.sub(r"^(\w+://|//)?([\w.-]+@)?", "", answer))[0]
     repository = r"((https?|ssh|git|git\+ssh)://|[\w.-]+@).*\.git/?"
-    if NO_REMOTES.match(host) or re.fullmatch(repository, answer, re.IGNORECASE):
+    shorthand = r"(gh|gl|bb|github|gitlab|bitbucket):(?!\d).*"
+    if NO_REMOTES.match(host) or re.fullmatch(f"{repository}|{shorthand}", answer, re.IGNORECASE):
         raise FailedHookException(
             f"remote: {answer!r} cannot keep data for DVC. Give a folder, {DAGSHUB}/OWNER/REPO or "
             "storage such as s3://BUCKET/PATH; an address for the code is git_remote."
