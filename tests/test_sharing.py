@@ -443,6 +443,32 @@ def test_a_folder_as_remote_is_checked_and_repaired(project):
     )
 
 
+def test_an_older_commit_that_cannot_be_read_or_lost_a_file_is_named(project, tmp_path, env):
+    """One cannot be mended any more, and nobody can check it out; of the other, more may be lost."""
+    run("git init --quiet --bare git", tmp_path, env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "git"])
+    extra = project.path / "data/raw/extra.csv"
+    for content in ("lost", "kept"):
+        extra.write_text(content)
+        project.run("dvc add --quiet data/raw/extra.csv")
+        project.commit(content)
+    whole = (project.path / "dvc.yaml").read_text()
+    (project.path / "dvc.yaml").write_text(f"{whole}\nstages: [")
+    project.run("git commit --quiet --all --no-verify -m Broken")
+    (project.path / "dvc.yaml").write_text(whole)
+    project.commit("Mended")
+    _, broken, _, first, *_ = project.run("git log --format=%h --abbrev=7").split()
+    cached = (project.path / ".dvc/cache").rglob("*")
+    [lost] = [file for file in cached if file.is_file() and file.read_bytes() == b"lost"]
+    lost.unlink()
+    said = project.run("git push --quiet origin main", status=1)
+    assert f"commit {broken} is left out: " in said and "dvc.yaml" in said
+    assert f"data/raw/extra.csv of commit {first} is missing on" in said
+    assert "no copy of it" in said and "--no-verify" in said
+    lost.write_text("lost")
+    project.run("git push --quiet origin main")
+
+
 def test_a_directory_that_lost_a_file_is_named(share, host):
     """DVC itself takes a directory for complete when its list of files is there."""
     project = share("http")

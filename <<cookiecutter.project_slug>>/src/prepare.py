@@ -18,7 +18,6 @@ from support.values import trim
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features import add_features
 
@@ -71,9 +70,8 @@ def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str,
             columns[name] = column.astype("str")
         else:
             numbers = column.astype("float64")
-            ends = pc.min_max(pa.array(numbers.to_numpy())).as_py()
-            if max(-(ends["min"] or 0), ends["max"] or 0) > LARGEST:
-                large = numbers.abs() > LARGEST
+            large = numbers.abs() > LARGEST
+            if large.any():
                 row = large.idxmax()
                 notes[name] = f"has {numbers[row]:g} in row {row}, too large for a model: missing"
                 numbers = numbers.mask(large)
@@ -148,7 +146,7 @@ class Preparation:
         keep = np.ones(len(frame), dtype=bool)
         if params["duplicates"] == "drop":
             # Identifiers, which belong in `drop`, would make every row unlike the others.
-            reasons["duplicate"] = self._duplicates.find(frame.drop(columns=params["drop"]))
+            reasons["duplicate"] = self._duplicates.find(frame, params["drop"])
         reasons["no target"] = frame[params["target"]].isna().to_numpy()
         if params["missing"] == "drop":
             gaps = frame[schema.names("feature")].isna()

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from prepare import prepare, sample
 from support import reader
-from support.duplicates import Duplicates
+from support.duplicates import Duplicates, bits_of, hash_rows
 from support.params import InputError
 from support.reader import Loan, Table
 from support.schema import Schema
@@ -377,10 +377,32 @@ def test_duplicates_are_found_across_parts():
     rows = pd.DataFrame({"x": rng.integers(0, 300, 900), "t": rng.choice(list("abc"), 900)})
     rows.loc[rows["x"] % 7 == 0, "t"] = None
     rows["t"] = rows["t"].astype("str")
+    rows["more"] = rng.normal(size=900)
     for size in (1, 37, 900):
-        found = Duplicates()
-        parts = [found.find(rows[start : start + size]) for start in range(0, 900, size)]
-        assert np.concatenate(parts).tolist() == rows.duplicated().tolist()
+        for drop in (["more"], []):
+            found = Duplicates()
+            starts = range(0, 900, size)
+            parts = [found.find(rows[start : start + size], drop) for start in starts]
+            expected = rows.drop(columns=drop).duplicated()
+            assert np.concatenate(parts).tolist() == expected.tolist()
+
+
+def test_texts_are_told_apart_by_all_their_bytes():
+    texts = ["", "a", "b", "ab", "ba", "a\0", "\0", *("x" * n for n in range(1, 40)), "ü", None]
+    texts += ["x" * 12 + end for end in "abc"] + ["a" + "x" * 12, "x" * 6 + "a" + "x" * 6]
+    column = pd.Series(texts, dtype="str")
+    hashes = bits_of(column)
+    assert len(set(hashes.tolist())) == len(texts)
+    # Wherever a text lies in memory, and in however many parts
+    for other in (column[::-1], pd.concat([column[5:], column[:5]]), column[3:9]):
+        assert bits_of(other).tolist() == hashes[other.index].tolist()
+
+
+def test_the_hash_of_a_text_is_none_of_another_row():
+    numbers = pd.DataFrame({"x": range(1000), "t": pd.Series([None] * 1000, dtype="str")})
+    letters = pd.DataFrame({"x": range(1000), "t": pd.Series(list("abcde") * 200, dtype="str")})
+    rows = pd.concat([numbers, letters, letters.assign(t=letters["t"] * 9)])
+    assert len(set(hash_rows(rows).tolist())) == len(rows)
 
 
 @pytest.fixture

@@ -1,11 +1,19 @@
 """Find rows that repeat others in a table that comes in parts."""
 
+from collections.abc import Collection
+
+from support.reader import POOL
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 # Sorted hashes are merged up to so many: more would take memory twice meanwhile.
 MERGED = 2**23
+# From where hashes start, so that a text's is none of a small number: the golden ratio's fraction
+START = np.uint64(0x9E3779B97F4A7C15)
+# Which bits the first bytes of eight have, by their number
+BYTES = np.array([256**number - 1 for number in range(9)], dtype=np.uint64)
 
 
 class Duplicates:
@@ -19,9 +27,12 @@ class Duplicates:
         # Which hashes there are by 29 of their bits, eight in a byte: most new rows need no search.
         self._bits = np.zeros(2**26, dtype=np.uint8)
 
-    def find(self, rows: pd.DataFrame) -> np.ndarray:
-        """Return which rows repeat one before them, in this part or an earlier one."""
-        hashes = hash_rows(rows)
+    def find(self, rows: pd.DataFrame, drop: Collection[str] = ()) -> np.ndarray:
+        """Return which rows repeat one before them, in this part or an earlier one.
+
+        The columns in `drop` are not compared.
+        """
+        hashes = hash_rows(rows, drop)
         repeated = pd.Series(hashes).duplicated().to_numpy(copy=True)
         cells = (hashes // 8 % len(self._bits)).astype(np.intp)
         bits = np.left_shift(1, (hashes & 7).astype(np.uint8), dtype=np.uint8)
@@ -40,18 +51,53 @@ class Duplicates:
         return repeated
 
 
-def hash_rows(rows: pd.DataFrame) -> np.ndarray:
-    """Return a number for each row, the same for the same values."""
-    hashes = np.zeros(len(rows), dtype=np.uint64)
-    for name in rows:
-        column = rows[name]
-        if column.dtype == "str":
-            # Each different text once, and a gap as none
-            encoded = pa.array(column, pa.large_string()).dictionary_encode()
-            texts = encoded.dictionary.to_numpy(zero_copy_only=False)
-            known = np.append(pd.util.hash_array(texts, categorize=False), np.uint64(0))
-            one = known[encoded.indices.fill_null(len(texts)).to_numpy()]
-        else:
-            one = pd.util.hash_array(column.to_numpy())
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + one
+def hash_rows(rows: pd.DataFrame, drop: Collection[str] = ()) -> np.ndarray:
+    """Return a number for each row, the same for the same values in all columns but `drop`."""
+    hashes = np.full(len(rows), START)
+    for bits in POOL.map(bits_of, [rows[name] for name in rows if name not in drop]):
+        hashes = mix(hashes ^ bits)
     return hashes
+
+
+def bits_of(column: pd.Series) -> np.ndarray:
+    """Return 64 bits for each value: of a number or a time its own, of a text a hash."""
+    if column.dtype == "str":
+        texts = pa.array(column, pa.large_string())
+        parts = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+        return np.concatenate([hash_texts(part) for part in parts])
+    values = column.to_numpy()
+    return (values.astype(np.int64) if values.dtype == bool else values).view(np.uint64)
+
+
+def hash_texts(texts: pa.LargeStringArray) -> np.ndarray:
+    """Return a number for each text, from its length and its bytes, and 0 for a gap."""
+    _, offsets, content = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    starts, lengths = ends[:-1] - ends[0], np.diff(ends)
+    # Eight bytes from any place on
+    padded = np.zeros(ends[-1] - ends[0] + 8, np.uint8)
+    padded[:-8] = np.frombuffer(content or b"", np.uint8)[ends[0] : ends[-1]]
+    words = np.ndarray(len(padded) - 7, "<u8", padded, strides=(1,))
+    hashes = mix(lengths.astype(np.uint64) ^ START)
+    rows, place = np.flatnonzero(lengths), 0
+    while len(rows):
+        left = lengths[rows] - place
+        # Of the last ones, only those that are the text's
+        some = words[starts[rows] + place] & BYTES[np.minimum(left, 8)]
+        hashes[rows] = mix(hashes[rows] ^ some)
+        rows, place = rows[left > 8], place + 8
+    hashes[texts.is_null().to_numpy(zero_copy_only=False)] = 0
+    return hashes
+
+
+def mix(numbers: np.ndarray) -> np.ndarray:
+    """Spread the bits of numbers over all 64, so that different ones stay different.
+
+    As SplitMix64 does, see https://prng.di.unimi.it/splitmix64.c
+    """
+    numbers ^= numbers >> np.uint64(30)
+    numbers *= np.uint64(0xBF58476D1CE4E5B9)
+    numbers ^= numbers >> np.uint64(27)
+    numbers *= np.uint64(0x94D049BB133111EB)
+    numbers ^= numbers >> np.uint64(31)
+    return numbers

@@ -331,9 +331,15 @@ def check_columns(wanted: Iterable[str], names: Iterable[str], source: str | Pat
 
 
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a Parquet file. Numbers hardly repeat: a dictionary of them would only take time."""
-    texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    return pq.ParquetWriter(path, schema, use_dictionary=texts, compression="lz4")
+    """Open a Parquet file.
+
+    Numbers hardly repeat: a dictionary of them would only take time, as would the range of each
+    column, for which no stage asks.
+    """
+    texts = [field.name for field in schema if pa.types.is_large_string(field.type)]
+    return pq.ParquetWriter(
+        path, schema, use_dictionary=texts, compression="lz4", write_statistics=False
+    )
 
 
 class Writer:

@@ -11,6 +11,7 @@ from support.params import InputError, first_line
 from support.remote import address, reach, within
 
 import pygit2  # comes with DVC
+from dvc.exceptions import DvcException
 from dvc.fs.callbacks import TqdmCallback
 from dvc_data.hashfile.tree import Tree
 
@@ -75,15 +76,25 @@ def needed_objects(repo: Any, commits: Iterable[str]) -> dict[Store, dict[str, s
 
     What is withheld today, by `push: false` or a remote of its own, must not leave with an older
     commit: the workspace, then the newer commits decide for the same path, and for a withheld
-    content at any path, unless the workspace shares it at another one.
+    content at any path, unless the workspace shares it at another one. A commit that DVC cannot
+    read, older than the first, is told and left out: nobody can check its data out.
     """
+    commits = list(commits)
     needed: dict[Store, dict[str, str]] = {}
     decided: dict[Any, str] = {}
     withheld: set[str] = set()
     shared: set[str] = set()
     for commit in ["workspace", *commits]:
+        older = commit != "workspace" and commit != commits[0]
         with repo.switch(commit):
-            for out in shared_outs(repo):
+            try:
+                outs = shared_outs(repo)
+            except (DvcException, InputError) as error:
+                if not older:
+                    raise
+                print(f"commit {commit[:7]} is left out: {first_line(error)}")
+                continue
+            for out in outs:
                 name = home(repo, out)
                 if out.remote or not name:
                     decided.setdefault(out.index_key, name)
@@ -94,7 +105,8 @@ def needed_objects(repo: Any, commits: Iterable[str]) -> dict[Store, dict[str, s
                     elif commit == "workspace":
                         shared.add(oid)
                     elif oid in shared or oid not in withheld:
-                        needed.setdefault((name, out.hash_name), {})[oid] = file
+                        what = f"{file} of commit {commit[:7]}" if older else file
+                        needed.setdefault((name, out.hash_name), {}).setdefault(oid, what)
     return needed
 
 
@@ -187,7 +199,10 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
     """
     for oid, what in bad.items():
         if not Path(cache.oid_to_path(oid)).exists():
-            raise InputError(f"{what} on {url}, and this machine has no copy of it")
+            raise InputError(
+                f"{what} on {url}, and this machine has no copy of it: `dvc repro` makes again what "
+                "a stage made; to go on without it, git push --no-verify"
+            )
 
     refused: dict[str, Exception] = {}
 
