@@ -40,7 +40,17 @@ OTHERS = {"gdrive": "dvc-gdrive", "hdfs": "dvc-hdfs", "webhdfs": "dvc-webhdfs", 
 GIT_SCHEMES = {"http", "https", "ssh", "git", "git+ssh", "file"}
 DAGSHUB = "https://dagshub.com"
 # Pages of DagsHub's own, where an owner's name would stand
-DAGSHUB_PAGES = {"admin", "api", "docs", "explore", "org", "organizations", "repo", "settings", "user"}
+DAGSHUB_PAGES = {
+    "admin",
+    "api",
+    "docs",
+    "explore",
+    "org",
+    "organizations",
+    "repo",
+    "settings",
+    "user",
+}
 # They keep code, or pages for people; what DVC sends there is refused.
 NO_REMOTES = re.compile(
     r"(www\.|gist\.)?(github\.com|gitlab\.com|bitbucket\.org|codeberg\.org|(ssh\.)?dev\.azure\.com|"

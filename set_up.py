@@ -107,6 +107,9 @@ def enclosing_repository() -> str:
     A folder that an outer repository ignores is not a part of it.
     """
     root = run(["git", "rev-parse", "--show-toplevel"])
+    around = [folder for folder in Path.cwd().parents if (folder / ".git").exists()]
+    if root.returncode and around:
+        say(f"The project is no part of the git repository {around[0]}: {reason(root)}")
     if root.returncode or run(["git", "check-ignore", "--quiet", "."]).returncode == 0:
         return ""
     return root.stdout.strip()
@@ -136,14 +139,16 @@ def steps(
     if not nested:
         yield ["git", "init", "--quiet"]
         yield ["git", "symbolic-ref", "HEAD", "refs/heads/main"]
+        if git_remote:
+            yield ["git", "remote", "add", "origin", git_remote]
+        # Who somebody is may depend on where the repository is, and on its remote.
         for key in ("name", "email"):
-            if run(["git", "config", f"user.{key}"]).returncode:
+            known = run(["git", "config", f"user.{key}"]).stdout
+            if not (known or (key == "email" and os.environ.get("EMAIL"))):
                 yield ["git", "config", f"user.{key}", answers[f"author_{key}"]]
     yield ["dvc", "init", *(["--subdir"] if nested else [])]
     yield ["dvc", "add", raw] if table["copied"] else ["dvc", "import-url", source, raw]
     if not nested:
-        if git_remote:
-            yield ["git", "remote", "add", "origin", git_remote]
         yield ["git", "add", "--all"]
         yield ["git", "commit", "--quiet", "--message", f"Start {answers['project_name']}"]
 

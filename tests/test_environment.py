@@ -290,6 +290,22 @@ def test_a_line_behind_the_end_of_a_hook_does_not_count(baked, tmp_path):
     assert project.run(HOOKS) == ""
 
 
+def test_a_sparse_checkout_without_the_code_pushes_nothing(reproduced, tmp_path, env):
+    project = reproduced.copy(tmp_path / "project")
+    run("git init --quiet --bare git", tmp_path, env)
+    project.run("git remote add origin ../git")
+    project.run("git status")  # git leaves out only what it has seen to be unchanged
+    project.run("git sparse-checkout set data")
+    assert not (project.path / "src/share.py").exists()
+    (project.path / "data/note.txt").write_text("more")
+    project.commit("More")
+    said = project.run("git push --quiet origin main", status=1)
+    assert "src/support/git_hook.sh" in said and "Traceback" not in said
+    assert project.run("git ls-remote origin") == ""
+    project.run("git sparse-checkout disable")
+    project.run("git push --quiet origin main")
+
+
 PRE_COMMIT = """
 default_install_hook_types: [pre-commit, pre-push]
 repos:

@@ -173,6 +173,25 @@ def test_without_an_identity_the_repository_gets_the_authors(bake, tmp_path, env
     assert not (home / ".gitconfig").exists()
 
 
+def test_an_identity_that_depends_on_the_repository_is_kept(bake, tmp_path, env):
+    (home := tmp_path / "home").mkdir()
+    for kind, key in ("work", "name"), ("team", "email"):
+        (home / kind).write_text(f"[user]\n{key} = {kind}@x.org\n")
+    (home / ".gitconfig").write_text(
+        f'[includeIf "gitdir:{tmp_path}/"]\npath = {home}/work\n'
+        f'[includeIf "hasconfig:remote.*.url:git@x.org:me/**"]\npath = {home}/team\n'
+    )
+    env = {**env, "HOME": str(home)}
+    project = bake(tmp_path, env=env, git_remote="git@x.org:me/x.git")
+    assert project.run("git log -1 --format='%an %ae'") == "work@x.org team@x.org\n"
+    assert "git had no" not in project.output
+
+    (tmp_path / "more").mkdir()
+    project = bake(tmp_path / "more", env={**env, "EMAIL": "me@x.org"})
+    assert project.run("git log -1 --format='%an %ae'") == "work@x.org me@x.org\n"
+    assert "git had no" not in project.output
+
+
 @pytest.fixture
 def outer(tmp_path, env) -> Path:
     """A git repository with a commit, and a hook of its own."""
@@ -196,6 +215,20 @@ def test_inside_another_repository_nothing_of_it_is_changed(bake, outer, env):
     run("git add .", outer, env)
     run("git commit --quiet -m Project", outer, env)
     assert project.repro("split") == []
+
+
+def test_inside_a_repository_of_another_owner_gits_reason_is_told(bake, outer, env):
+    if os.geteuid() == 0:
+        for path in (outer, outer / ".git"):
+            os.chown(path, 12345, 12345)
+    else:
+        # Only root can give files away; git's own tests set this.
+        env = {**env, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    project = bake(outer, env=env)
+    told = f"The project is no part of the git repository {outer}: fatal: detected dubious"
+    assert [line for line in project.output.splitlines() if line.startswith(told)]
+    if os.geteuid() == 0:
+        assert DONE in project.output
 
 
 def test_inside_an_ignored_folder_the_project_has_its_own_repository(bake, outer, env):

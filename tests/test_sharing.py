@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import Project, hyperparameters, in_terminal, objects, run
+from helpers import BIN, Project, hyperparameters, in_terminal, objects, run
 from servers import MODES, STATUSES, TOKEN, UPLOADS, Host, Proxy
 
 KINDS = {"http": "", "s3": ".s3"}
@@ -501,15 +501,27 @@ def test_git_works_where_no_environment_is_activated(share, host, tmp_path):
         readme.write("More.\n")
     output = project.run("git commit --quiet --all -m More")
     assert output == (
-        "pre-commit: DVC is not on PATH; activate the project's environment, or make it in .venv\n"
+        "pre-commit: dvc is not on PATH; activate the project's environment, or make it in .venv\n"
     )
     output = project.run("git push --quiet origin main", status=1)
-    assert "pre-push: DVC is not on PATH; activate the project's environment" in output
+    assert "pre-push: dvc is not on PATH; activate the project's environment" in output
+    (tools / "dvc").symlink_to(BIN / "dvc")
+    output = project.run("git push --quiet origin main", status=1)
+    assert "pre-push: python is not on PATH; activate the project's environment" in output
     assert published(project) == ""
     (project.path / ".venv").symlink_to(sys.prefix)
     project.run("git push --quiet origin main")
     project.env = everything
     assert_shared(host, project)
+
+
+@pytest.mark.parametrize("said", ["", "what another hook says", "\n"])
+def test_a_check_that_git_tells_nothing_is_of_the_last_commit(project, said):
+    check = "python src/share.py check --pushed"
+    assert "files are there" in project.run(["sh", "-c", f"echo '{said}' | {check}"])
+    unknown = f"refs/heads/main {'5' * 40} refs/heads/main {'0' * 40}"
+    [line] = project.run(["sh", "-c", f"echo {unknown} | {check}"], status=1).splitlines()
+    assert line.startswith("fatal: bad object 5555")
 
 
 def test_hooks_leave_a_hook_of_somebody_else_alone(share):

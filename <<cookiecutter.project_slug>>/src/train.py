@@ -1,6 +1,7 @@
 """Stage train: training table and params.yaml -> fitted model and its cross-validated scores."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from support.cluster import threads, workers
 from support.metrics import baseline, predict, score, tidy
 from support.model_file import MODEL, save
 from support.models import create, fit, innermost
-from support.params import InputError, load_params, nearest
+from support.params import InputError, first_line, load_params, nearest
 from support.rows import Rows
 from support.search import (
     COMPARED,
@@ -63,10 +64,11 @@ def train(
     with workers(rows.table, folds):
         candidates, specs = compete(rows, models, params, rivals, folds)
     try:
-        estimator, scores = fit_best(candidates[0], specs, rows, params)
+        estimator, scores, warned = fit_best(candidates[0], specs, rows, params)
     except ValueError as error:
         raise explain_fit(error, candidates[0]["model"], rows, folds) from None
     parts = describe_scores(scores, candidates, specs, params)
+    parts["trials"]["warnings"] = warned
     # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
     lines = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
     return estimator, parts, pd.DataFrame(lines, dtype=object)
@@ -121,16 +123,22 @@ def compete(
 
 def fit_best(
     best: dict[str, Any], specs: dict[str, Any], rows: Rows, params: dict[str, Any]
-) -> tuple[BaseEstimator, dict[str, float]]:
-    """Return a candidate's estimator, fitted to all rows, and its scores on them."""
+) -> tuple[BaseEstimator, dict[str, float], list[str]]:
+    """Return a candidate's estimator, fitted to all rows, its scores on them, and what warned."""
     name = best["model"]
     model = best.get("models") or create(name, specs[name], best["setting"], params)
     # Sums of boosting, as those of linear algebra, differ in the last digits with the number of
     # threads.
-    with threads(rows.table), threadpool_limits(1):
+    with (
+        threads(rows.table),
+        threadpool_limits(1),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         estimator = fit(model, rows, params)
+    warned = [f"{one.category.__name__}: {first_line(one.message)}" for one in caught]
     predictions = predict(estimator, rows.features, params["positive"])
-    return estimator, score(rows.target, predictions, params["metrics"])
+    scores = score(rows.target, predictions, params["metrics"])
+    return estimator, scores, list(dict.fromkeys(warned))
 
 
 def ranking(

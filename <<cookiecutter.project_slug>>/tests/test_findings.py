@@ -17,6 +17,13 @@ from helpers import TRAIN, TREE, evaluate, train
 MODELS = TREE | {
     "deep": {"class": "sklearn.tree.DecisionTreeClassifier"},
     "shallow": {"class": "sklearn.linear_model.LogisticRegression", "C": 0.001},
+    "hasty": {"class": "sklearn.linear_model.LogisticRegression", "max_iter": 1},
+    "net": {
+        "class": "sklearn.neural_network.MLPClassifier",
+        "max_iter": 1,
+        "batch_size": 5000,
+        "hidden_layer_sizes": [2],
+    },
     "forest": {"class": "sklearn.ensemble.RandomForestRegressor", "n_estimators": 10},
 }
 
@@ -327,6 +334,15 @@ def test_features_that_are_nearly_the_same_are_named(clean):
 )
 def test_the_edge_of_a_search_is_where_something_lies_beyond(value, values, edge):
     assert bool(edges({"x": value}, {"x": values})) == edge
+
+
+def test_a_fit_that_warns_is_told_and_nothing_reaches_the_terminal(labelled, capfd, recwarn):
+    found = codes(labelled, "hasty")
+    assert "converge" in found["not-converged"] and "fit-warning" not in found
+    assert "not-converged" not in codes(labelled, "shallow")
+    found = codes(labelled, "net")
+    assert "batch_size" in found["fit-warning"] and "converge" in found["not-converged"]
+    assert not recwarn.list and not capfd.readouterr().err
 
 
 def test_a_best_setting_at_the_edge_is_told(labelled):

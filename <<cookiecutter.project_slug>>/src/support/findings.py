@@ -411,6 +411,19 @@ def check_search(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("search-edge", f"best at the edge: {name_some(edges)}", advice)
 
 
+def check_warnings(evidence: Evidence) -> Iterator[Finding]:
+    """The fit of the model warned, as of an optimum that it did not reach."""
+    for line in evidence.trials.get("warnings", []):
+        category, _, message = line.partition(": ")
+        if category == "ConvergenceWarning":
+            seen = f"the fit ended before it had converged: {message}"
+            advice = "raise the entry's max_iter in params.yaml, or its penalty"
+            yield Finding("not-converged", seen, advice)
+        else:
+            advice = "the documentation of the entry's class tells what it means"
+            yield Finding("fit-warning", f"the fit warned: {message}", advice)
+
+
 CHECKS = [
     check_target,
     check_baseline,
@@ -425,6 +438,7 @@ CHECKS = [
     check_search,
     check_twins,
     check_useless,
+    check_warnings,
 ]
 CODES = [
     "constant-target",
@@ -446,4 +460,6 @@ CODES = [
     "search-edge",
     "near-identical",
     "useless-feature",
+    "not-converged",
+    "fit-warning",
 ]

@@ -11,11 +11,12 @@ unset PYTHONSAFEPATH
 PATH="$PWD/.venv/bin:$PWD/.venv/Scripts:$PATH"
 # Without DVC a commit or a checkout goes on. A push does not: git would point at data that nobody
 # has.
-if ! command -v dvc >/dev/null; then
-    echo "$name: DVC is not on PATH; activate the project's environment, or make it in .venv" >&2
+for program in dvc python; do
+    command -v $program >/dev/null && continue
+    echo "$name: $program is not on PATH; activate the project's environment, or make it in .venv" >&2
     [ "$name" != pre-push ]
     exit
-fi
+done
 case $name in
 pre-commit)
     exec dvc git-hook pre-commit "$@"

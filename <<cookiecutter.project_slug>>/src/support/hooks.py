@@ -69,11 +69,18 @@ def hooks_folder() -> Path:
     return folder
 
 
+def script() -> str:
+    """Return the path of git_hook.sh, quoted, from the root of the repository, where hooks start."""
+    return shlex.quote(git("rev-parse", "--show-prefix") + "src/support/git_hook.sh")
+
+
 def call(name: str) -> str:
-    """Return the line of sh that runs a hook; git starts hooks at the root of the repository."""
-    script = shlex.quote(git("rev-parse", "--show-prefix") + "src/support/git_hook.sh")
-    # Not every branch of a repository need have it.
-    return f'[ ! -f {script} ] || sh {script} {name} "$@" || exit'
+    """Return the line of sh that runs a hook, where it is there: not every branch need have it."""
+    there = f"[ -f {script()} ]"
+    if name == "pre-push":
+        # Where it is left out of a sparse checkout, sh says so, and git sends no code without data.
+        there = f"{{ {there} || git cat-file -e HEAD:{script()} 2>/dev/null; }}"
+    return f'! {there} || sh {script()} {name} "$@" || exit'
 
 
 def is_ours(path: Path) -> bool:
@@ -81,7 +88,7 @@ def is_ours(path: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     text = path.read_text(encoding="utf-8", errors="replace")
-    return (MARK in text and call(path.stem) in text) or text.startswith(FORMER)
+    return (MARK in text and f"sh {script()} {path.stem} " in text) or text.startswith(FORMER)
 
 
 def before_pre_commit(path: Path) -> Path:
@@ -112,19 +119,19 @@ def install() -> None:
     for name in NAMES:
         path, line = before_pre_commit(folder / name), call(name)
         if path.is_symlink() or (path.exists() and not is_ours(path)):
-            script = what_runs(path)
-            text = script.read_bytes() if script.exists() else b""
+            runner = what_runs(path)
+            text = runner.read_bytes() if runner.exists() else b""
             runs = re.search(rf"(?m)^[^#\n]*git_hook\.sh {name}\b".encode(), text)
             # Nothing behind these is run; inside of an `if`, another way may lead on.
             end = re.search(rb"(?m)^(exec|exit)\b", text)
             if runs and not (end and end.start() < runs.start()):
                 continue
-            if script == path:
+            if runner == path:
                 end = end or re.search(rb"(?m)^\s*(exec)\b", text)
                 where = f" above its {end[1].decode()}" if end else ""
                 left.append(f"{path} stays as it is; add to it{where}, or to what makes it: {line}")
             else:
-                left.append(f"{path} is made by husky; add to {script}: {line}")
+                left.append(f"{path} is made by husky; add to {runner}: {line}")
             continue
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\n{MARK}, taken away by `hooks --remove`\n{line}\n", "utf-8")

@@ -256,7 +256,9 @@ def fit_and_score(
     """
     rows, others = (Rows(table).take(positions) for positions in folds[number])
     start = time.perf_counter()
-    estimator = fit(model, rows, params)
+    # What the fit to all rows warns of is told, see train.fit_best.
+    with warnings.catch_warnings(action="ignore"):
+        estimator = fit(model, rows, params)
     fitted = time.perf_counter()
     predictions = predict(estimator, others.features, params["positive"])
     seconds = {"fit": fitted - start, "predict": time.perf_counter() - fitted}

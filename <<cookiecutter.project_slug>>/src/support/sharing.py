@@ -1,5 +1,6 @@
 """What the commits need on the DVC remotes, and whether it is there."""
 
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -116,15 +117,21 @@ def pushed_commits(refs: Iterable[str]) -> list[str]:
     A line is "LOCAL-REF HASH REMOTE-REF HASH", see https://git-scm.com/docs/githooks#_pre_push;
     the first hash is all zeros where a branch is deleted. Without any line another hook may have
     read them: then it is the last commit.
+
+    Raises InputError for a hash that git does not know.
     """
-    tips = [line.split()[1] for line in refs]
+    found = [re.fullmatch(r"\S+ ([0-9a-f]{40,}) \S+ [0-9a-f]{40,}\s*", line) for line in refs]
+    tips = [match[1] for match in found if match]
     if not tips:
         return ["HEAD"]
     tips = [tip for tip in tips if tip.strip("0")]
     if not tips:
         return []
     command = ["git", "rev-list", *tips, "--not", "--remotes"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(first_line(done.stderr))
+    return done.stdout.split()
 
 
 def check_index(repo: Any) -> None:
