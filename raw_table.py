@@ -39,6 +39,7 @@ from support.columns import (
     is_constant,
     misfit,
     reader_of,
+    spelt,
     type_of_labels,
 )
 from support.files import (
@@ -143,7 +144,7 @@ def suggest(name: str, columns: list[str]) -> str:
     folded = {column.casefold(): column for column in columns}
     match = get_close_matches(name.casefold(), folded, n=1) if name else []
     if match:
-        return f"did you mean {folded[match[0]]!r}?"
+        return f"did you mean {spelt(folded[match[0]], name)}?"
     return f"it has {', '.join(columns[:20])}{', ...' if columns[20:] else ''}"
 
 

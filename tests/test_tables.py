@@ -283,6 +283,21 @@ def test_the_table_in_a_workbook_is_found(tmp_path):
         inspect(str(tmp_path / "t.xlsx"), "classification", "klass")
 
 
+def test_a_hidden_sheet_is_not_the_first(tmp_path):
+    frame = pd.DataFrame({"x": range(20), "class": ["a", "b"] * 10})
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        frame.assign(x=0).to_excel(book, sheet_name="Old", index=False)
+        frame.to_excel(book, sheet_name="Now", index=False)
+        book.sheets["Old"].sheet_state = "hidden"
+        book.book.active = 1
+    table = inspect(str(tmp_path / "t.xlsx"), "classification", "class")
+    assert (table["sheet"], table["notes"]) == ("", [])
+    [batch] = Table(tmp_path / "t.xlsx", PARAMS).batches()
+    assert batch["x"].to_pylist() == [str(n) for n in range(20)]
+    [batch] = Table(tmp_path / "t.xlsx", PARAMS | {"sheet": "Old"}).batches()
+    assert set(batch["x"].to_pylist()) == {"0"}
+
+
 def test_the_header_of_each_part_is_compared(tmp_path):
     (tmp_path / "a.csv").write_text(GOOD)
     (tmp_path / "b.csv").write_text(GOOD.replace("a,b,label", "b,a,label"))

@@ -71,3 +71,4 @@ def test_lines_that_older_parameters_lack_are_named(tmp_path, monkeypatch):
 def test_nearest_ignores_case_and_lists_choices_when_none_is_near():
     assert nearest("PETAL", ["sepal", "petal"]) == "; did you mean 'petal'?"
     assert nearest("zzz", ["sepal", "petal"]) == "; there is sepal, petal"
+    assert "did you mean 'pe\\u0301tale'?" in nearest("p\u00e9tale", ["pe\u0301tale", "x"])

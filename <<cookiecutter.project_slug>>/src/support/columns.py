@@ -37,7 +37,8 @@ IDENTIFIER = re.compile(
 # Words in times and dates, and a date with a month in any language
 _IN_DATES = re.compile(
     "(?i)(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*"
-    "|[ap]m?|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?"
+    "|[ap]m?|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?|h|uhr|[ck]w|week|min"
+    "|[\u5e74\u6708\u65e5\u6642\u65f6\u5206\u79d2\u70b9]"  # Chinese and Japanese: year to second
 )
 _FOREIGN_DATE = re.compile(r"\d{1,2}[. ]+(de )?[^\W\d_]{3,10}[. ]+(de )?\d{4}\b.*")
 _SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
@@ -397,9 +398,10 @@ class _Decision:
         for cell in self.profile.others:
             if (other := folded.setdefault(look_of(cell), cell)) == cell:
                 continue
-            shown = repr if other.casefold() == cell.casefold() else ascii
-            how = "case alone" if shown is repr else "blanks or signs that hardly show"
-            self.note(f"has values that differ in {how}, such as {shown(other)} and {shown(cell)}")
+            case = other.casefold() == cell.casefold()
+            how = "case alone" if case else "blanks or signs that hardly show"
+            pair = f"{spelt(other, cell)} and {spelt(cell, other)}"
+            self.note(f"has values that differ in {how}, such as {pair}")
             return
 
     def explain(self) -> None:
@@ -447,14 +449,26 @@ def look_of(cell: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", shown).split()).casefold()
 
 
+def spelt(text: str, other: str) -> str:
+    """Return a text in quotes, so that one sees how it differs from another.
+
+    >>> spelt("caf\u00e9", "tea"), spelt("caf\u00e9", "cafe\u0301")
+    ("'caf\u00e9'", "'caf\\\\xe9'")
+    """
+    alike = look_of(text) == look_of(other) and text.casefold() != other.casefold()
+    return ascii(text) if alike else repr(text)
+
+
 def like_value(cell: str) -> bool:
     """Return whether people may take a cell without a form for a number, a time or a date.
 
-    >>> [like_value(cell) for cell in ("12:30", "1_000", "2024-W05", "3. März 2024", "B 12", "P07")]
-    [True, True, True, True, False, False]
+    >>> [like_value(cell) for cell in ("12:30", "1_000", "2024-W05", "3. März 2024", "13:45 Uhr")]
+    [True, True, True, True, True]
+    >>> [like_value(cell) for cell in ("2024\u5e743\u670831\u65e5", "B 12", "P07")]
+    [True, False, False]
     """
     words = re.findall(r"[^\W\d_]+", cell)
-    if cell.startswith("[") or re.match("(?i)[amptz]m?[0-9]", cell):
+    if cell.startswith("[") or re.match("(?i)[amptzh]m?[0-9]", cell):
         return False  # a list, from JSON, or a code
     return bool(re.search(r"\d", cell)) and (
         all(map(_IN_DATES.fullmatch, words)) or bool(_FOREIGN_DATE.fullmatch(cell))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from support.columns import spelt
+
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
@@ -148,5 +150,5 @@ def nearest(name: object, choices: Iterable[object]) -> str:
     folded = {choice.casefold(): choice for choice in names}
     match = difflib.get_close_matches(str(name).casefold(), folded, n=1)
     if match:
-        return f"; did you mean {folded[match[0]]!r}?"
+        return f"; did you mean {spelt(folded[match[0]], str(name))}?"
     return f"; there is {', '.join(names[:20]) or 'nothing else'}{', ...' if names[20:] else ''}"

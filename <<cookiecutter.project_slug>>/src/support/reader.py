@@ -291,9 +291,10 @@ class Table:
     def _sheet(self, content: IO[bytes]) -> Iterator[list[str]]:
         """Yield the rows of an Excel sheet as text, first the names of the columns."""
         book = open_workbook(content)
-        name = self.params["sheet"] or book.sheet_names[0]
-        if name not in book.sheet_names:
-            raise FileError(f"it has no sheet {name!r}; there is {', '.join(book.sheet_names)}")
+        names = sheets_of(book)
+        name = self.params["sheet"] or names[0]
+        if name not in names:
+            raise FileError(f"it has no sheet {name!r}; there is {', '.join(names)}")
         sheet, skip = book.get_sheet_by_name(name), self.params["skip"]
         rows = sheet.to_python()[skip:]
         if not rows:
@@ -328,17 +329,24 @@ def open_workbook(content: IO[bytes]) -> Any:
         raise FileError(f"it is no Excel file that can be read: {error}") from None
 
 
+def sheets_of(book: Any) -> list[str]:
+    """Return the names of the sheets of a workbook, those that people see before hidden ones."""
+    seen = [one.name for one in book.sheets_metadata if one.visible == type(one.visible).Visible]
+    return sorted(book.sheet_names, key=lambda name: name not in seen)
+
+
 def find_sheet(content: IO[bytes], target: str) -> tuple[str, int]:
     """Return the first sheet of an Excel file whose header has the target, and the rows above it.
 
     The sheet is empty if it is the first one, or if no header has the target.
     """
     book = open_workbook(content)
-    for name in book.sheet_names:
+    names = sheets_of(book)
+    for name in names:
         rows = book.get_sheet_by_name(name).to_python(nrows=HEADER_LINES)
         for number, row in enumerate(rows):
             if target in names_of([_excel_text(cell) for cell in row]):
-                return name if name != book.sheet_names[0] else "", number
+                return name if name != names[0] else "", number
     return "", 0
 
 
