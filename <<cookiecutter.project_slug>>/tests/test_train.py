@@ -275,7 +275,7 @@ def test_train_names_the_model_that_does_not_suit_the_table(table, spec, labels,
         (
             {"model": "machine"},
             {"candidates": 2, "metric": "log_loss"},
-            "metric: log_loss is not defined in every fold",
+            "metric: log_loss takes probabilities, and models.machine .*gives none",
         ),
     ],
 )

@@ -19,16 +19,14 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+OF_PROBABILITIES = ["log_loss", "roc_auc", "average_precision", "brier_score"]
 CLASSIFICATION = [
     "accuracy",
     "balanced_accuracy",
     "precision",
     "recall",
     "f1",
-    "log_loss",
-    "roc_auc",
-    "average_precision",
-    "brier_score",
+    *OF_PROBABILITIES,
 ]
 REGRESSION = ["r2", "mae", "rmse", "median_absolute_error"]
 LOWER_IS_BETTER = ["log_loss", "brier_score", "mae", "rmse", "median_absolute_error"]

@@ -11,6 +11,7 @@ from typing import Any
 from support.cluster import Task
 from support.metrics import (
     CLASSIFICATION,
+    OF_PROBABILITIES,
     REGRESSION,
     MetricError,
     apply_metric,
@@ -312,6 +313,12 @@ def search(
             f"params.yaml: models.{name} ({spec['class']}) is no "
             f"{'classifier' if classify else 'regressor'}, but prepare.task asks for one"
         )
+    metric, several = params["search"]["metric"], len(models) > 1 or params["compare"]
+    if several and metric in OF_PROBABILITIES and not hasattr(models[0], "predict_proba"):
+        raise InputError(
+            f"params.yaml: train.search.metric: {metric} takes probabilities, and models.{name} "
+            f"({spec['class']}) gives none"
+        )
     # What is not a number may bring another type: a solver, a kernel, an estimator.
     tried = []
     for setting, model in zip(settings, models, strict=True):
@@ -328,7 +335,7 @@ def search(
     known = spec | models[0].get_params()
     arguments = {argument: known.get(argument) for argument in arguments}
     return [
-        candidate(name, setting, arguments | setting, result, params["search"]["metric"])
+        candidate(name, setting, arguments | setting, result, metric)
         for setting, result in zip(settings, results, strict=True)
     ]
 
