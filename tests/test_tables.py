@@ -608,6 +608,11 @@ def test_all_files_of_a_folder_are_looked_at(tmp_path):
         FailedHookException, match=r"2.csv: row 3 has 3 cells, but the header has 2"
     ):
         inspect(str(tmp_path), "classification", "label")
+    (tmp_path / "2.csv").unlink()
+    (tmp_path / "3.csv").symlink_to(tmp_path / "gone.csv")
+    inspect.cache_clear()
+    with pytest.raises(FailedHookException, match=r"3.csv is a link to a file that is not there"):
+        inspect(str(tmp_path), "classification", "label")
 
 
 def test_long_numbers_of_a_workbook_keep_their_digits(tmp_path):

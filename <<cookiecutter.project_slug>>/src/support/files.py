@@ -96,11 +96,15 @@ class Dialect:
 def parts_of(path: Path) -> list[Path]:
     """Return the files of a table: itself, or those in the folder that may hold rows.
 
-    Raises FileError when there are none.
+    Raises FileError when there are none, or one is a link to nothing.
     """
     if not path.is_dir():
         return [path]
-    files = [one for one in sorted(path.rglob("*")) if one.is_file() and one.stat().st_size]
+    entries = sorted(path.rglob("*"))
+    for one in entries:
+        if not one.exists():
+            raise FileError(f"{one.relative_to(path)} is a link to a file that is not there")
+    files = [one for one in entries if one.is_file() and one.stat().st_size]
     tables = [
         one
         for one in files
