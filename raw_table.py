@@ -174,7 +174,7 @@ def model_for(rows: float) -> str:
 
 def profile(rows: TextRows, target: str) -> tuple[dict[str, Profile], list[str]]:
     """Return how the cells of each column are written, and the columns that only number the rows."""
-    forms = Forms()
+    forms = Forms(first_row=rows.first_row)
     profiles = {name: Profile(forms) for name in rows.names}
     numbering: dict[str, set[str]] = {
         name: set()
@@ -405,7 +405,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     if params["sheet"]:
         notes.append(f"it is sheet {params['sheet']!r} that has {answers['target']}")
     if params["skip"]:
-        notes.append(f"its header is row {params['skip'] + 1}")
+        notes.append(f"its header is row {table.first_row - 1}")
     notes += report["notes"]
     model = model_for(report["rows"]["raw"])
     found = {"sheet": params["sheet"], "skip": params["skip"], "model": model}

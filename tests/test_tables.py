@@ -283,6 +283,28 @@ def test_the_table_in_a_workbook_is_found(tmp_path):
         inspect(str(tmp_path / "t.xlsx"), "classification", "klass")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_rows_below_a_title_have_the_numbers_that_people_see(tmp_path, suffix):
+    frame = pd.DataFrame({"x": range(8), "class": list("uvuvuvuv")}, dtype=object)
+    frame.loc[5, "x"] = "many"
+    frame["patient"] = ["p", "q", "r", "s", "t", "u", None, "w"]
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "csv":
+        path.write_text(f"All that we measured\n\n\n{frame.to_csv(index=False)}")
+    else:
+        with pd.ExcelWriter(path) as book:
+            frame.to_excel(book, index=False, startrow=3)
+            book.sheets["Sheet1"]["A2"] = "All that we measured"
+    table = inspect(str(path), "classification", "class")
+    assert {"its header is line 4", "its header is row 4"} & {*table["notes"]}
+    params = PARAMS | {name: table[name] for name in ("skip", "separator")}
+    params |= {"task": "classification", "target": "class", "raw": path.name}
+    report = prepare(Table(path, params), params, tmp_path / "p.parquet")
+    assert "such as row 10: 'many'" in str(report["columns"]) and report["rows"]["raw"] == 8
+    with pytest.raises(InputError, match=r"row 11: patient, the group, is missing"):
+        prepare(Table(path, params), params | {"group": "patient"}, tmp_path / "p.parquet")
+
+
 def test_a_hidden_sheet_is_not_the_first(tmp_path):
     frame = pd.DataFrame({"x": range(20), "class": ["a", "b"] * 10})
     with pd.ExcelWriter(tmp_path / "t.xlsx") as book:

@@ -34,7 +34,7 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     check_columns([name for name in features if name in raw], table.names, table.path)
     carried = [name for name in table.names if keep or name not in features]
     header: list[str] = []
-    row = 2
+    row = table.first_row
     for batch in table.batches():
         frame = schema.frame(table.path, batch, row, add_features)
         row += len(batch)

@@ -104,12 +104,13 @@ def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
 class Preparation:
     """Writes the rows to use, some at a time, and counts what the report tells of them.
 
-    `rows` is the number of all rows, where params.yaml asks for a sample of them.
+    The number of the first one is `row`. `rows` is the number of all, where params.yaml asks for a
+    sample of them.
     """
 
-    def __init__(self, params: dict[str, Any], writer: Writer, rows: int = 0) -> None:
+    def __init__(self, params: dict[str, Any], writer: Writer, row: int, rows: int = 0) -> None:
         self.params, self.source, self.writer = params, params["raw"], writer
-        self.row = 2  # that comes next; the header is 1
+        self.first_row = self.row = row  # that comes next
         self.dropped: Counter[str] = Counter()
         self._kept = sample(rows, params["max_rows"])
         if rows > self._kept.sum():
@@ -130,7 +131,7 @@ class Preparation:
         frame, notes = retype(frame, schema)
         self._notes = notes | self._notes
         if len(self._kept):
-            frame = frame[self._kept[frame.index - 2]]
+            frame = frame[self._kept[frame.index - self.first_row]]
         self.row += len(batch)
         frame = frame[self._select(frame, schema)]
         for name, column in frame.items():
@@ -170,7 +171,11 @@ class Preparation:
             if problem:
                 raise InputError(f"{self.source}: {problem}")
         self.writer.finish(schema)
-        rows = {"raw": self.row - 2, "dropped": dict(self.dropped), "prepared": self.writer.rows}
+        rows = {
+            "raw": self.row - self.first_row,
+            "dropped": dict(self.dropped),
+            "prepared": self.writer.rows,
+        }
         columns = [self._describe(one, schema) for one in [*schema.columns, *schema.derived]]
         report = {"source": self.source, "file": schema.file, "rows": rows}
         return report | {"notes": table.notes(), "columns": columns}
@@ -211,15 +216,15 @@ def prepare(
     # show that it was wrong, the table is read again, as it is to draw a sample.
     if not params["max_rows"]:
         with suppress(SurpriseError), open_writer(path) as writer:
-            preparation = Preparation(params, writer)
-            for schema, batch in ahead(read_once(survey, decide)):
+            preparation = Preparation(params, writer, table.first_row)
+            for schema, batch in ahead(read_once(survey, decide, table.first_row)):
                 preparation.add(batch, schema)
             return preparation.finish(schema, table)
     for _ in survey:
         pass
     schema = decide()
     with open_writer(path) as writer:
-        preparation = Preparation(params, writer, survey.rows)
+        preparation = Preparation(params, writer, table.first_row, survey.rows)
         for batch in table.batches():
             columns = [trim(cells) for cells in batch.columns]
             trimmed = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
@@ -228,16 +233,18 @@ def prepare(
 
 
 def read_once(
-    survey: Survey, decide: Callable[[], Schema]
+    survey: Survey, decide: Callable[[], Schema], row: int
 ) -> Iterator[tuple[Schema, pa.RecordBatch]]:
     """Yield the rows as they are counted, each time with the schema that those so far have.
+
+    `row` is the number of the first one.
 
     At the end comes the schema of all rows, with none.
 
     Raises SurpriseError when rows before would have other values by the present schema.
     """
     schema: Schema | None = None
-    state, row, batch = None, 2, None
+    state, batch = None, None
 
     def again() -> Schema:
         try:

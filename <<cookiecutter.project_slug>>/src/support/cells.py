@@ -247,10 +247,14 @@ class Forms:
     """What the cells of a table are compared with.
 
     `words` may stand for a gap: those of `na_values` in params.yaml, or, where that is `auto`, the
-    usual ones. `dates` is a pattern that comes before the other forms, or none.
+    usual ones. `dates` is a pattern that comes before the other forms, or none. `first_row` is the
+    number of the row below the header.
     """
 
-    def __init__(self, na_values: str | list[Any] = "auto", dates: str = "") -> None:
+    def __init__(
+        self, na_values: str | list[Any] = "auto", dates: str = "", first_row: int = 2
+    ) -> None:
+        self.first_row = first_row
         self.words = NO_VALUES | MAYBE_VALUES if na_values == "auto" else spellings(na_values)
         self.patterns = ({"pattern": pattern_of(dates)} if dates else {}) | FORMS
 
@@ -283,7 +287,7 @@ class Profile:
     and `beside` the first SPELLINGS of such cells.
     `varies` tells whether there are two different cells; `constant` is the only one otherwise.
     `first` has the row and the cell where a form comes first, and `rows_of` the row of each word
-    and other. Rows count from 2, as in a spreadsheet: the header is 1.
+    and other. Rows count as in a spreadsheet: the header is 1, if there is nothing above it.
     """
 
     def __init__(self, forms: Forms) -> None:
@@ -305,6 +309,11 @@ class Profile:
         return len(self.others) > SPELLINGS
 
     @property
+    def next_row(self) -> int:
+        """The number of the row behind those that were counted."""
+        return self.known.first_row + self.rows
+
+    @property
     def filled(self) -> int:
         """The number of cells that are neither blank nor one of the words."""
         return sum(self.forms.values())
@@ -324,7 +333,7 @@ class Profile:
         other.others, other.units, other.beside = self.others + self.beside, Counter(), Counter()
         for form in [form for form in self.forms if form.endswith("*")]:
             other.forms[""] += other.forms.pop(form)
-            other.first[""] = min(other.first.pop(form), other.first.get("", (self.rows + 2, "")))
+            other.first[""] = min(other.first.pop(form), other.first.get("", (self.next_row, "")))
         return other
 
     def add(self, cells: list[str]) -> None:
@@ -340,7 +349,7 @@ class Profile:
 
         def row_of(text: str) -> int:
             place = (n for n, cell in enumerate(cells) if cell.strip() == text)
-            return self.rows + 2 + next(place)
+            return self.next_row + next(place)
 
         self.add_counts(stripped, row_of)
         self.rows += len(cells)

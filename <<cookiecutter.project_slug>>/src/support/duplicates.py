@@ -2,8 +2,6 @@
 
 from collections.abc import Collection
 
-from support.reader import POOL
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -54,8 +52,9 @@ class Duplicates:
 def hash_rows(rows: pd.DataFrame, drop: Collection[str] = ()) -> np.ndarray:
     """Return a number for each row, the same for the same values in all columns but `drop`."""
     hashes = np.full(len(rows), START)
-    for bits in POOL.map(bits_of, [rows[name] for name in rows if name not in drop]):
-        hashes = mix(hashes ^ bits)
+    for name in rows:
+        if name not in drop:
+            hashes = mix(hashes ^ bits_of(rows[name]))
     return hashes
 
 

@@ -493,7 +493,8 @@ class TextRows:
     """The rows of a text file, each as long as the header.
 
     `names` are the columns; `short` counts the rows so far that had fewer cells, which are filled
-    with blank ones, and `first_short` is the first of them.
+    with blank ones, and `first_short` is the first of them; `first_row` is the number of the row
+    below the header.
 
     The last row of a text that is `cut` may be a part of one, which is left out.
 
@@ -512,6 +513,7 @@ class TextRows:
         if len(header) > COLUMNS:
             raise FileError(f"it has more than {COLUMNS} columns: is the separator right?")
         self.raw_names = header
+        self.first_row = 2 + (dialect.skip if kind == "csv" else 0)
         self.names = names_of(header)
         self._rows = self._checked(rows)
 
@@ -526,7 +528,8 @@ class TextRows:
         try:
             for _ in range(self._dialect.skip):
                 next(text, "")
-            for number, (row, wrong) in enumerate(parse_lines(text, self._dialect), start=1):
+            rows = parse_lines(text, self._dialect)
+            for number, (row, wrong) in enumerate(rows, start=1 + self._dialect.skip):
                 if self._cut and wrong == UNCLOSED:
                     return
                 if wrong:
@@ -613,7 +616,7 @@ class TextRows:
 
     def _checked(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
         width = len(self.names)
-        for number, row in enumerate(rows, start=2):
+        for number, row in enumerate(rows, start=self.first_row):
             if len(row) != width:
                 if len(row) < width:
                     self.short += 1

@@ -5,8 +5,7 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-from support.columns import spelt
+from unicodedata import normalize
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
@@ -150,5 +149,7 @@ def nearest(name: object, choices: Iterable[object]) -> str:
     folded = {choice.casefold(): choice for choice in names}
     match = difflib.get_close_matches(str(name).casefold(), folded, n=1)
     if match:
-        return f"; did you mean {spelt(folded[match[0]], str(name))}?"
+        found = folded[match[0]]
+        alike = normalize("NFKC", found) == normalize("NFKC", str(name))
+        return f"; did you mean {ascii(found) if alike else repr(found)}?"
     return f"; there is {', '.join(names[:20]) or 'nothing else'}{', ...' if names[20:] else ''}"

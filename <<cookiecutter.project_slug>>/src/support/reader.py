@@ -84,7 +84,8 @@ class Table:
 
     `names` are its columns, in a folder also `file`, the name of the file that a row is from, unless
     there is another column of that name. `short` counts the rows that had fewer cells than the
-    header. `batches` can be called more than once. Its cells are strings, as they are written, but for a
+    header, and `first_row` is the number of the row below it. `batches` can be called more than
+    once. Its cells are strings, as they are written, but for a
     Parquet or Feather file, whose columns keep their types.
 
     Raises InputError when there is no such file, or no table in it that could be read.
@@ -92,7 +93,7 @@ class Table:
 
     def __init__(self, path: str | Path, params: dict[str, Any]) -> None:
         self.path, self.params = Path(path), params
-        self.short = self.first_short = 0
+        self.short, self.first_short, self.first_row = 0, 0, 2
         # Names that the header has more than once
         self.repeated: set[str] = set()
         # What the columns of a Parquet or Feather file, or a folder of them, become
@@ -160,6 +161,7 @@ class Table:
                 rows = TextRows(content, kind, self._dialect())
                 counts = Counter(cell.strip() for cell in rows.raw_names)
                 self.repeated |= {name for name, number in counts.items() if number > 1}
+                self.first_row = rows.first_row
                 return rows.names
             if kind == "excel":
                 return next(self._sheet(content))
@@ -300,6 +302,7 @@ class Table:
         if not rows:
             raise FileError(f"its sheet {name!r} is empty")
         header = sheet.start[0] + skip
+        self.first_row = header + 2  # calamine counts from 0
         self._merged = sum(end[0] > header for _, end in sheet.merged_cell_ranges or [])
         large = (cell for row in rows for cell in row if isinstance(cell, float))
         self._rounded = sum(2**53 < abs(cell) < 1e22 for cell in large)
@@ -561,7 +564,7 @@ def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
 
     Returns them without the blanks around them.
     """
-    start = profile.rows + 2
+    start = profile.next_row
     stripped, rest = count_blanks(profile, cells)
 
     def row_of(cell: str) -> int:

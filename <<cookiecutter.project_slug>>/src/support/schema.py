@@ -178,7 +178,8 @@ def open_survey(table: Table, params: dict[str, Any]) -> Survey:
         hint = nearest(dates, ["auto", *DATES])
         raise InputError(f"params.yaml: prepare.dates is {dates!r}{hint}, or a pattern")
     try:
-        return Survey(table, Forms(params["na_values"], dates if "%" in dates else ""))
+        pattern = dates if "%" in dates else ""
+        return Survey(table, Forms(params["na_values"], pattern, table.first_row))
     except ValueError as error:
         raise InputError(f"params.yaml: {error}") from None
 
