@@ -282,7 +282,9 @@ def reason(done: subprocess.CompletedProcess) -> str:
     """Return the line in which a command says why it failed, if it does."""
     lines = (done.stderr or done.stdout or "").strip().splitlines()
     errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
-    return (errors or lines[-1:] or [f"status {done.returncode}"])[0]
+    why = (errors or lines[-1:] or [f"status {done.returncode}"])[0]
+    # The project's own settings are known to be right.
+    return f"{why} (in DVC's config of this user or system)" if "config file error" in why else why
 
 
 def quote(command: list[str]) -> str:

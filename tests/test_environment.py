@@ -87,6 +87,19 @@ def test_a_hooks_folder_of_all_repositories_is_left_alone(bake, settings, anothe
     assert files(home, another.path, shared).keys() == {*before, *files(another.path)}
 
 
+def test_hooks_of_all_repositories_below_a_home_that_is_one_are_left_alone(
+    baked, home, settings, tmp_path
+):
+    env = settings(f"[core]\nhooksPath = {home}/.githooks")
+    run("git init --quiet", home, env)
+    project = baked.copy(home / "project")
+    shutil.rmtree(project.path / ".git")
+    project.env = env
+    said = project.run(HOOKS, status=1)
+    assert "as for all repositories" in said and len(said.splitlines()) == 1
+    assert not (home / ".githooks").exists()
+
+
 @pytest.mark.parametrize(
     "where", ["system", "included", "environment", "local", "link", "no folder", "empty"]
 )
@@ -182,6 +195,7 @@ def test_in_a_larger_repository_its_push_sends_the_data_of_the_project(nested, t
     project = nested
     project.run(HOOKS)
     outer = Project(tmp_path / "larger", project.env)
+    # Also its commits before the project
     outer.run("git push --quiet origin HEAD")
     assert "all 1 files are there" in project.run("python src/share.py check")
     # A branch that has no such project is pushed as ever.
@@ -204,6 +218,58 @@ def test_two_projects_in_one_repository_do_not_replace_each_others_hooks(nested,
     assert files(hooks) == before
     nested.run(f"{HOOKS} --remove")
     assert installed(hooks) == []
+
+
+def test_two_projects_in_one_repository_each_send_their_data(bake, tmp_path, env):
+    run("git init --quiet --bare git", tmp_path, env)
+    run("git init --quiet larger", tmp_path, env)
+    outer = Project(tmp_path / "larger", env)
+    outer.run("git commit --quiet --allow-empty -m Before")
+    outer.run("git remote add origin ../git")
+    first, second = (bake(outer.path, project_slug=name) for name in ("one", "two"))
+    outer.run("git add .")
+    outer.run("git commit --quiet -m Projects")
+    first.run(HOOKS)
+    lines = [line.split(": ", 1)[1] for line in second.run(HOOKS, status=1).splitlines()]
+    for name, line in zip(
+        NAMES, sorted(lines, key=lambda one: NAMES.index(name_in(one))), strict=True
+    ):
+        with (outer.path / ".git/hooks" / name).open("a") as hook:
+            hook.write(f"{line}\n")
+    assert second.run(HOOKS) == first.run(HOOKS) == ""
+    before = files(outer.path / ".git/hooks")
+    outer.run("git push --quiet origin HEAD")
+    for project in (first, second):
+        assert "all 1 files are there" in project.run("python src/share.py check")
+    assert files(outer.path / ".git/hooks") == before
+    first.run(f"{HOOKS} --remove")
+    left = (outer.path / ".git/hooks/pre-push").read_text()
+    assert "two/src" in left and "one/src" not in left
+
+
+def name_in(line: str) -> str:
+    return next(name for name in NAMES if f"git_hook.sh {name}" in line)
+
+
+def test_a_hook_behind_ours_gets_what_git_says(reproduced, tmp_path, env):
+    """Such as that of Git LFS."""
+    project = reproduced.copy(tmp_path / "project")
+    run("git init --quiet --bare git", tmp_path, env)
+    project.run("git remote add origin ../git")
+    with (project.path / ".git/hooks/pre-push").open("a") as hook:
+        hook.write('echo "they get $(cat)"\n')
+    project.run(["dvc", "remote", "modify", "--local", "origin", "url", tmp_path / "store"])
+    (tmp := tmp_path / "tmp").mkdir()
+    project.env = {**env, "TMPDIR": str(tmp)}
+    said = project.run("git push --quiet origin main")
+    tip = project.run("git rev-parse HEAD").strip()
+    assert "files are there" in said and f"they get refs/heads/main {tip}" in said
+    shutil.rmtree(tmp_path / "store")
+    (tmp_path / "store").touch()
+    project.run("git commit --quiet --allow-empty -m More")
+    said = project.run("git push --quiet origin main", status=1)
+    assert "git pushed nothing" in said and "they get" not in said
+    assert not list(tmp.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["worktree", "submodule"])
@@ -275,6 +341,13 @@ def test_a_hook_that_ends_in_exec_is_told_apart(baked, tmp_path):
     hook = mine(project.path / ".git/hooks/pre-commit", "#!/bin/sh\n  exec true\n")
     [line] = project.run(HOOKS, status=1).splitlines()
     assert line.startswith(f"{hook} stays as it is; add to it above its exec, or to what makes it:")
+
+
+def test_a_hook_in_another_language_is_told_apart(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    hook = mine(project.path / ".git/hooks/pre-push", "#!/usr/bin/env python3\nprint(1)\n")
+    [line] = project.run(HOOKS, status=1).splitlines()
+    assert line.startswith(f"{hook} is no script of sh; one that calls it could begin with: ")
 
 
 def test_a_line_behind_the_end_of_a_hook_does_not_count(baked, tmp_path):
@@ -584,12 +657,12 @@ def test_a_repository_of_another_owner_is_refused_with_gits_own_reason(baked, tm
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("content", ["", '{"write": {'])
-def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content):
+@pytest.mark.parametrize(("content", "shift"), [("", -10), ('{"write": {', 86400)])
+def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content, shift):
     project = reproduced.copy(tmp_path / "project")
     lock = project.path / ".dvc/tmp/rwlock"
     lock.write_text(content)
-    os.utime(lock, (time.time() - 10,) * 2)
+    os.utime(lock, (time.time() + shift,) * 2)
     project.edit("params.yaml", "n_estimators: 100", "n_estimators: 10")
     assert "RWLock-file '.dvc/tmp/rwlock'. JSON structure is corrupted" in project.run(
         "dvc repro", status=255
@@ -628,6 +701,17 @@ def test_without_a_network_all_works_that_needs_none_and_the_rest_says_so(bake, 
     said = bake(tmp_path, status=1, env=env, **table).output
     assert said.startswith("data: https://example.org/t.csv: ") and len(said.splitlines()) == 1
     assert log.exists()
+
+
+def test_a_lock_is_removed_from_a_worktree_as_well(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    project.run("git worktree add --quiet --detach ../tree")
+    lock = project.path / ".git/refs/exps/ab/cd.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    os.utime(lock, (time.time() - 10,) * 2)
+    said = run("python src/share.py check", tmp_path / "tree", project.env, status=None).stdout
+    assert "cd.lock, which a killed DVC had left" in said and not lock.exists()
 
 
 def test_a_lock_that_a_killed_experiment_leaves_is_removed(project):

@@ -493,7 +493,7 @@ def test_git_works_where_no_environment_is_activated(share, host, tmp_path):
     project = share("http")
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("git", "sh"):
+    for name in ("git", "sh", "mktemp", "cat", "rm"):
         (tools / name).symlink_to(shutil.which(name))
     everything = project.env
     project.env = {**everything, "PATH": str(tools)}

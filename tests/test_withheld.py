@@ -116,6 +116,19 @@ def test_another_version_of_what_is_withheld_now_does_not_leave_either(shared, t
     assert not [content for content in contents(tmp_path / "store") if SECRET in content]
 
 
+def test_what_another_branch_withholds_is_sent_where_it_is_shared(shared, tmp_path):
+    shared.run("git push --quiet origin main")
+    track(shared, "data/raw/rows.csv", b"x\n1\n")
+    shared.commit()
+    shared.run("git checkout --quiet -b private HEAD~1")
+    track(shared, "data/raw/rows.csv", SECRET, push=False)
+    shared.commit()
+    shared.run("git checkout --quiet main")
+    shared.run("git push --quiet --all origin")
+    stored = contents(tmp_path / "store")
+    assert b"x\n1\n" in stored and SECRET not in stored
+
+
 def test_an_output_with_a_remote_of_its_own_is_sent_and_looked_for_there(shared, tmp_path):
     track(shared, "data/raw/patients.csv", remote="private")
     track(shared, "data/raw/scans/1.txt", SECRET * 2, remote="private")

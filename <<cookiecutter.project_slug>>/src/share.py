@@ -7,6 +7,7 @@ python src/share.py hooks    let git push data and models first
 
 import argparse
 import json
+import os
 import sys
 import time
 from contextlib import suppress
@@ -51,16 +52,21 @@ def mend_locks(folder: Path) -> None:
     That is its list of files in use, empty or in part, and git's locks on the references of
     experiments.
     """
-    left = [*(folder / ".git/refs/exps").rglob("*.lock")]
+    # The same for all worktrees of a repository
+    shared = folder / hooks.git("rev-parse", "--git-common-dir")
+    left = [*(shared / "refs/exps").rglob("*.lock")]
     if not is_readable(folder / ".dvc/tmp/rwlock"):
         left.append(folder / ".dvc/tmp/rwlock")
     for path in left:
         # Unless another process is just about to write it, or has done so
         with suppress(FileNotFoundError):
-            time.sleep(max(0, path.stat().st_mtime + 2 - time.time()))
-            if time.time() - path.stat().st_mtime >= 2:
+            before = path.stat().st_mtime
+            # A clock that was wrong may have made it tomorrow.
+            if abs(time.time() - before) < 2:
+                time.sleep(2)
+            if path.stat().st_mtime == before:
                 path.unlink()
-                print(f"removed {path.relative_to(folder)}, which a killed DVC had left")
+                print(f"removed {os.path.relpath(path, folder)}, which a killed DVC had left")
 
 
 def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
@@ -73,7 +79,7 @@ def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
             raise SystemExit("no default remote: run `dvc remote default NAME`")
         remote.log_in(repo, name, arguments.user)
     else:
-        commits = sharing.pushed_commits(sys.stdin) if arguments.pushed else ["HEAD"]
+        commits = sharing.pushed_commits(sys.stdin) if arguments.pushed else {"HEAD": []}
         print(sharing.check_remote(repo, commits, arguments.repair or arguments.pushed))
 
 

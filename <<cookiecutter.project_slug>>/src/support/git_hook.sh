@@ -22,7 +22,14 @@ pre-commit)
     exec dvc git-hook pre-commit "$@"
     ;;
 post-checkout)
-    dvc git-hook post-checkout "$@" && exit
+    if [ -e dvc.lock ]; then
+        dvc git-hook post-checkout "$@" && exit
+    else
+        # Before the first run there is nothing of the stages. The last argument tells files from
+        # branches, see https://git-scm.com/docs/githooks#_post_checkout
+        [ "$3" = 1 ] || exit 0
+        git ls-files -z -- "*.dvc" | xargs -0 dvc checkout --quiet && exit
+    fi
     echo "post-checkout: \`dvc pull\` fetches the data of this commit" >&2
     ;;
 pre-push)

@@ -51,7 +51,8 @@ def git(*arguments: str) -> str:
 def hooks_folder() -> Path:
     """Return the folder where git looks for the hooks of this project's repository.
 
-    Raises SystemExit when that is outside the repository: other repositories would run them, too.
+    Raises SystemExit when that is outside the repository, or set for all of them: others would run
+    them, too.
     """
     top = Path(git("rev-parse", "--show-toplevel")).resolve()
     # The same for all worktrees of a repository
@@ -59,11 +60,17 @@ def hooks_folder() -> Path:
     # Not of "hooks" itself: for an empty core.hooksPath git looks for /pre-push, and says "./".
     folder = (ROOT / git("rev-parse", "--git-path", "hooks/pre-push")).parent
     place = folder.resolve()
-    if not (place.is_relative_to(shared) or place.is_relative_to(top)):
-        own = shlex.quote(os.path.relpath(shared / "hooks", top))
+    # Of an absolute one that is not its own; a home may be a repository as well.
+    named = re.compile(r"^core\.hookspath=(.*)", re.MULTILINE | re.IGNORECASE)
+    used, own = (named.findall(git("config", "--list", *which)) for which in ([], ["--local"]))
+    others = used and used[-1] not in own and re.match(r"~|/|[A-Za-z]:", used[-1])
+    within = place.is_relative_to(shared) or place.is_relative_to(top)
+    if others or not within:
+        folder_of_own = shlex.quote(os.path.relpath(shared / "hooks", top))
         raise SystemExit(
-            f"no git hooks were installed: git takes them from {folder}, outside this repository. "
-            f"To use hooks of its own instead: git config core.hooksPath {own}; then "
+            f"no git hooks were installed: git takes them from {folder}, "
+            f"{'as for all repositories' if within else 'outside this repository'}. "
+            f"To use hooks of its own instead: git config core.hooksPath {folder_of_own}; then "
             "python src/share.py hooks"
         )
     return folder
@@ -76,19 +83,36 @@ def script() -> str:
 
 def call(name: str) -> str:
     """Return the line of sh that runs a hook, where it is there: not every branch need have it."""
-    there = f"[ -f {script()} ]"
+    there, run = f"[ -f {script()} ]", f'sh {script()} {name} "$@"'
     if name == "pre-push":
         # Where it is left out of a sparse checkout, sh says so, and git sends no code without data.
         there = f"{{ {there} || git cat-file -e HEAD:{script()} 2>/dev/null; }}"
-    return f'! {there} || sh {script()} {name} "$@" || exit'
+        # What git says on the standard input is also for the lines behind, such as Git LFS's.
+        run = f'{{ refs=$(mktemp) && cat >"$refs" && exec <"$refs" && {run} <"$refs"; }}'
+        return f'! {there} || {run} || {{ rm -f "$refs"; exit 1; }}; rm -f "$refs"'
+    return f"! {there} || {run} || exit"
 
 
 def is_ours(path: Path) -> bool:
     """Tell whether this project has written a hook, not another one in the same repository."""
+    if not runs_ours(path):
+        return False
+    return not others_in(path) or path.read_text(encoding="utf-8").startswith(FORMER)
+
+
+def runs_ours(path: Path) -> bool:
+    """Tell whether a file that this project has written, or the template's first version, runs it."""
     if path.is_symlink() or not path.is_file():
         return False
     text = path.read_text(encoding="utf-8", errors="replace")
     return (MARK in text and f"sh {script()} {path.stem} " in text) or text.startswith(FORMER)
+
+
+def others_in(path: Path) -> list[str]:
+    """Return the lines of a hook below its first that are not this project's."""
+    run = f"sh {script()} {path.stem} "
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line for line in lines[1:] if run not in line and MARK not in line]
 
 
 def before_pre_commit(path: Path) -> Path:
@@ -121,12 +145,17 @@ def install() -> None:
         if path.is_symlink() or (path.exists() and not is_ours(path)):
             runner = what_runs(path)
             text = runner.read_bytes() if runner.exists() else b""
-            runs = re.search(rf"(?m)^[^#\n]*git_hook\.sh {name}\b".encode(), text)
+            words = rf"(?m)^[^#\n]*(?<![\w/]){re.escape(script())} {name}\b"
+            runs = re.search(words.encode(), text)
             # Nothing behind these is run; inside of an `if`, another way may lead on.
             end = re.search(rb"(?m)^(exec|exit)\b", text)
             if runs and not (end and end.start() < runs.start()):
                 continue
-            if runner == path:
+            if re.match(rb"#!(?!.*sh\b)", text):
+                left.append(
+                    f"{path} is no script of sh; one that calls it could begin with: {line}"
+                )
+            elif runner == path:
                 end = end or re.search(rb"(?m)^\s*(exec)\b", text)
                 where = f" above its {end[1].decode()}" if end else ""
                 left.append(f"{path} stays as it is; add to it{where}, or to what makes it: {line}")
@@ -152,3 +181,5 @@ def remove() -> None:
         path = before_pre_commit(folder / name)
         if is_ours(path):
             path.unlink()
+        elif runs_ours(path):
+            path.write_text("\n".join(["#!/bin/sh", *others_in(path), ""]), encoding="utf-8")

@@ -151,6 +151,13 @@ def _ask(url: str, config: dict[str, Any]) -> str | None:
         )
     except requests.Timeout:
         return "does not answer"
+    except requests.exceptions.SSLError:
+        return (
+            "has a certificate that is not trusted here: dvc remote modify NAME ssl_verify takes "
+            "the file of its authority's"
+        )
+    except requests.exceptions.ProxyError:
+        return "cannot be reached through the proxy that the environment names"
     except requests.ConnectionError:
         return "cannot be reached: is the address right, and the network up?"
     status = answer.status_code

@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from support.params import InputError, first_line
 from support.remote import address, reach, within
 
 import pygit2  # comes with DVC
-from dvc.exceptions import DvcException
+from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.fs.callbacks import TqdmCallback
 from dvc_data.hashfile.tree import Tree
 
@@ -72,66 +73,72 @@ def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, str]]:
         yield hash_info.value, "/".join((str(out), *key))
 
 
-def needed_objects(repo: Any, commits: Iterable[str]) -> dict[Store, dict[str, str]]:
+def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict[str, str]]:
     """Return what `commits` need: for each remote, the hash of each object and its file's path.
 
-    What is withheld today, by `push: false` or a remote of its own, must not leave with an older
-    commit: the workspace, then the newer commits decide for the same path, and for a withheld
-    content at any path, unless the workspace shares it at another one. A commit that DVC cannot
-    read, older than the first, is told and left out: nobody can check its data out.
+    `commits` has the parents of each, behind it. What is withheld today, by `push: false` or a remote
+    of its own, must not leave with an older commit: the workspace, then later commits decide for the
+    same path in those they came from, and for a withheld content at any path, unless the workspace
+    shares it at another one. A commit that DVC cannot read is told and left out, if others follow it:
+    nobody can check its data out. One without the project needs none.
     """
-    commits = list(commits)
     needed: dict[Store, dict[str, str]] = {}
-    decided: dict[Any, str] = {}
-    withheld: set[str] = set()
     shared: set[str] = set()
+    older = {parent for parents in commits.values() for parent in parents}
+    # What the workspace, then the commits that came from it withhold: paths, and contents
+    rules: dict[str, tuple[dict[Any, str], set[str]]] = {"workspace": ({}, set())}
+    now = rules["workspace"]
     for commit in ["workspace", *commits]:
-        older = commit != "workspace" and commit != commits[0]
-        with repo.switch(commit):
-            try:
-                outs = shared_outs(repo)
-            except (DvcException, InputError) as error:
-                if not older:
-                    raise
-                print(f"commit {commit[:7]} is left out: {first_line(error)}")
-                continue
-            for out in outs:
-                name = home(repo, out)
-                if out.remote or not name:
-                    decided.setdefault(out.index_key, name)
-                name = decided.get(out.index_key, name)
-                for oid, file in objects(repo, out, name):
-                    if not name:
-                        withheld.add(oid)
-                    elif commit == "workspace":
-                        shared.add(oid)
-                    elif oid in shared or oid not in withheld:
-                        what = f"{file} of commit {commit[:7]}" if older else file
-                        needed.setdefault((name, out.hash_name), {}).setdefault(oid, what)
+        decided, withheld = rules.get(commit) or deepcopy(now)
+        try:
+            with repo.switch(commit):
+                for out in shared_outs(repo):
+                    name = home(repo, out)
+                    if out.remote or not name:
+                        decided.setdefault(out.index_key, name)
+                    name = decided.get(out.index_key, name)
+                    for oid, file in objects(repo, out, name):
+                        if not name:
+                            withheld.add(oid)
+                        elif commit == "workspace":
+                            shared.add(oid)
+                        elif oid in shared or oid not in withheld:
+                            what = f"{file} of commit {commit[:7]}" if commit in older else file
+                            needed.setdefault((name, out.hash_name), {}).setdefault(oid, what)
+        except NotDvcRepoError:
+            pass
+        except (DvcException, InputError) as error:
+            if commit not in older:
+                raise
+            print(f"commit {commit[:7]} is left out: {first_line(error)}")
+        for parent in commits.get(commit, []):
+            paths, contents = rules.setdefault(parent, deepcopy(now))
+            paths |= decided | paths
+            contents |= withheld
     return needed
 
 
-def pushed_commits(refs: Iterable[str]) -> list[str]:
-    """Return the commits that `git push` is about to send, from what git tells its hook.
+def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
+    """Return the commits that `git push` is about to send, with their parents, which follow them.
 
-    A line is "LOCAL-REF HASH REMOTE-REF HASH", see https://git-scm.com/docs/githooks#_pre_push;
-    the first hash is all zeros where a branch is deleted. Without any line another hook may have
-    read them: then it is the last commit.
+    They come from what git tells its hook: a line is "LOCAL-REF HASH REMOTE-REF HASH", see
+    https://git-scm.com/docs/githooks#_pre_push; the first hash is all zeros where a branch is deleted.
+    Without any line another hook may have read them: then it is the last commit.
 
     Raises InputError for a hash that git does not know.
     """
     found = [re.fullmatch(r"\S+ ([0-9a-f]{40,}) \S+ [0-9a-f]{40,}\s*", line) for line in refs]
     tips = [match[1] for match in found if match]
     if not tips:
-        return ["HEAD"]
+        return {"HEAD": []}
     tips = [tip for tip in tips if tip.strip("0")]
     if not tips:
-        return []
-    command = ["git", "rev-list", *tips, "--not", "--remotes"]
+        return {}
+    command = ["git", "rev-list", "--topo-order", "--parents", *tips, "--not", "--remotes"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise InputError(first_line(done.stderr))
-    return done.stdout.split()
+    return {commit: parents for commit, *parents in map(str.split, done.stdout.splitlines())}
 
 
 def check_index(repo: Any) -> None:
@@ -145,8 +152,10 @@ def check_index(repo: Any) -> None:
         ) from None
 
 
-def check_remote(repo: Any, commits: Iterable[str], repair: bool) -> str:
+def check_remote(repo: Any, commits: dict[str, list[str]], repair: bool) -> str:
     """Return a line for each remote that says that all objects which `commits` need are there.
+
+    `commits` are those of needed_objects.
 
     With `repair`, objects that are missing or damaged are uploaded from the local cache.
 
