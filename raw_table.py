@@ -40,6 +40,7 @@ from support.columns import (
     misfit,
     reader_of,
     spelt,
+    tell_classes,
     type_of_labels,
 )
 from support.files import (
@@ -211,9 +212,9 @@ def check_target_column(
     if target.kind == "empty" or not profile.filled and regression:
         raise FileError(f"{name}, the target, has no values")
     if regression and target.kind in ("text", "date"):
-        raise FileError(
-            f"{misfit(name, profile, target.kind)}, but task=regression predicts a number"
-        )
+        what = misfit(name, profile, target.kind)
+        units = what.startswith(f"row {rows.first_row}:") * "; if that is a row of units, remove it"
+        raise FileError(f"{what}, but task=regression predicts a number{units}")
     if not whole:
         return
     if not regression:
@@ -247,6 +248,7 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
         counts[int(label) if labels == "int64" else label] += 1
     if problem := class_problem(counts, target.name, repeated):
         raise FileError(problem)
+    target.notes += tell_classes(counts)
 
 
 def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> dict[str, Any]:

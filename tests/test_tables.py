@@ -305,6 +305,134 @@ def test_rows_below_a_title_have_the_numbers_that_people_see(tmp_path, suffix):
         prepare(Table(path, params), params | {"group": "patient"}, tmp_path / "p.parquet")
 
 
+def prepared(path: Path, task: str, target: str, **more: object) -> tuple[pd.DataFrame, dict]:
+    """Return what stage prepare makes of a table with the parameters that the bake finds."""
+    inspect.cache_clear()
+    table = inspect(str(path), task, target)
+    params = PARAMS | {name: table[name] for name in PARAMS.keys() & table.keys()}
+    params |= {"task": task, "target": target, "raw": path.name} | more
+    report = prepare(Table(path, params), params, path.with_suffix(".parquet"))
+    return pd.read_parquet(path.with_suffix(".parquet")), report
+
+
+def test_rows_in_a_value_because_of_two_open_quotes_are_named(tmp_path):
+    cells = ['"5 feet' if n in (40, 43) else "abc"[n % 3] for n in range(60)]
+    rows = [f"{n},{cell},{n}" for n, cell in enumerate(cells)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *rows, ""]))
+    params = PARAMS | {"task": "regression", "target": "y", "raw": "t.csv"}
+    with pytest.raises(InputError, match=r"row 42 has \" in a value of several lines"):
+        prepare(Table(tmp_path / "t.csv", params), params, tmp_path / "p.parquet")
+    # A text of several lines is none, even with as many separators.
+    rows = [f'{n},"so, it\nis, {n}\n",{n}' for n in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *rows, ""]))
+    frame, _ = prepared(tmp_path / "t.csv", "regression", "y")
+    assert frame["b"][7] == "so, it\nis, 7"
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "jsonl"])
+def test_a_number_that_is_stored_as_one_has_one_reading(tmp_path, suffix):
+    frame = pd.DataFrame(
+        {
+            "weight": [1.234, 2.125, 987.654] * 20,
+            "price": ["0,50", "1.234,75", "12,25"] * 20,
+            "y": [n + 0.125 for n in range(60)],
+        }
+    )
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "xlsx":
+        frame.to_excel(path, index=False)
+    else:
+        frame.to_json(path, orient="records", lines=True)
+    found, report = prepared(path, "regression", "y")
+    assert found["weight"].tolist() == frame["weight"].tolist()
+    assert found["price"].tolist() == [0.5, 1234.75, 12.25] * 20
+    assert found["y"].tolist() == frame["y"].tolist()
+    assert not [line["notes"] for line in report["columns"] if line["notes"]]
+
+
+def test_what_is_written_beside_numbers_keeps_its_meaning(tmp_path):
+    """A dash for no cents, digits that a number would lose, decimals of a database."""
+    frame = pd.DataFrame(
+        {
+            "fee": ["5.-", "CHF 7.50", "CHF 1'060.-"] * 20,
+            "iban": [f"12 345 678 901 234 567 {n}" for n in range(100, 160)],
+            "points": [f"12.345.678.901.234.{n}" for n in range(100, 160)],
+            "y": range(60),
+        }
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    found, _ = prepared(tmp_path / "t.csv", "regression", "y")
+    assert found["fee"].tolist() == [5, 7.5, 1060] * 20
+    assert found["iban"].tolist() == frame["iban"].tolist()
+    assert found["points"].tolist() == frame["points"].tolist()
+
+
+def test_the_index_of_r_has_no_name(tmp_path):
+    rows = [f'"{n}" {n / 4} "{"abc"[n % 3]}" {n}' for n in range(1, 61)]
+    (tmp_path / "t.txt").write_text("\n".join(['"a" "b" "y"', *rows, ""]))
+    found, report = prepared(tmp_path / "t.txt", "regression", "y")
+    assert list(found) == ["a", "b", "y"] and found["a"].tolist() == [n / 4 for n in range(1, 61)]
+    assert found["y"].tolist() == list(range(1, 61)) and report["rows"]["dropped"]["duplicate"] == 0
+    # One longer row is a mistake.
+    rows[7] += " 3"
+    (tmp_path / "t.txt").write_text("\n".join(['"i" "a" "b" "y"', *rows, ""]))
+    inspect.cache_clear()
+    with pytest.raises(FailedHookException, match="row 9 has 5 cells, but the header has 4"):
+        inspect(str(tmp_path / "t.txt"), "regression", "y")
+
+
+def test_a_comment_with_the_names_is_no_header(tmp_path):
+    rows = "".join(f"{n},{'ab'[n % 2]},{n / 8}\n" for n in range(40))
+    (tmp_path / "t.csv").write_text(f"# from the lab\n# columns: x, c, y\nx,c,y\n{rows}")
+    found, _ = prepared(tmp_path / "t.csv", "regression", "y")
+    assert list(found) == ["x", "c", "y"] and len(found) == 40
+
+
+def test_a_nul_byte_is_named_wherever_it_is(tmp_path):
+    rows = "".join(f"{n}.5,{'abc'[n % 3]},{n}\n" for n in range(9000))
+    (tmp_path / "t.csv").write_bytes(f"a,b,y\n{rows}7.5,a\0,3\n8.5,b,4\n".encode())
+    with pytest.raises(FailedHookException, match="row 9002 has a NUL byte"):
+        inspect(str(tmp_path / "t.csv"), "regression", "y")
+    params = PARAMS | {"task": "regression", "target": "y", "raw": "t.csv"}
+    with pytest.raises(InputError, match="row 9002 has a NUL byte"):
+        prepare(Table(tmp_path / "t.csv", params), params, tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize(
+    ("task", "cells", "note"),
+    [
+        ("classification", ["1", "1.0", "0", "0.0"], "may be one, such as '1' and '1.0'"),
+        ("classification", [">5K", ">5K.", "<5K"], "may be one, such as '>5K' and '>5K.'"),
+        ("classification", [f"${n}.1" for n in range(60)], "has 60 classes, all numbers"),
+        ("classification", ["1,000", "2,000"], None),
+        ("classification", ["(1)", "(2)"], None),
+        ("classification", ["2024-01", "2024-02"], None),
+        ("regression", [*map(str, range(119)), "Total"], "row 121: if the row sums up"),
+        ("regression", ["1.5", "2.5", "NA", "<0.5"] * 3 + ["4.25"] * 9, "'<0.5'"),
+    ],
+)
+def test_what_may_be_a_mistake_is_told(tmp_path, task, cells, note):
+    cells = (cells * 200)[: max(120, 2 * len(cells))]
+    target, name = ("t", "t") if task == "classification" else ("y", "t")
+    frame = pd.DataFrame({"x": range(len(cells)), "t": cells, "y": range(len(cells))})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    _, report = prepared(tmp_path / "t.csv", task, target)
+    [line] = [line for line in report["columns"] if line["name"] == name]
+    told = "; ".join(line["notes"])
+    assert note in told if note else not told
+    if task == "classification":
+        assert bool(note) == any(
+            note.startswith("t has")
+            for note in inspect(str(tmp_path / "t.csv"), task, target)["notes"]
+        )
+
+
+def test_a_row_of_units_is_named_as_such(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\nm/s,kg\n" + "1.5,2\n2.5,3\n" * 9)
+    with pytest.raises(FailedHookException, match="row 2: y is 'kg', .* row of units, remove it"):
+        inspect(str(tmp_path / "t.csv"), "regression", "y")
+
+
 def test_a_hidden_sheet_is_not_the_first(tmp_path):
     frame = pd.DataFrame({"x": range(20), "class": ["a", "b"] * 10})
     with pd.ExcelWriter(tmp_path / "t.xlsx") as book:

@@ -36,7 +36,8 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     header: list[str] = []
     row = table.first_row
     for batch in table.batches():
-        frame = schema.frame(table.path, batch, row, add_features)
+        read = schema.marked(batch) if table.has_numbers else batch
+        frame = schema.frame(table.path, read, row, add_features)
         row += len(batch)
         check_columns(features, frame.columns, "src/features.py")
         predictions = predict(estimator, frame[features])

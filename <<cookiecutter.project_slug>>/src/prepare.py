@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from support.columns import LARGEST, Column, class_problem
+from support.columns import LARGEST, Column, class_problem, tell_classes
 from support.duplicates import Duplicates
 from support.params import InputError, load_params
 from support.reader import Survey, Table, ahead
@@ -185,6 +185,8 @@ class Preparation:
         notes = [*column.notes, *([self._notes[name]] if name in self._notes else [])]
         if role in ("feature", "target"):
             notes += warn_of_gaps(column, values)
+        if role == "target" and self.params["task"] == "classification":
+            notes += tell_classes(self._classes)
         if role == "feature":
             notes += advise(column, values, self.params["time"])
         line: dict[str, Any] = {"name": name, "role": role, "type": column.kind}

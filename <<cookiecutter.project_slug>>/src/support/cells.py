@@ -44,9 +44,10 @@ SPELLINGS = 20
 # With the minus of typographers, and a dash in its place
 _SIGNS = "[+\u2212\u2013-]"
 _SIGN = f"{_SIGNS}?"
-_WHOLE = "(?:0|[1-9][0-9]*)"
+# At most 15 digits: a number of computers would lose the last of more.
+_WHOLE = "(?:0|[1-9][0-9]{0,14})"
 _GROUP = "[1-9][0-9]{0,2}"
-_UNGROUPED = "(?:0|[1-9][0-9]{3,})"
+_UNGROUPED = "(?:0|[1-9][0-9]{3,14})"
 _OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
 SPACE = "[ '\u2019\u00a0\u2009\u202f]"
 # With the year 1, from which some databases count
@@ -126,13 +127,13 @@ FORMS = {
     "point": f"{_SIGN}(?:{_WHOLE}?[.]{_OTHER}|{_UNGROUPED}?[.][0-9]{{3}}|{_WHOLE}[.])",
     "comma3": f"{_SIGN}{_GROUP},[0-9]{{3}}",
     "comma": f"{_SIGN}(?:{_WHOLE}?,{_OTHER}|{_UNGROUPED}?,[0-9]{{3}})",
-    "points": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{2,}}",
-    "commas": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}})+,[0-9]{{3}}",
-    "points_comma": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}})+,[0-9]+",
-    "commas_point": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}})*,[0-9]{{3}}[.][0-9]+",
-    "spaces": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}})+",
-    "spaces_point": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}})+[.][0-9]+",
-    "spaces_comma": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}})+,[0-9]+",
+    "points": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{2,4}}",
+    "commas": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}}){{1,3}},[0-9]{{3}}",
+    "points_comma": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{1,4}},[0-9]+",
+    "commas_point": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}}){{0,3}},[0-9]{{3}}[.][0-9]+",
+    "spaces": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}}){{1,4}}",
+    "spaces_point": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}}){{1,4}}[.][0-9]+",
+    "spaces_comma": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}}){{1,4}},[0-9]+",
     "exponent": f"{_SIGN}(?:(?:[0-9]+[.][0-9]*|[.][0-9]+)[eE]{_SIGN}|[0-9]+[eE][+-])[0-9]{{1,3}}",
     "exponent_comma": f"{_SIGN}[0-9]+,[0-9]+[eE]{_SIGN}[0-9]{{1,3}}",
     # 12e45 may be a number or a code.
@@ -161,6 +162,7 @@ _UNIT = "[A-Za-z\"'%\u2030\u00b0\u00b5-\uffff][A-Za-z/\u00b0\u00b2-\uffff]{0,9}[
 DECORATED = (
     f"(?P<open>[(])?(?P<minus>{_SIGNS})? ?(?P<before>{CURRENCY})?[ \u00a0\u202f]?(?P<inner>[(])?"
     f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212\u2013-]|{SPACE})*?)"
+    "(?P<whole>[.,](?:--?|[\u2013\u2014]))?"  # 5.- is 5 francs
     f"[ \u00a0\u202f]?(?P<after>{CURRENCY}|{_UNIT})?(?P<close>[)])?(?P<behind>-)?"
 )
 _DECORATED = re.compile(DECORATED)
@@ -192,15 +194,15 @@ def undecorate(cell: str) -> tuple[str, str] | None:
 
     >>> undecorate("$ 1,234.50"), undecorate("(12)"), undecorate("5 %"), undecorate("-5")
     (('1,234.50', '$'), ('-12', ''), ('5', '%'), None)
-    >>> undecorate("$(3)"), undecorate("4.20-"), undecorate("2 days"), undecorate("80 km/h")
-    (('-3', '$'), ('-4.20', ''), ('2', 'day'), ('80', 'km/h'))
+    >>> undecorate("$(3)"), undecorate("4.20-"), undecorate("2 days"), undecorate("CHF 5.-")
+    (('-3', '$'), ('-4.20', ''), ('2', 'day'), ('5', 'CHF'))
     """
     match = _DECORATED.fullmatch(cell)
     if not match or len(match["open"] or match["inner"] or "") != len(match["close"] or ""):
         return None
     unit = re.sub(f"{PLURAL}$", r"\1", (match["before"] or "") + (match["after"] or ""))
     negative = match["close"] or match["behind"]
-    if not unit and not negative:
+    if not unit and not negative and not match["whole"]:
         return None
     return ("-" if negative else match["minus"] or "") + match["number"], unit
 

@@ -47,8 +47,15 @@ _FRACTIONS = {
     ".": {"point", "point3", "commas_point", "spaces_point", "exponent"},
     ",": {"comma", "comma3", "points_comma", "spaces_comma", "exponent_comma"},
 }
+# What spreadsheets write at the head of sums
+TOTAL = re.compile(
+    "(?i)((grand|sub)[ -]?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|average|mean|somme|suma|totale|"
+    "moyenne|mittelwert|\u5408\u8ba1|\u603b\u8ba1|\u5408\u8a08"
+)
 # More different fractions than that are no classes.
 SCALE = 20
+# More classes that are numbers are told.
+MANY_CLASSES = 50
 # Trees compute in single precision, where a larger number is infinite.
 LARGEST = 3.4e38
 
@@ -135,7 +142,12 @@ def decide(
             )
         if "%" in kind:
             pattern_of(kind)
-        columns.append(_Decision(name, profile, hints, params, kind, name in strict).column)
+        column = _Decision(name, profile, hints, params, kind, name in strict).column
+        is_class = params.get("task") == "classification" and name == params.get("target")
+        if is_class and column.kind not in ("text", "boolean") and type_of_labels(column) == "text":
+            # Labels stay as they are written: how their numbers or dates were read does not matter.
+            column.notes = [note for note in column.notes if "taken as missing" in note]
+        columns.append(column)
     return columns
 
 
@@ -224,6 +236,8 @@ class _Decision:
                 f"has {bad} value{'s' * (bad > 1)} taken as missing because the others are "
                 f"{kind}s, such as row {row}: {cell!r}; name it in prepare.text to keep them"
             )
+            if TOTAL.fullmatch(cell):
+                self.note(f"has {cell!r} in row {row}: if the row sums up the others, remove it")
         self.column.kind = kind
         for key, value in written.items():
             setattr(self.column, key, value)
@@ -270,6 +284,18 @@ class _Decision:
             self.column.kind = "integer"
         if doubt:
             self.note(doubt)
+        if plain == {"points"} and self.hints.comma == 1:
+            row, cell = profile.first_of("points")
+            self.note(
+                f"has values such as {cell!r} (row {row}) whose points were taken to mark thousands; "
+                "if they are codes, name it in prepare.text"
+            )
+        behind = [cell for cell in profile.beside if re.search("[0-9]-$", cell)]
+        if behind:
+            self.note(
+                f"has a minus behind numbers, such as {behind[0]!r}, taken as negative; else see "
+                "prepare.text"
+            )
         bracketed = set(profile.units) == {""} and starred == profile.filled
         if bracketed and all(cell.startswith("(") for cell in profile.beside):
             self.note("has brackets around all numbers, taken as negative; else see prepare.text")
@@ -389,7 +415,7 @@ class _Decision:
         # Where nearly all cells are padded, that is how the file is written.
         if 0 < profile.padded < 0.9 * (profile.rows - profile.blank):
             self.note(f"has blanks around {profile.padded} values, which are left out")
-        if self.wanted != "text" and not self.column.notes:
+        if self.wanted != "text" and not any(n.startswith("is text") for n in self.column.notes):
             self.explain()
 
     def compare(self) -> None:
@@ -544,6 +570,28 @@ def misfit(name: str, profile: Any, kind: str = "text") -> str:
         return f"row {row}: {name} is {cell!r}, and other rows are written in another way"
     row, cell = min(places)
     return f"row {row}: {name} is {cell!r}"
+
+
+def tell_classes(counts: dict[Any, int]) -> list[str]:
+    """Return notes on classes that are one number or look alike, and on numbers that are none.
+
+    >>> tell_classes({"1": 9, "1.0": 3})
+    ["has classes that may be one, such as '1' and '1.0': write them alike"]
+    """
+    notes, folded, numbers = [], {}, 0
+    for label in map(str, counts):
+        number, _ = undecorate(label) or (label, "")
+        try:
+            key: Any = float(number)
+            numbers += 1
+        except ValueError:
+            key = look_of(label).rstrip(" .,;:")
+        if (other := folded.setdefault((key, _), label)) != label and not notes:
+            pair = f"{spelt(other, label)} and {spelt(label, other)}"
+            notes.append(f"has classes that may be one, such as {pair}: write them alike")
+    if numbers == len(counts) > MANY_CLASSES:
+        notes.append(f"has {numbers} classes, all numbers: to predict a number, set prepare.task")
+    return notes
 
 
 def class_problem(counts: dict[Any, int], name: str, repeated: int) -> str:

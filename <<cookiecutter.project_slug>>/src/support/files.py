@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, reduce
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
 # What a table holds at most: a packed file of some kilobytes may hold gigabytes without an end of
 # line. In bytes of a line or cell (Python's own limit is 128 kB), and of a workbook
 LONGEST = 2**25
+FIRST = 50  # rows that tell whether the header lacks a name
 WORKBOOK, UNPACKED = 2**28, 2**30
 COLUMNS = 200_000
 CELLS = 20_000_000  # of a spreadsheet
@@ -383,15 +385,17 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
         escapechar=dialect.escape or None,
         skipinitialspace=blank or separator == " ",
     )
-    taken, before = io.StringIO(newline=""), 0
+    taken, before, nul = io.StringIO(newline=""), 0, False
 
     def take() -> Iterator[str]:
+        nonlocal nul
         for line in lines:
+            nul = nul or "\0" in line
             taken.write(line)
             yield line
 
     for row in (rows := open_reader(take())):
-        wrong = ""
+        wrong = "has a NUL byte, as no text has" if nul else ""
         if rows.line_num > before + 1:
             taken.seek(0)
             # Python takes what stands behind a quote for a part of the value: of a quote that is
@@ -422,8 +426,10 @@ def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float,
     except (ValueError, csv.Error):
         return False, 0, 0, 0
     width = len(header)
-    even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
     has = target in [name.strip() for name in header]
+    even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
+    if has and len(rows) > 1 and all(len(row) == width + 1 for row in rows):
+        even = 0.9  # see TextRows
     # What is left of n | w | y between blanks is no name.
     named = sum(bool(re.search(r"\w", name)) for name in header)
     return has, round(even, 1) if width > 1 or has else 0, named, even
@@ -464,11 +470,12 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
     dialect, fits = best(first)
     if target and not fits:
         # Below a title, there may be a line that has the target.
-        for skip in range(first + 1, min(HEADER_LINES, len(lines))):
+        below = range(first + 1, min(HEADER_LINES, len(lines)))
+        for skip in sorted(below, key=lambda number: lines[number].startswith("#")):
             if target in lines[skip]:
-                below, fits = best(skip)
+                found, fits = best(skip)
                 if fits:
-                    return below
+                    return found
     return dialect
 
 
@@ -510,6 +517,12 @@ class TextRows:
             header = next(rows)
         except StopIteration:
             raise FileError("it is empty") from None
+        if kind == "csv":
+            first = list(islice(rows, FIRST))
+            rows = chain(first, rows)
+            if len(first) > 1 and all(len(row) == len(header) + 1 for row in first):
+                # R's write.table numbers the rows by a column without a name.
+                header = ["", *header]
         if len(header) > COLUMNS:
             raise FileError(f"it has more than {COLUMNS} columns: is the separator right?")
         self.raw_names = header
@@ -533,7 +546,8 @@ class TextRows:
                 if self._cut and wrong == UNCLOSED:
                     return
                 if wrong:
-                    raise FileError(f"row {number} {wrong}: mend the row, or set prepare.quote")
+                    hint = "" if "NUL" in wrong else ", or set prepare.quote"
+                    raise FileError(f"row {number} {wrong}: mend the row{hint}")
                 yield row
         except UnicodeDecodeError as error:
             raise FileError(self._find_bad_byte(encoding) or str(error)) from None
@@ -664,6 +678,15 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def unambiguous(number: str) -> str:
+    """Return a number that a file has as such so that its point marks no thousands.
+
+    >>> unambiguous("1.234"), unambiguous("12.5")
+    ('1.2340', '12.5')
+    """
+    return f"{number}0" if re.fullmatch(r"-?[1-9]\d{0,2}[.]\d{3}", number) else str(number)
+
+
 class Number(str):
     """A number in a JSON file, as it is written there."""
 
@@ -690,8 +713,10 @@ def _as_cell(value: Any) -> str:
     """Return a value of JSON as a cell: a text without its quotes, the others as they are written."""
     if value is None or value == {}:
         return ""
+    if isinstance(value, Number):
+        return unambiguous(value)
     if isinstance(value, str):
-        return str(value)
+        return value
     if isinstance(value, list):
         return f"[{', '.join(map(_in_list, value))}]"
     return json.dumps(value)

@@ -29,10 +29,11 @@ from support.files import (
     names_of,
     parts_of,
     reason_of,
+    unambiguous,
     unpack,
 )
 from support.params import InputError
-from support.values import TIMES, matches, split_units, trim
+from support.values import TIMES, bytes_of, matches, split_units, trim
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -114,6 +115,11 @@ class Table:
             self.tells_file = self.path.is_dir() and "file" not in self.names
             if self.tells_file:
                 self.names = [*self.names, "file"]
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the file has numbers as such among the strings that stand for its cells."""
+        return not {"excel", "json"}.isdisjoint(self._kinds.values())
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -263,6 +269,8 @@ class Table:
                     yield last
                 last = pa.RecordBatch.from_arrays(batch.slice(skip).columns, names=header)
                 skip = 0
+                if any(may_hold_rows(one, self.params["separator"], len(header)) for one in last):
+                    raise pa.ArrowInvalid("a value may be several rows")
             if last and "\n" in (last.column(-1)[-1].as_py() or ""):
                 raise pa.ArrowInvalid("the last value may be one whose quotes do not end")
             if last:
@@ -336,6 +344,23 @@ def sheets_of(book: Any) -> list[str]:
     """Return the names of the sheets of a workbook, those that people see before hidden ones."""
     seen = [one.name for one in book.sheets_metadata if one.visible == type(one.visible).Visible]
     return sorted(book.sheet_names, key=lambda name: name not in seen)
+
+
+def may_hold_rows(cells: pa.Array, separator: str, width: int) -> bool:
+    """Return whether one of some strings may be rows that a quote by mistake has made one value.
+
+    A row that holds it is as long as the header only if it has the separators of all these lines.
+    A NUL byte, as no text has, is left to Python's parser as well.
+    """
+    low = bytes_of(cells)
+    low = low[low <= ord("\n")]
+    if (low == 0).any():
+        return True
+    if not (low == ord("\n")).any():
+        return False
+    several = cells.filter(pc.match_substring(cells, "\n"))
+    lines = pc.multiply(pc.count_substring(several, "\n"), width - 1)
+    return pc.any(pc.equal(pc.count_substring(several, separator), lines)).as_py()
 
 
 def find_sheet(content: IO[bytes], target: str) -> tuple[str, int]:
@@ -466,7 +491,7 @@ def _excel_text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return str(value.date())
-    return str(value)
+    return unambiguous(str(value)) if isinstance(value, float) else str(value)
 
 
 @dataclass

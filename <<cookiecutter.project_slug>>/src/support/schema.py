@@ -121,6 +121,16 @@ class Schema:
             derived[own] = derived[own].where(derived[own].abs() <= LARGEST)
         return pd.concat([derived.drop(columns=hidden.columns, errors="ignore"), hidden], axis=1)
 
+    def marked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of a file that has numbers as such, these with the columns' decimal marks."""
+        for column in self.columns:
+            if column.decimal == "," and column.name in batch.schema.names:
+                cells, place = batch.column(column.name), batch.schema.names.index(column.name)
+                number = r"\A(-?[0-9]+)[.]([0-9]{1,2}|[0-9]{4,})\z"
+                cells = pc.replace_substring_regex(cells, number, r"\1,\2")
+                batch = batch.set_column(place, column.name, cells)
+        return batch
+
     def _read(
         self, source: str | Path, batch: pa.RecordBatch, column: Column, row: int, seen: bool
     ) -> pa.Array | None:

@@ -10,6 +10,8 @@ from support.cells import (
     DECORATED,
     FORMS,
     GROUPED,
+    MAYBE_VALUES,
+    NO_VALUES,
     NUMBERS,
     PLURAL,
     SPACE,
@@ -65,13 +67,17 @@ def may_have_blanks(cells: pa.Array) -> bool:
 
     Beyond ASCII, any byte can.
     """
+    # Those from ! to the end of ASCII become 0 to 94.
+    return bool((bytes_of(cells) - np.uint8(ord("!")) > 94).any())
+
+
+def bytes_of(cells: pa.StringArray) -> np.ndarray:
+    """Return the bytes of all cells, one behind the other."""
     _, offsets, content = cells.buffers()
     if content is None:
-        return False
+        return np.array([], np.uint8)
     ends = np.frombuffer(offsets, np.int32)[[cells.offset, cells.offset + len(cells)]]
-    characters = np.frombuffer(content, np.uint8)[slice(*ends)]
-    # Those from ! to the end of ASCII become 0 to 94.
-    return bool((characters - np.uint8(ord("!")) > 94).any())
+    return np.frombuffer(content, np.uint8)[slice(*ends)]
 
 
 def matches(cells: pa.Array, *patterns: str) -> pa.Array:
@@ -84,10 +90,10 @@ def split_units(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
 
     A cell with anything else is in both as it is. Brackets, or a minus behind them, are a minus.
     """
-    numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\8\2\5")
+    numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\9\2\5")
     negative = pc.match_substring(cells, "(")
     numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
-    units = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\3\6")
+    units = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\3\7")
     units = pc.replace_substring_regex(units, f"{PLURAL}$", r"\1")
     paired = pc.equal(pc.count_substring(cells, "("), pc.count_substring(cells, ")"))
     return pc.if_else(paired, numbers, cells), pc.if_else(paired, units, cells)
@@ -107,8 +113,12 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
     if not seen:
         cells = trim(cells)
     gaps = pc.equal(pc.binary_length(cells), 0)
-    if column.gaps:
-        gaps = pc.or_(gaps, pc.is_in(cells, pa.array(column.gaps, pa.string())))
+    words = set(column.gaps)
+    if not seen and column.kind != "text":
+        # The rows for training may have had no gaps.
+        words |= NO_VALUES | MAYBE_VALUES
+    if words:
+        gaps = pc.or_(gaps, pc.is_in(cells, pa.array(sorted(words), pa.string())))
     if pc.any(gaps).as_py():
         cells = pc.if_else(gaps, None, cells)
     if column.kind == "text":
