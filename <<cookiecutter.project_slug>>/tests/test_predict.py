@@ -99,6 +99,22 @@ def test_a_cell_that_does_not_fit_is_named(predict, cells, message):
         predict(f'{header}"2,5",2.12.2024,false,y\n{cells}\n')
 
 
+@pytest.mark.parametrize("word", ["", "NA", "?", "#N/A", "null"])
+def test_new_rows_may_have_gaps_where_the_table_had_none(predict, word):
+    whole = predict('amount,day,sure,city\n,1.12.2024,,x\n"20,5",1.12.2024,true,x\n')
+    gaps = f'amount,day,sure,city\n{word},1.12.2024,{word},x\n"20,5",1.12.2024,true,x\n'
+    pd.testing.assert_frame_equal(predict(gaps), whole)
+
+
+@pytest.mark.parametrize("amount", ["20.567", "20.5", "2.0567e1", "3"])
+def test_a_number_that_is_stored_as_one_is_read_as_such(predict, amount):
+    row = f'{{"amount": {amount}, "day": "1.12.2024", "sure": true, "city": "x"}}\n'
+    comma = amount.replace(".", ",")
+    expected = predict(f'amount,day,sure,city\n"{comma}",1.12.2024,true,x\n')
+    pd.testing.assert_frame_equal(predict(row), expected)
+    assert predict(row)["prediction"].tolist() == ["a" if amount == "3" else "b"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

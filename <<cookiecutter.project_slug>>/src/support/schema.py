@@ -126,7 +126,7 @@ class Schema:
         for column in self.columns:
             if column.decimal == "," and column.name in batch.schema.names:
                 cells, place = batch.column(column.name), batch.schema.names.index(column.name)
-                number = r"\A(-?[0-9]+)[.]([0-9]{1,2}|[0-9]{4,})\z"
+                number = r"\A(-?[0-9]+)[.]([0-9]{1,2}|[0-9]{4,}|[0-9]+[eE][+-]?[0-9]+)\z"
                 cells = pc.replace_substring_regex(cells, number, r"\1,\2")
                 batch = batch.set_column(place, column.name, cells)
         return batch
