@@ -77,6 +77,52 @@ def test_a_column_has_the_kind_of_what_it_holds(mixed):
     assert kinds_of(mixed[["many"]], 60) == {"categories": ["many"]}
 
 
+def test_texts_of_few_rows_are_no_categories():
+    """Their words say what a column for each of them could not."""
+    notes = pd.DataFrame({"note": [f"note {n} of a day" for n in range(30)]})
+    assert kinds_of(notes, 40) == {"texts": ["note"]}
+    twice = pd.concat([notes] * 2)
+    assert kinds_of(twice, 40) == {"categories": ["note"]}
+    assert kinds_of(twice, 20) == {"texts": ["note"], "repeated": ["note"]}
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_numbers_are_codes_if_the_target_jumps_between_them(classes):
+    random = np.random.default_rng(1)
+    shop, age = random.integers(100, 160, 3000), random.integers(18, 90, 3000)
+    target = random.normal(size=60)[shop - 100] + np.sin(age / 15) + random.normal(size=3000)
+    target = pd.Series(np.where(target > 0, "high", "low") if classes else target)
+    table = pd.DataFrame({"shop": shop, "age": age, "noise": random.integers(0, 90, 3000)})
+    table["size"] = random.normal(size=3000)
+    numbers = ["shop", "age", "noise", "size"]
+    assert kinds_of(table, 40, target) == {"codes": ["shop"], "numbers": numbers}
+    gaps = table.astype("float64").mask(random.random(table.shape) < 0.1)
+    assert kinds_of(gaps, 40, target) == {"codes": ["shop"], "numbers": numbers}
+    # Too few values, or too few rows of each
+    assert kinds_of(table, 60, target) == {"numbers": numbers}
+    assert kinds_of(table[:250], 40, target[:250]) == {"numbers": numbers}
+
+
+@pytest.mark.parametrize("model", ["boosting", "ridge"])
+def test_shops_that_are_numbers_have_their_own_level(model):
+    random = np.random.default_rng(2)
+    shop, x = random.integers(0, 300, 6000), random.normal(size=6000)
+    level = random.normal(size=300) * 3
+    table = pd.DataFrame({"shop": shop, "x": x, "y": level[shop] + x + random.normal(size=6000)})
+    assert score_of(table, model) > 0.85
+    assert score_of(table.assign(shop=table["shop"].map("shop {}".format)), model) > 0.85
+
+
+@pytest.mark.parametrize("model", ["boosting", "ridge"])
+def test_the_days_between_two_times_are_a_feature(model):
+    random = np.random.default_rng(3)
+    start = pd.Timestamp("2023-01-01") + pd.to_timedelta(random.integers(0, 9000, 2000), unit="h")
+    days = random.gamma(2, 3, 2000)
+    times = {"start": start, "end": start + pd.to_timedelta(days, unit="D")}
+    table = pd.DataFrame(times).astype("datetime64[us]").assign(y=days + random.normal(size=2000))
+    assert score_of(table, model) > 0.9
+
+
 @pytest.mark.parametrize("model", ["classifier", "logistic"])
 def test_words_decide_a_class(model):
     random = np.random.default_rng(1)

@@ -1,5 +1,6 @@
 """Encode the columns of a table by what they hold and by what the model can use."""
 
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,12 @@ EPOCH = pd.Timestamp(0).as_unit("us")
 PARTS = {"month": 12, "day": 31, "day_of_week": 7, "hour": 24, "minute": 60}
 # Waves a part for models that know no intervals: three can tell each day of the week.
 WAVES = 3
+# Of so many pairs of times the days between them are a feature.
+PAIRS = 10
 # A text whose values occur less often than this on average is not a category.
 REPEATS = 5
+# And none that is one-hot, or has an effect of its own, if less often than this.
+TWICE = 2
 # And what boosting is to take for a category occurs at least that often on average.
 FREQUENT = 20
 # HistGradientBoosting takes no more categories a feature than it has bins.
@@ -42,7 +47,8 @@ class Calendar(TransformerMixin, BaseEstimator):
     """Turn columns of times into numbers: days since 1970-01-01, and parts of the calendar.
 
     Parts are those of PARTS that vary in the rows to fit. With `periodic` each becomes pairs of
-    sine and cosine, so that 23 o'clock is next to 0. A missing time is NaN in all of them.
+    sine and cosine, so that 23 o'clock is next to 0. The days between the first few columns follow.
+    A missing time is NaN in all of them.
     """
 
     def __init__(self, periodic: bool = False) -> None:
@@ -56,10 +62,12 @@ class Calendar(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, times: pd.DataFrame) -> np.ndarray:
-        numbers = []
-        for (_, column), parts in zip(times.items(), self.parts_, strict=True):
-            # In microseconds: the year 9999 has no nanoseconds in 64 bits.
-            numbers.append((column - EPOCH).dt.total_seconds() / 86400)
+        numbers: list[Any] = []
+        # In microseconds: the year 9999 has no nanoseconds in 64 bits.
+        days = [(column - EPOCH).dt.total_seconds() / 86400 for _, column in times.items()]
+        columns = zip(times.items(), days, self.parts_, strict=True)
+        for (_, column), number, parts in columns:
+            numbers.append(number)
             for part in parts:
                 values = getattr(column.dt, part)
                 if not self.periodic:
@@ -68,6 +76,7 @@ class Calendar(TransformerMixin, BaseEstimator):
                 for wave in range(1, WAVES + 1):
                     angle = 2 * np.pi * wave * values / PARTS[part]
                     numbers += [np.sin(angle), np.cos(angle)]
+        numbers += [later - earlier for earlier, later in islice(combinations(days, 2), PAIRS)]
         return np.column_stack([np.asarray(column, dtype="float64") for column in numbers])
 
 
@@ -236,6 +245,23 @@ def shrink_means(numbers: np.ndarray, place: np.ndarray, size: int) -> np.ndarra
     return means * weight / np.maximum(weight + within, np.finfo(float).tiny)
 
 
+def is_smooth(numbers: np.ndarray, values: np.ndarray) -> bool:
+    """Return whether `values` next to each other have much the same mean of `numbers`, as of an age.
+
+    The mean of each is compared with that of the two beside it. If they follow a line, the square
+    of the difference is, on average, what the rows within them make it; it may be half as much again,
+    and what few values add by chance.
+    """
+    groups, place = np.unique(values, return_inverse=True)
+    count = np.bincount(place)[:, None]
+    means = np.column_stack([np.bincount(place, column) for column in numbers.T]) / count
+    within = ((numbers - means[place]) ** 2).sum(axis=0) / max(len(place) - len(groups), 1)
+    away = means[1:-1] - (means[:-2] + means[2:]) / 2
+    chance = within * (1 / count[1:-1] + (1 / count[:-2] + 1 / count[2:]) / 4)
+    ratio = (away**2 / np.maximum(chance, np.finfo(float).tiny)).mean()
+    return bool(ratio < 1.5 + 4 * np.sqrt(2 / len(away)))
+
+
 def as_numbers(target: Any) -> np.ndarray:
     """Return a column of numbers for a regression or two classes, else one for each class."""
     target = pd.Series(np.asarray(target))
@@ -279,11 +305,15 @@ def forget_folds(columns: ColumnTransformer) -> None:
             branch.set_params(**dict.fromkeys(folds, 5))
 
 
-def kinds_of(features: pd.DataFrame, max_categories: int) -> dict[str, list[str]]:
+def kinds_of(
+    features: pd.DataFrame, max_categories: int, target: Any = None
+) -> dict[str, list[str]]:
     """Return the columns of each kind: `numbers`, `times`, `categories`, `many` and `texts`.
 
     `categories` are texts of up to `max_categories` values in the rows to fit, `many` those of
-    more whose values repeat, and `texts` those whose values hardly do. Empty columns have none.
+    more whose values repeat, and `texts` those whose values hardly do, of which `repeated` do at all.
+    `codes` are those of the numbers that are names of something, such as shops: whole ones of many
+    values that repeat, for which the mean of the `target` jumps. Empty columns have none.
     """
     kinds: dict[str, list[str]] = {}
     for name, column in features.items():
@@ -295,16 +325,35 @@ def kinds_of(features: pd.DataFrame, max_categories: int) -> dict[str, list[str]
         elif not pd.api.types.is_numeric_dtype(column):
             values, distinct = column.count(), column.nunique(dropna=False)
             kind = "many" if values >= REPEATS * distinct else "texts"
-            if distinct <= max_categories:
+            if distinct <= max_categories and values >= TWICE * distinct:
                 kind = "categories"
+            elif kind == "texts" and values >= TWICE * distinct:
+                kinds.setdefault("repeated", []).append(name)
+        elif target is not None and is_code(column, max_categories, target):
+            kinds.setdefault("codes", []).append(name)
         kinds.setdefault(kind, []).append(name)
     return kinds
 
 
+def is_code(column: pd.Series, max_categories: int, target: Any) -> bool:
+    """Return whether the numbers in a column are codes, see kinds_of."""
+    known = column.notna().to_numpy()
+    numbers = column.to_numpy()[known]
+    distinct = len(np.unique(numbers))
+    if distinct <= max_categories or len(numbers) < REPEATS * distinct or (numbers % 1).any():
+        return False
+    return not is_smooth(as_numbers(target)[known], numbers)
+
+
 def encoder_of(
-    features: pd.DataFrame, takes_gaps: bool, scale: bool, max_categories: int, seed: int
+    features: pd.DataFrame,
+    takes_gaps: bool,
+    scale: bool,
+    max_categories: int,
+    seed: int,
+    target: Any = None,
 ) -> ColumnTransformer:
-    """Return an unfitted encoder of `features`, the rows to fit.
+    """Return an unfitted encoder of `features`, the rows to fit, and their `target`.
 
     Models that take gaps are made of trees: they get numbers as they are and categories as codes,
     in the first columns, in which a value that the rows to fit do not have is a gap. For all
@@ -313,7 +362,7 @@ def encoder_of(
     their effects on the target (see EffectEncoder), beside which trees keep the codes, for effects
     that depend on other features; free text is encoded by TextEncoder.
     """
-    kinds = kinds_of(features, max_categories)
+    kinds = kinds_of(features, max_categories, target)
     cv = cross_fitting(features.index, seed)
     numbers: list[Any] = []
     if not takes_gaps:
@@ -326,11 +375,12 @@ def encoder_of(
         categories = encode_ordinal(np.nan, np.nan)
         coded = coded + kinds.get("many", [])
     effects = [encode_ordinal(MISSING, UNKNOWN), EffectEncoder(cv)]
+    coarse = [name for kind in ("many", "repeated", "codes") for name in kinds.get(kind, [])]
     branches: list[tuple[str, list[Any], Any]] = [
         ("categories", [categories], coded),
         ("numbers", numbers, kinds.get("numbers", [])),
         ("times", [Calendar(periodic=not takes_gaps), *numbers], kinds.get("times", [])),
-        ("many", [*effects, *scaled], kinds.get("many", [])),
+        ("many", [*effects, *scaled], coarse),
     ]
     for number, name in enumerate(kinds.get("texts", [])):
         branches.append((f"text {number}", [TextEncoder(cv, seed), *scaled], name))

@@ -7,7 +7,6 @@ from support.encoders import codes_of, encoder_of, forget_folds
 from support.params import InputError, first_line
 from support.rows import Rows
 
-import pandas as pd
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
@@ -83,8 +82,8 @@ def weighs_rows(model: BaseEstimator) -> bool:
     return is_classifier(model) and has_fit_parameter(model, "sample_weight")
 
 
-def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) -> Pipeline:
-    """Return an unfitted pipeline: an encoder of `features`, the rows to fit, then `model`.
+def build(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> Pipeline:
+    """Return an unfitted pipeline: an encoder of the features of `rows`, those to fit, then `model`.
 
     `params` is the section `train` of params.yaml. With `scale_target`, the target of a regression
     is standardised, unless the model needs a positive one, or takes gaps: trees need no scale.
@@ -92,7 +91,8 @@ def build(model: BaseEstimator, features: pd.DataFrame, params: dict[str, Any]) 
     tags = get_tags(model)
     takes_gaps = tags.input_tags.allow_nan
     limit, seed = params["max_categories"], params["seed"]
-    columns = encoder_of(features, takes_gaps, params["scale"], limit, seed)
+    features = rows.features
+    columns = encoder_of(features, takes_gaps, params["scale"], limit, seed, rows.target)
     codes = codes_of(columns, features)
     by_type = getattr(model, "categorical_features", None) == "from_dtype"
     if isinstance(model, HIST_GRADIENT_BOOSTING) and by_type and codes:
@@ -122,7 +122,7 @@ def fit(model: Model, rows: Rows, params: dict[str, Any]) -> BaseEstimator:
         return vote.fit(features, target)
     arguments: dict[str, Any] = {}
     try:
-        estimator = build(clone(model), features, params)
+        estimator = build(clone(model), rows, params)
         if package_of(model) == "lightgbm":
             # XGBoost takes codes as numbers: as categories, its scores were no better.
             arguments["model__categorical_feature"] = codes_of(estimator["columns"], features)
