@@ -39,6 +39,7 @@ from support.columns import (
     is_constant,
     misfit,
     reader_of,
+    repeat_by_chance,
     spelt,
     tell_classes,
     type_of_labels,
@@ -79,6 +80,8 @@ UNNAMED_INDEX = re.compile("__index_level_[0-9]+__")
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 NETWORK_TIMEOUT = 30  # seconds
 ROWS = 20_000
+# More different values of a column than that are not counted, as by stage prepare.
+DISTINCT = 10_000
 # What stage prepare starts with
 PARAMS: dict[str, Any] = {
     "na_values": "auto",
@@ -88,7 +91,7 @@ PARAMS: dict[str, Any] = {
     "columns": {},
 }
 PARAMS |= {**vars(Dialect()), "sheet": "", "features": "all", "drop": [], "group": "", "time": ""}
-PARAMS |= {"missing": "impute", "duplicates": "drop", "max_rows": 0}
+PARAMS |= {"missing": "impute", "duplicates": "auto", "max_rows": 0}
 
 
 def is_url(data: str) -> bool:
@@ -234,18 +237,29 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
     readers = [(rows.names.index(name), reader_of(one)) for name, one in columns.items()]
     place, read = rows.names.index(target.name), reader_of(target)
     counts: Counter[Any] = Counter()
-    seen, repeated = set(), 0
+    every: Counter[Any] = Counter()
+    values: list[set[Any]] = [set() for _ in readers]
+    seen, number_of_rows = set(), 0
     for row in rows:
+        number_of_rows += 1
         label = read(row[place].strip())
         if label is None:
             continue
+        label = int(label) if labels == "int64" else label
+        every[label] += 1
         # Stage prepare counts rows that repeat others once.
-        key = hash(tuple([value(row[number].strip()) for number, value in readers]))
-        if key in seen:
-            repeated += 1
+        cells = [value(row[number].strip()) for number, value in readers]
+        if (key := hash(tuple(cells))) in seen:
             continue
         seen.add(key)
-        counts[int(label) if labels == "int64" else label] += 1
+        counts[label] += 1
+        for known, cell in zip(values, cells, strict=True):
+            if len(known) <= DISTINCT:
+                known.add(cell)
+    repeated = every.total() - counts.total()
+    # Unless they do by chance
+    if repeat_by_chance(map(len, values), number_of_rows):
+        counts, repeated = every, 0
     if problem := class_problem(counts, target.name, repeated):
         raise FileError(problem)
     target.notes += tell_classes(counts)

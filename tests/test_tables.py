@@ -427,6 +427,13 @@ def test_what_may_be_a_mistake_is_told(tmp_path, task, cells, note):
         )
 
 
+def test_a_class_of_rows_that_repeat_by_chance_is_one(tmp_path):
+    rows = "m,a,y\nf,b,y\nm,c,n\n" * 60
+    (tmp_path / "t.csv").write_text(f"sex,crew,label\n{rows}")
+    found, report = prepared(tmp_path / "t.csv", "classification", "label")
+    assert found["label"].value_counts().to_dict() == {"y": 120, "n": 60} and report["notes"]
+
+
 def test_a_row_of_units_is_named_as_such(tmp_path):
     (tmp_path / "t.csv").write_text("x,y\nm/s,kg\n" + "1.5,2\n2.5,3\n" * 9)
     with pytest.raises(FailedHookException, match="row 2: y is 'kg', .* row of units, remove it"):

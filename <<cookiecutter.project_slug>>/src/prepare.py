@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from support.columns import LARGEST, Column, class_problem, tell_classes
+from support.columns import LARGEST, Column, class_problem, repeat_by_chance, tell_classes
 from support.duplicates import Duplicates
 from support.params import InputError, load_params
 from support.reader import Survey, Table, ahead
@@ -39,13 +39,17 @@ EXPECTED = {
     "group": str,
     "time": str,
     "missing": ["impute", "drop"],
-    "duplicates": ["drop", "keep"],
+    "duplicates": ["auto", "drop", "keep"],
     "max_rows": int,
 }
 
 
 class SurpriseError(Exception):
     """Rows show that those before them were read wrongly."""
+
+
+class RepeatedError(Exception):
+    """Rows that were dropped repeat others by chance."""
 
 
 def sample(rows: int, number: int) -> np.ndarray:
@@ -145,7 +149,7 @@ class Preparation:
         """Return which rows are to be used, and count the reasons for the others."""
         params, reasons = self.params, {}
         keep = np.ones(len(frame), dtype=bool)
-        if params["duplicates"] == "drop":
+        if params["duplicates"] != "keep":
             # Identifiers, which belong in `drop`, would make every row unlike the others.
             reasons["duplicate"] = self._duplicates.find(frame, params["drop"])
         reasons["no target"] = frame[params["target"]].isna().to_numpy()
@@ -160,10 +164,15 @@ class Preparation:
     def finish(self, schema: Schema, table: Table) -> dict[str, Any]:
         """Put the written table in its place, and return the report.
 
-        Raises InputError when no rows are left, or the classes cannot be told apart.
+        Raises InputError when no rows are left, or the classes cannot be told apart; RepeatedError
+        when, with `duplicates: auto`, rows should not have been dropped.
         """
         params = self.params
         schema.adopt(self._derived, params)
+        if params["duplicates"] == "auto" and self.dropped["duplicate"]:
+            compared = [one for name, one in self._values.items() if name not in params["drop"]]
+            if repeat_by_chance([one.known for one in compared], self.row - self.first_row):
+                raise RepeatedError
         if not self.writer.rows:
             raise InputError(f"{self.source} has no rows left: {tell_dropped(self.dropped)}")
         if params["task"] == "classification":
@@ -207,6 +216,28 @@ def prepare(
     columns without information are left out. `split_by` is split.column of params.yaml.
 
     Raises InputError for what cannot be used, with the column and where possible the row.
+    """
+    try:
+        return prepare_once(table, params, path, split_by, open_writer)
+    except RepeatedError:
+        params = params | {"duplicates": "keep"}
+        report = prepare_once(table, params, path, split_by, open_writer)
+        report["notes"].append(
+            "rows repeat others, as few values make it likely: kept; prepare.duplicates decides"
+        )
+        return report
+
+
+def prepare_once(
+    table: Table,
+    params: dict[str, Any],
+    path: Path,
+    split_by: str,
+    open_writer: Callable[[Path], Any],
+) -> dict[str, Any]:
+    """Do what `prepare` says, but for rows that should not have been dropped.
+
+    Raises RepeatedError for these.
     """
     roles = find_roles(table, params, split_by)
     survey = open_survey(table, params)

@@ -17,6 +17,7 @@ from helpers import TRAIN, TREE, evaluate, train
 MODELS = TREE | {
     "deep": {"class": "sklearn.tree.DecisionTreeClassifier"},
     "shallow": {"class": "sklearn.linear_model.LogisticRegression", "C": 0.001},
+    "forest of trees": {"class": "sklearn.ensemble.RandomForestClassifier", "n_estimators": 10},
     "hasty": {"class": "sklearn.linear_model.LogisticRegression", "max_iter": 1},
     "net": {
         "class": "sklearn.neural_network.MLPClassifier",
@@ -283,6 +284,13 @@ def test_rows_that_are_in_both_parts_are_told(labelled):
         "20% of the test"
     )
     assert "same-rows" not in told(look(rows, labelled[200:], "tree", training=rows))
+
+
+def test_rows_that_are_in_both_parts_by_chance_are_not_told():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({name: random.choice([*"abc"], 900) for name in "uvw"})
+    table["y"] = np.where(random.random(900) < 0.3 + 0.4 * (table["u"] == "a"), "in", "out")
+    assert "same-rows" not in codes(table, "forest of trees")
 
 
 def test_a_fold_unlike_the_others_is_told(clean):

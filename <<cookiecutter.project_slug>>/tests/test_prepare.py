@@ -372,6 +372,19 @@ def test_rows_that_differ_in_an_identifier_alone_are_duplicates_once_it_is_dropp
         assert report["rows"]["dropped"]["duplicate"] == duplicates
 
 
+def test_rows_that_repeat_by_chance_are_kept_unless_params_drop_them(run, table):
+    few = pd.DataFrame({"sex": ["m", "f"] * 300, "crew": [*"abc"] * 200, "label": [*"yyn"] * 200})
+    kept, report = run(few, duplicates="auto")
+    assert len(kept) == 600 and not report["rows"]["dropped"].get("duplicate")
+    assert "kept; prepare.duplicates decides" in report["notes"][-1]
+    once, _ = run(few, duplicates="drop")
+    assert len(once) == len(few.drop_duplicates())
+    # A table that was appended to itself
+    twice = pd.concat([table.assign(z=np.arange(len(table)) / 7)] * 2)
+    once, report = run(twice, duplicates="auto")
+    assert len(once) == len(table) and report["rows"]["dropped"]["duplicate"] == len(table)
+
+
 def test_duplicates_are_found_across_parts():
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"x": rng.integers(0, 300, 900), "t": rng.choice(list("abc"), 900)})

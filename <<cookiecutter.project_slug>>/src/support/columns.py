@@ -3,6 +3,7 @@
 Only the standard library: the template reads a table by this module before the project exists.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -54,6 +55,9 @@ TOTAL = re.compile(
 )
 # More different fractions than that are no classes.
 SCALE = 20
+# Rows repeat others by chance if the values of their columns have no more combinations than that,
+# times the number of rows.
+CHANCE = 10
 # More classes that are numbers are told.
 MANY_CLASSES = 50
 # Trees compute in single precision, where a larger number is infinite.
@@ -570,6 +574,11 @@ def misfit(name: str, profile: Any, kind: str = "text") -> str:
         return f"row {row}: {name} is {cell!r}, and other rows are written in another way"
     row, cell = min(places)
     return f"row {row}: {name} is {cell!r}"
+
+
+def repeat_by_chance(distinct: Iterable[int], rows: int) -> bool:
+    """Return whether so many rows cannot but repeat, with so many different values in each column."""
+    return math.prod(distinct) <= CHANCE * rows
 
 
 def tell_classes(counts: dict[Any, int]) -> list[str]:

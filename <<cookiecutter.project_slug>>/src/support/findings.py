@@ -4,6 +4,7 @@ Each check below yields findings; its docstring says when. The model for some of
 of skore, https://docs.skore.probabl.ai, user guide, automated checks.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -37,6 +38,8 @@ USELESS, USELESS_ROWS = 1e-3, 200
 TWINS, TWIN_COLUMNS = 0.99, 300
 # The share of test rows that may be in training as well
 REPEATED = 0.01
+# Of columns with fewer combinations of values than that, times the rows, rows repeat by chance.
+CHANCE = 10
 # How far a fold must be from the others: in R² or balanced accuracy, and in deviations
 FOLD, DEVIATIONS = 0.1, 3.5
 
@@ -322,9 +325,11 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
-    """Test rows are in training as well; looked at if prepare keeps rows that repeat others."""
+    """Test rows are in training as well, not by chance; looked at if prepare keeps such rows."""
     test, training = evidence.test.table, evidence.training.table
     if not test.columns.equals(training.columns):
+        return
+    if math.prod(test.nunique(dropna=False)) <= CHANCE * len(test):
         return
     share = np.isin(hash_rows(test), hash_rows(training)).mean()
     if share >= REPEATED:

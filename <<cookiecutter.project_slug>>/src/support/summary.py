@@ -41,6 +41,11 @@ class Values:
         return len(self._known) if len(self._known) <= DISTINCT else f"> {DISTINCT}"
 
     @property
+    def known(self) -> int:
+        """The number of different values, and one for gaps, as far as they are counted."""
+        return len(self._known) + (self.missing > 0)
+
+    @property
     def many(self) -> bool:
         return len(self._known) > 10
 
