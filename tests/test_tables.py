@@ -513,7 +513,11 @@ GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
             {},
             "the class 'maybe' of label, the target, has a single row; give",
         ),
-        (GOOD + "4.75,y,no\n6.25,z,maybe\n" * 2 + MORE, {}, r"has a single row \(2 rows that repeat others are"),
+        (
+            GOOD + "4.75,y,no\n6.25,z,maybe\n" * 2 + MORE,
+            {},
+            r"has a single row \(2 rows that repeat others are",
+        ),
         (GOOD.replace("no", "yes"), {}, "label, the target, .* is 'yes' in every row"),
         (GOOD + "5,x\n6,y,no,z\n", {}, "row 7 has 4 cells, but the header has 3"),
         ("a,label\n1,\n2,NA\n", {}, "label, the target, has no values"),

@@ -222,6 +222,42 @@ def test_a_class_that_is_never_predicted_is_named(noise):
     assert "rare (10 test rows)" in found["class-never-predicted"]
 
 
+def test_a_class_that_training_does_not_have_is_named(labelled):
+    labelled.loc[250:270, "y"] = "later"
+    found = codes(labelled, "deep")
+    assert "later (21 test rows)" in found["class-unseen"]
+    assert "class-unseen" not in codes(labelled.sample(frac=1, random_state=0), "deep")
+
+
+def test_a_target_far_from_all_others_is_named(clean):
+    assert "target-far" not in codes(clean, "linear")
+    assert "target-far" not in codes(clean.assign(y=np.exp(2 * clean["y"])), "linear")
+    clean.loc[7, "y"] = 10_345_000
+    assert "y is 1.0345e+07 in 1 of 400 rows" in codes(clean, "linear")["target-far"]
+
+
+def test_two_times_are_no_twins_and_one_with_gaps_is_no_time_to_split_by(clean):
+    start = pd.date_range("2024-01-01", periods=400, freq="h").astype("datetime64[us]")
+    ends = start + pd.to_timedelta(np.random.default_rng(0).gamma(2, 3, 400), unit="h")
+    table = clean.assign(start=start, end=ends.astype("datetime64[us]"))
+    table = table[["a", "b", "start", "end", "y"]].sample(frac=1, random_state=0)
+    found = codes(table, "forest", training=table[:200], first=table)
+    assert "near-identical" not in found and "time-overlap" in found
+    table.loc[::3, ["start", "end"]] = pd.NaT
+    assert "time-overlap" not in codes(table, "forest", training=table[:200], first=table)
+
+
+def test_names_are_no_identifier(noise):
+    """They are in the order of the target by their first letter alone."""
+    first = np.where(noise["a"] > 0, "Anna", "Zoe")
+    table = pd.DataFrame({"name": [f"{a} M{n}" for n, a in enumerate(first)]})
+    table["y"] = np.where(first == "Anna", "f", "m")
+    columns = [{"name": "name", "role": "feature", "notes": ["looks like an identifier"]}]
+    assert "leak-identifier" not in codes(table, "deep", columns=columns)
+    table["name"] = table["name"].str.replace(" ", "")
+    assert "leak-identifier" in codes(table, "deep", columns=columns)
+
+
 def test_a_class_of_few_rows_is_named(labelled):
     table = labelled.assign(a=labelled["a"].where(labelled.index % 50 > 0, 9))
     table["y"] = table["y"].where(table["a"] < 9, "rare")
@@ -296,8 +332,8 @@ def test_rows_that_are_in_both_parts_by_chance_are_not_told():
 def test_a_fold_unlike_the_others_is_told(clean):
     evidence = look(clean[:200], clean[200:], "linear")
     assert "fold-unlike" not in told(evidence)
-    evidence.trials["folds"][1]["r2"] = 0.1
-    assert told(evidence)["fold-unlike"].startswith("r2 of fold 2 is 0.1, of the others 0.")
+    evidence.trials["folds"][1]["r2"] = -0.5
+    assert told(evidence)["fold-unlike"].startswith("r2 of fold 2 is -0.5, of the others 0.")
     evidence.training = evidence.training.take(np.arange(6))
     assert "fold-unlike" not in told(evidence), "two rows differ by chance"
 

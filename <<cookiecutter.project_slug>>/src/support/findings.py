@@ -41,7 +41,9 @@ REPEATED = 0.01
 # Of columns with fewer combinations of values than that, times the rows, rows repeat by chance.
 CHANCE = 10
 # How far a fold must be from the others: in R² or balanced accuracy, and in deviations
-FOLD, DEVIATIONS = 0.1, 3.5
+FOLD, DEVIATIONS = 0.1, 10
+# How many times as far from the median as half of all a target is that looks like a typing error
+FAR = 1000
 
 
 class Finding(NamedTuple):
@@ -120,6 +122,19 @@ def check_target(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("constant-target", seen, advice)
 
 
+def check_far(evidence: Evidence) -> Iterator[Finding]:
+    """A few targets are so far from all others that they make most of every error."""
+    if not evidence.regression:
+        return
+    target = pd.concat([evidence.training.target, evidence.test.target])
+    low, middle, high = target.quantile([0.25, 0.5, 0.75])
+    far = target[(target - middle).abs() > FAR * (high - low)]
+    if high > low and 0 < len(far) <= 0.01 * len(target):
+        values = name_some([f"{value:g}" for value in far])
+        seen = f"{target.name} is {values} in {len(far)} of {len(target)} rows, far from all others"
+        yield Finding("target-far", seen, "if that is a mistake, correct it in the raw table")
+
+
 def check_baseline(evidence: Evidence) -> Iterator[Finding]:
     """The interval of the test score holds what is reached without any feature."""
     metric = evidence.metric
@@ -175,6 +190,11 @@ def check_classes(evidence: Evidence) -> Iterator[Finding]:
     """A class is never predicted, has few test rows, or has most of all rows."""
     if evidence.regression:
         return
+    counts = evidence.test.target.value_counts()
+    known = evidence.training.target.unique()
+    if unseen := [f"{name} ({counts[name]} test rows)" for name in counts.index.difference(known)]:
+        seen = f"not in training, so never predicted, and in no score by class: {name_some(unseen)}"
+        yield Finding("class-unseen", seen, "split so that training has each, or leave them out")
     classes = evidence.plots["classes"]
     classes = classes[classes["rows"] > 0]
     never = classes["predicted"] == 0
@@ -269,7 +289,9 @@ def check_single(evidence: Evidence) -> Iterator[Finding]:
     }
     for name in evidence.plots["importance"]["feature"][:FEATURES]:
         score = score_alone(features[name], target, evidence.regression)
-        if name in identifiers and score - floor >= TELLING * (1 - floor):
+        # Words are no identifier, even if all differ.
+        words = features[name].dtype == "str" and features[name].str.contains(" ").mean() > 0.5
+        if name in identifiers and not words and score - floor >= TELLING * (1 - floor):
             seen = f"{name} looks like an identifier and tells the target: rows came in its order"
             yield Finding("leak-identifier", seen, "add it to prepare.drop")
         elif score >= DETERMINED:
@@ -302,7 +324,7 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
     first, ordered = evidence.first, False
     for name, known in evidence.training.features.select_dtypes("datetime").items():
         new = evidence.test.features[name]
-        if known.nunique() <= 10:
+        if known.nunique() <= 10 or known.isna().any() or new.isna().any():
             continue
         if new.max() < known.min() or known.max() < new.min():
             continue
@@ -312,7 +334,10 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
         seen = f"{name}: test rows lie between training rows"
         if in_order:
             seen = f"rows are in order of {name} and split at random"
-        advice = "name it as prepare.time to predict later rows from earlier ones"
+        advice = (
+            "name it as prepare.time to predict later rows from earlier ones, and add its hour or "
+            "weekday in src/features.py if they matter: it is no feature then"
+        )
         yield Finding("time-order" if in_order else "time-overlap", seen, advice)
     target = first.target
     if not ordered and len(target) >= FEW and follows_rows(target, evidence.regression):
@@ -339,7 +364,11 @@ def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_folds(evidence: Evidence) -> Iterator[Finding]:
-    """A fold's score is far from the others', by more than its number of rows explains."""
+    """A fold's score is far from the others', by more than its number of rows explains.
+
+    The bounds are such that of tables of 300 rows that are all alike, with targets that are normal or
+    counts, it is told of one in thirty, and of lognormal ones of one in eight.
+    """
     folds = evidence.trials.get("folds", [])
     values = np.array([one.get(evidence.metric, np.nan) for one in folds])
     if len(values) < 3 or np.isnan(values).any():
@@ -347,7 +376,11 @@ def check_folds(evidence: Evidence) -> Iterator[Finding]:
     away = np.abs(values - np.median(values))
     # The median of deviations from the median, as a standard deviation: Iglewicz and Hoaglin, 1993
     spread = 1.4826 * np.median(away)
-    noise = 1.5 / np.sqrt(len(evidence.training) / len(values))
+    rows = len(evidence.training)
+    if not evidence.regression:
+        counts = evidence.training.target.value_counts()
+        rows = counts.min() * len(counts)
+    noise = 2 / np.sqrt(rows / len(values))
     worst = int(away.argmax())
     if away[worst] > max(DEVIATIONS * spread, FOLD, noise):
         others = np.delete(values, worst)
@@ -395,7 +428,8 @@ def check_twins(evidence: Evidence) -> Iterator[Finding]:
             if codes in texts:
                 pairs.append((texts[codes], name))
             texts[codes] = name
-        else:
+        elif not pd.api.types.is_datetime64_any_dtype(column):
+            # Of two times, what lies between them may matter.
             ranks[name] = column.rank().fillna(len(column) / 2)
     if len(ranks) > 1:
         names = list(ranks)
@@ -431,6 +465,7 @@ def check_warnings(evidence: Evidence) -> Iterator[Finding]:
 
 CHECKS = [
     check_target,
+    check_far,
     check_baseline,
     check_fit,
     check_perfect,
@@ -447,6 +482,7 @@ CHECKS = [
 ]
 CODES = [
     "constant-target",
+    "target-far",
     "no-better-than-baseline",
     "underfit",
     "overfit",
@@ -458,6 +494,7 @@ CODES = [
     "time-overlap",
     "row-order",
     "same-rows",
+    "class-unseen",
     "class-never-predicted",
     "rare-class",
     "imbalanced",
