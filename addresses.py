@@ -54,18 +54,23 @@ DAGSHUB_PAGES = {
 # They keep code, or pages for people; what DVC sends there is refused.
 NO_REMOTES = re.compile(
     r"(www\.|gist\.)?(github\.com|gitlab\.com|bitbucket\.org|codeberg\.org|(ssh\.)?dev\.azure\.com|"
-    r"(docs|blog)\.dagshub\.com|huggingface\.co|kaggle\.com|dropbox\.com|(drive|docs)\.google\.com|onedrive\.live\.com|"
+    r"[\w-]+\.visualstudio\.com|raw\.githubusercontent\.com|git\.sr\.ht|[\w-]+\.sharepoint\.com|"
+    r"(docs|blog)\.dagshub\.com|huggingface\.co|hf\.co|kaggle\.com|dropbox\.com|(drive|docs)\.google\.com|onedrive\.live\.com|"
     r"zenodo\.org|figshare\.com|openml\.org)",
     re.IGNORECASE,
 )
 # Addresses and pages of the clouds' storage, and how DVC calls it
 LATER = r"s3://\2 and, after the bake, dvc remote modify origin endpointurl https://\1"
+LATER_BY_NAME = r"s3://\1/\3 and, after the bake, dvc remote modify origin endpointurl https://\2"
 STORAGE = [
     (r"([\w.-]+)\.s3[\w.-]*\.amazonaws\.com/(.*)", r"s3://\1/\2"),
     (r"s3[\w.-]*\.amazonaws\.com/(.*)", r"s3://\1"),
     (r"(?:[\w-]+\.)*console\.aws\.amazon\.com/s3/buckets/([^?]*).*", r"s3://\1"),
     (r"arn:aws[\w-]*:s3:::(.*)", r"s3://\1"),
     (r"([\w.-]+\.r2\.cloudflarestorage\.com)/(.*)", LATER),
+    (r"([\w.-]+)\.([\w-]+\.digitaloceanspaces\.com)/(.*)", LATER_BY_NAME),
+    (r"([\w-]+)\.(s3[\w-]*\.[\w.-]+)/(.*)", LATER_BY_NAME),
+    (r"(s3[\w-]*\.[\w.-]+)/(.*)", LATER),
     (r"storage\.(?:googleapis|cloud\.google)\.com/(.*)", r"gs://\1"),
     (r"([\w.-]+)\.storage\.googleapis\.com/(.*)", r"gs://\1/\2"),
     (r"console\.cloud\.google\.com/storage/browser/([^?]*).*", r"gs://\1"),
@@ -92,9 +97,12 @@ SPELLINGS = [
 SECRET_NAME = re.compile(
     r"(.*[-_])?(sig|pwd?|otp|sid)|.*signature|.*token|.*secret.*|.*pass(word|wd|phrase|code)|pass|"
     r"auth(orization)?|credentials?|.*-credential|jwt|hmac|sas|shared.?access.*|"
-    r"(.*[-_.a-z])?key([-_]?id)?|sess|.*session.*|.*cookie|bearer|ticket|hdn\w+",
+    r"private.?link|view.?only|(.*[-_.a-z])?key([-_]?id)?|sess|.*session.*|.*cookie|bearer|ticket|hdn\w+",
     re.IGNORECASE,
 )
+# A link that ends at a time is signed, by whatever else is long in it.
+EXPIRES = re.compile(r"(.*[-_])?(e|ex|exp|expires?|expiry|expiration)=[0-9a-f]{8,}", re.IGNORECASE)
+OPAQUE = re.compile(r"[\w-]+=[\w%~.+/-]{16,}=*")
 # What well-known services begin their tokens with
 SECRET = re.compile(
     r"(AKIA|ASIA)[0-9A-Z]{16}|gh[opsur]_\w{20}|github_pat_\w{20}|glpat-[\w-]{16}|hf_\w{20}|"
@@ -131,6 +139,9 @@ def refuse_secret(name: str, url: str) -> None:
         for found, parts in words
         if any(SECRET_NAME.fullmatch(part.strip(" _")) for part in parts)
     ]
+    whole = re.findall(r"[?&;]([^&;#?]+)", url)
+    if any(map(EXPIRES.fullmatch, whole)):
+        names += [one.partition("=")[0] for one in whole if OPAQUE.fullmatch(one)]
     # As a function's key, which is long; a country has a code, too.
     names += re.findall(r"[?&](code)=[\w%/+=-]{20}", url, re.IGNORECASE)
     if names or SECRET.search(url):

@@ -138,6 +138,10 @@ def check_place(url: str, slug: str, folder: str = "") -> None:
         raise FailedHookException(f"remote: DVC cannot use a place called {url[:60]!r}.")
     if place and any(len(part.encode()) > 255 for part in re.split(r"[/\\]", url)):
         raise FailedHookException(f"remote: {url[:60]!r}... is too long for the name of a folder.")
+    if place and os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", url):
+        raise FailedHookException(
+            f"remote: {url[:60]!r} is a folder of Windows: give it as this system has it, as /mnt/c/..."
+        )
     if place and place.exists() and not place.is_dir():
         raise FailedHookException(f"remote: {url[:60]!r} is no folder.")
 

@@ -215,6 +215,11 @@ def test_answers_of_a_replay_are_checked_too(bake, template, env, tmp_path):
         ("git_remote", "--upload-pack=id", "no address of a git repository"),
         ("remote", "./iris-classifier/store", "is in the project"),
         ("remote", __file__, "is no folder"),
+        *[
+            ("remote", path, "is a folder of Windows")
+            for path in (r"C:\data\store", "D:/store", r"\\nas\share")
+            if os.name != "nt"
+        ],
         ("data", " ", "give bundled, a file"),
         ("data", "/dev/zero", "is neither a file nor a folder"),
         ("data", "https://127.0.0.1/a.csv?sig=s3cr3t", "holds a key or signature ('sig')"),
@@ -311,6 +316,9 @@ def test_every_spelling_of_a_dagshub_repository_is_understood(answer):
         ("https://eu-west-1.console.aws.amazon.com/s3/buckets/b?tab=objects", "s3://b?"),
         ("arn:aws:s3:::b/x", "s3://b/x"),
         ("s3.amazonaws.com/b/x", "s3://b/x"),
+        ("https://s3.eu-central-1.wasabisys.com/b/x", "s3://b/x and, after the bake"),
+        ("https://b.s3.fr-par.scw.cloud/x", "s3://b/x and, after the bake"),
+        ("https://b.nyc3.digitaloceanspaces.com/x", "endpointurl https://nyc3.digitalocean"),
         (
             "https://me.r2.cloudflarestorage.com/b",
             "endpointurl https://me.r2.cloudflarestorage.com",
@@ -328,6 +336,9 @@ def test_every_spelling_of_a_dagshub_repository_is_understood(answer):
                 "https://git.example.org/me/x.git",
                 "git@ssh.dev.azure.com:v3/me/x/x",
                 "gh:me/x",
+                "https://me.visualstudio.com/p/_git/r",
+                "https://hf.co/datasets/me/x",
+                "https://me.sharepoint.com/sites/x",
                 "https://docs.dagshub.com/integration_guide/dvc",
             )
         ],
@@ -386,6 +397,11 @@ PARAMETERS += ["SharedAccessSignature", "auth", "jwt", "client_secret", "X%2DAmz
         f"https://host/sk_live_S3CR3T{'a' * 20}/x.csv",
         "https://host/x.csv;jsessionid=S3CR3T",
         f"https://host/x.csv?code=S3CR3T{'a' * 20}==",
+        f"https://host/x.csv?ex=66a1b2c3&is=66a0b2c3&hm=S3CR3T{'0a' * 20}&",
+        f"https://host/x.csv?md5=S3CR3T{'a' * 20}&expires=1764000000",
+        f"https://host/x.csv?st=S3CR3T{'a' * 20}&e=1764000000",
+        "https://host/x.csv?private_link=S3CR3T",
+        "https://host/x.csv?view_only=S3CR3T",
         "https://me:S3CR3T/4@host/x",
         "https://me:S3CR3T#4@host/x",
         "ssh://me%3AS3CR3T@host/x",
@@ -408,6 +424,7 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(check, url):
     "url",
     [
         "https://host/x.csv?raw=true&format=csv&id=3&code=DE-NW",
+        "https://host/x.csv?id=1Bxi-MVs0XRA5nFMdKvBdBZjgmUUqptlb&e=1&exp=2",
         "https://host/export?gid=0&sort=date&assign=1&design=2&monkey_island=1",
         "ssh://me@host/x.csv",
         "ssh://me@host:22/x.csv",

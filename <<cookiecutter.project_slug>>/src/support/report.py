@@ -187,8 +187,15 @@ def scores_section(
     notes = []
     if intervals:
         notes.append(
-            f"In {LEVEL} of 100 such tests, the interval holds the score on new rows (bootstrap of "
-            "the test's rows, groups or stretches of time)."
+            f"In about {LEVEL} of 100 such tests, the interval holds the score on new rows (bootstrap "
+            "of the test's rows, groups or stretches of time); in fewer if the test is small."
+        )
+    if "precision" in metrics:
+        notes.append(
+            f"Precision, recall, F1, ROC AUC and average precision are of {trials['positive']}."
+            if trials.get("positive", "") != ""
+            else "Precision, recall and F1 are means over the classes; so are ROC AUC and average "
+            "precision, but of two classes those of the second by name (see `train.positive`)."
         )
     if "cv" in metrics:
         notes.append("± is the standard deviation over the folds.")
