@@ -314,6 +314,23 @@ def test_rows_that_resemble_their_neighbours_are_told(noise, target):
     assert "row-order" not in told(look(*parts, model, first=mixed))
 
 
+def test_repeated_patients_on_both_sides_are_told():
+    random = np.random.default_rng(0)
+    patient = random.integers(0, 60, 1200)
+    of_each = random.normal(size=(60, 3))
+    table = pd.DataFrame(of_each[patient] + 0.2 * random.normal(size=(1200, 3)), columns=[*"abc"])
+    table.insert(0, "patient", [f"p{n}" for n in patient])
+    table["y"] = np.where(random.random(60) < 0.5, "ill", "well")[patient]
+    assert "rows of one patient are alike" in codes(table, "deep")["shared-group"]
+    numbered = table.assign(patient=patient, y=random.normal(size=60)[patient])
+    assert "shared-group" in codes(numbered, "forest")
+    # A shop has its level, but each day is another.
+    shops = table.assign(a=random.normal(size=1200), b=random.normal(size=1200))
+    assert "shared-group" not in codes(shops, "deep")
+    by_group = table.drop(columns="patient").set_index(pd.Index(table["patient"], name="group"))
+    assert "shared-group" not in codes(by_group, "deep")
+
+
 def test_rows_that_are_in_both_parts_are_told(labelled):
     rows, others = labelled[:200], labelled[150:]
     assert told(look(rows, others, "tree", training=rows))["same-rows"].startswith(

@@ -40,6 +40,8 @@ TWINS, TWIN_COLUMNS = 0.99, 300
 REPEATED = 0.01
 # Of columns with fewer combinations of values than that, times the rows, rows repeat by chance.
 CHANCE = 10
+# From how many groups on, and how alike their rows are that make one of a split a copy of others
+FEWEST, ALIKE = 10, 0.8
 # How far a fold must be from the others: in R² or balanced accuracy, and in deviations
 FOLD, DEVIATIONS = 0.1, 10
 # How many times as far from the median as half of all a target is that looks like a typing error
@@ -349,6 +351,39 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("row-order", seen, advice)
 
 
+def likeness(places: np.ndarray, values: np.ndarray) -> float:
+    """Return how alike values of one group are: 1 if they are the same, about 0 if groups do not matter.
+
+    It is one minus the variance within groups as a share of all.
+    """
+    means = np.bincount(places, values) / np.bincount(places)
+    within = ((values - means[places]) ** 2).sum() / max(len(values) - len(means), 1)
+    return 1 - within / max(values.var(ddof=1), np.finfo(float).tiny)
+
+
+def check_groups(evidence: Evidence) -> Iterator[Finding]:
+    """Rows that share a value of a feature are alike in the others and in the target, on both sides."""
+    if not evidence.at_random:
+        return
+    features, target = evidence.test.features, evidence.test.target
+    codes = target if evidence.regression else pd.Series(pd.factorize(target)[0])
+    numbers = features.select_dtypes("number").dropna(axis="columns")
+    for name, column in features.items():
+        places, groups = pd.factorize(column)
+        if not FEWEST <= len(groups) <= len(column) / 3 or (places < 0).any():
+            continue
+        if likeness(places, codes.to_numpy("float64")) < ALIKE:
+            continue
+        others = [
+            likeness(places, numbers[one].to_numpy("float64"))
+            for one in numbers.drop(columns=name, errors="ignore")
+        ]
+        if len(others) > 1 and np.mean(np.array(others) >= ALIKE) > 0.5:
+            seen = f"rows of one {name} are alike, and lie in training and test"
+            yield Finding("shared-group", seen, "name it as prepare.group to predict for others")
+            return
+
+
 def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
     """Test rows are in training as well, not by chance; looked at if prepare keeps such rows."""
     test, training = evidence.test.table, evidence.training.table
@@ -472,6 +507,7 @@ CHECKS = [
     check_single,
     check_sum,
     check_order,
+    check_groups,
     check_duplicates,
     check_classes,
     check_folds,
@@ -493,6 +529,7 @@ CODES = [
     "time-order",
     "time-overlap",
     "row-order",
+    "shared-group",
     "same-rows",
     "class-unseen",
     "class-never-predicted",
