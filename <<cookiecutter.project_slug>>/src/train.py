@@ -92,6 +92,7 @@ def describe_scores(
         "metric": params["search"]["metric"],
         "positive": params["positive"],
         "metrics": params["metrics"],
+        "class_weight": params["class_weight"],
         "folds": best["folds"],
         "edges": edges(best["setting"], specs.get(best["model"], {}).get("search")),
     }

@@ -218,8 +218,13 @@ def test_a_target_that_never_changes_is_told(clean):
 def test_a_class_that_is_never_predicted_is_named(noise):
     label = np.where(noise["a"] > 0, "up", "down")
     label[::20] = "rare"
-    found = codes(noise.assign(label=label), "tree")
-    assert "rare (10 test rows)" in found["class-never-predicted"]
+    table = noise.assign(label=label)
+    evidence = look(table[:200], table[200:], "tree")
+    assert "rare (10 test rows)" in told(evidence)["class-never-predicted"]
+    for weight, advised in ("none", True), ("balanced", False):
+        evidence.trials["class_weight"] = weight
+        [advice] = [one.advice for one in find(evidence) if one.code == "class-never-predicted"]
+        assert ("balanced" in advice) == advised
 
 
 def test_a_class_that_training_does_not_have_is_named(labelled):

@@ -92,6 +92,12 @@ class Evidence:
         by_column = any(line["role"] == "split" for line in self.columns)
         return not self.test.by and not by_column
 
+    @property
+    def weigh(self) -> str:
+        """The first half of an advice on rare classes, unless it is followed already."""
+        balanced = self.trials.get("class_weight") == "balanced"
+        return "" if balanced else "set train.class_weight to balanced, or "
+
     def sample(self) -> Rows:
         return self.test.take(draw_each(self.test.target, ROWS))
 
@@ -155,7 +161,7 @@ def check_baseline(evidence: Evidence) -> Iterator[Finding]:
     if metric == "balanced_accuracy" and ranked > 0.5:
         advice = (
             f"but roc_auc is {evidence.scores['roc_auc']:.3g}: its probabilities tell the classes, so "
-            "set train.class_weight to balanced, or take a threshold of your own"
+            f"{evidence.weigh}take a threshold of your own"
         )
     yield Finding("no-better-than-baseline", seen, advice)
 
@@ -206,7 +212,7 @@ def check_classes(evidence: Evidence) -> Iterator[Finding]:
             "class-never-predicted",
             never,
             "never predicted",
-            "set train.class_weight to balanced, or get more such rows",
+            f"{evidence.weigh}get more such rows",
         ),
         (
             "rare-class",
