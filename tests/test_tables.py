@@ -434,6 +434,20 @@ def test_a_class_of_rows_that_repeat_by_chance_is_one(tmp_path):
     assert found["label"].value_counts().to_dict() == {"y": 120, "n": 60} and report["notes"]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"meta": [{"a": 1}], "data": [[1, 2], [3, 4], [5, 6]]}, "make 'data' in it a file"),
+        ({"columns": ["x", "y"], "index": [0, 1], "data": [[1, 2], [3, 4]]}, "make 'data' in it"),
+        ({"x": [1, 2, 3], "y": [4, 5, 6]}, "it has a list for each column: write an object for"),
+    ],
+)
+def test_json_of_another_layout_is_told(tmp_path, content, message):
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    with pytest.raises(FailedHookException, match=message):
+        inspect(str(tmp_path / "t.json"), "regression", "y")
+
+
 def test_a_row_of_units_is_named_as_such(tmp_path):
     (tmp_path / "t.csv").write_text("x,y\nm/s,kg\n" + "1.5,2\n2.5,3\n" * 9)
     with pytest.raises(FailedHookException, match="row 2: y is 'kg', .* row of units, remove it"):

@@ -575,10 +575,17 @@ class TextRows:
             names.update(dict.fromkeys(one))
             if len(names) > COLUMNS:
                 break
-        tables = [name for name, value in one.items() if isinstance(value, list) and value]
-        if count == 1 and tables and isinstance(one[tables[0]][0], dict | list):
+        lists = {name: value for name, value in one.items() if isinstance(value, list) and value}
+        tables = [name for name, value in lists.items() if isinstance(value[0], dict | list)]
+        if count == 1 and tables:
+            longest = max(tables, key=lambda name: len(one[name]))
             raise FileError(
-                f"it is one object, not one for each row: make {tables[0]!r} in it a file by itself"
+                f"it is one object, not one for each row: make {longest!r} in it a file by itself"
+            )
+        if count == 1 and len(lists) == len(one) > 1 and len(set(map(len, lists.values()))) == 1:
+            raise FileError(
+                "it has a list for each column: write an object for each row (in pandas, "
+                "to_json(..., orient='records'))"
             )
         yield list(names)
         self._content.seek(0)
