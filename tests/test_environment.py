@@ -343,6 +343,28 @@ def test_a_hook_that_ends_in_exec_is_told_apart(baked, tmp_path):
     assert line.startswith(f"{hook} stays as it is; add to it above its exec, or to what makes it:")
 
 
+def test_a_new_branch_before_the_first_run_needs_no_advice(baked, tmp_path):
+    project = baked.copy(tmp_path / "project")
+    assert project.run("git checkout --quiet -b branch") == ""
+    table = project.path / "data/raw/iris.csv"
+    before = table.read_bytes()
+    table.write_bytes(before + before.splitlines(keepends=True)[-1])
+    project.run("dvc add --quiet data/raw/iris.csv")
+    project.commit("More")
+    assert project.run("git checkout --quiet main") == "" and table.read_bytes() == before
+    table.unlink()
+    assert project.run("git checkout --quiet -- README.md") == "" and not table.exists()
+
+
+def test_a_user_who_turns_git_off_for_dvc_has_no_table_in_git(bake, home, env, tmp_path):
+    (home / ".config/dvc").mkdir(parents=True)
+    (home / ".config/dvc/config").write_text("[core]\n    no_scm = true\n")
+    project = bake(tmp_path, env={**env, "HOME": str(home)})
+    assert "one commit" in project.output
+    assert not [file for file in project.tracked() if file.endswith(".csv")]
+    assert project.run("git status --porcelain") == ""
+
+
 def test_a_hook_in_another_language_is_told_apart(baked, tmp_path):
     project = baked.copy(tmp_path / "project")
     hook = mine(project.path / ".git/hooks/pre-push", "#!/usr/bin/env python3\nprint(1)\n")
