@@ -31,6 +31,7 @@ def test_dvc_is_configured(baked):
         "autostage": "true",
         "analytics": "false",
         "check_update": "false",
+        "no_scm": "false",
         "remote": "origin",
     }
     assert dict(config["'remote \"origin\"'"]) == {

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -201,9 +202,17 @@ def at_once(command: str, *projects: Project) -> list[tuple[int, str]]:
     ]
 
 
+# Runs a command that heeds Ctrl-C, which a shell may have its background jobs ignore.
+HEEDS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_an_interrupted_bake_says_what_to_do(template, env, tmp_path):
     process = subprocess.Popen(
-        ["cookiecutter", template, "--no-input", "project_slug=p"],
+        [sys.executable, "-c", HEEDS, "cookiecutter", template, "--no-input", "project_slug=p"],
         cwd=tmp_path,
         env=real(env),
         stdin=subprocess.DEVNULL,

@@ -587,7 +587,9 @@ def tell_classes(counts: dict[Any, int]) -> list[str]:
     >>> tell_classes({"1": 9, "1.0": 3})
     ["has classes that may be one, such as '1' and '1.0': write them alike"]
     """
-    notes, folded, numbers = [], {}, 0
+    notes: list[str] = []
+    folded: dict[Any, str] = {}
+    numbers = 0
     for label in map(str, counts):
         number, _ = undecorate(label) or (label, "")
         try:

@@ -94,9 +94,9 @@ def mix(numbers: np.ndarray) -> np.ndarray:
 
     As SplitMix64 does, see https://prng.di.unimi.it/splitmix64.c
     """
-    numbers ^= numbers >> np.uint64(30)
+    numbers ^= np.right_shift(numbers, np.uint64(30))
     numbers *= np.uint64(0xBF58476D1CE4E5B9)
-    numbers ^= numbers >> np.uint64(27)
+    numbers ^= np.right_shift(numbers, np.uint64(27))
     numbers *= np.uint64(0x94D049BB133111EB)
-    numbers ^= numbers >> np.uint64(31)
+    numbers ^= np.right_shift(numbers, np.uint64(31))
     return numbers
