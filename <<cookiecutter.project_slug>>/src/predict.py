@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from support.files import kind_of, unpack
+from support.files import as_stored, kind_of, unpack
 from support.metrics import predict
 from support.model_file import MODEL, load
 from support.params import InputError, load_params
@@ -51,6 +51,8 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
                 raise InputError(f"{table.path} has a column {taken[0]!r} already: rename it")
             yield [header]
         values = [batch.column(name).to_pylist() for name in carried]
+        if table.has_numbers:
+            values = [list(map(as_stored, cells)) for cells in values]
         values += [column.tolist() for column in columns.values()]
         yield list(zip(*values, strict=True))
     if not header:

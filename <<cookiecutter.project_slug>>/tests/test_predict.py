@@ -113,6 +113,7 @@ def test_a_number_that_is_stored_as_one_is_read_as_such(predict, amount):
     expected = predict(f'amount,day,sure,city\n"{comma}",1.12.2024,true,x\n')
     pd.testing.assert_frame_equal(predict(row), expected)
     assert predict(row)["prediction"].tolist() == ["a" if amount == "3" else "b"]
+    assert predict(row, keep=True)["amount"].tolist() == [amount]
 
 
 @pytest.mark.parametrize(

@@ -694,6 +694,15 @@ def unambiguous(number: str) -> str:
     return f"{number}0" if re.fullmatch(r"-?[1-9]\d{0,2}[.]\d{3}", number) else str(number)
 
 
+def as_stored(cell: str) -> str:
+    """Return a number that `unambiguous` has changed as it was, and another cell as it is.
+
+    >>> as_stored("1.2340"), as_stored("12.50")
+    ('1.234', '12.50')
+    """
+    return cell[:-1] if re.fullmatch(r"-?[1-9]\d{0,2}[.]\d{3}0", cell) else cell
+
+
 class Number(str):
     """A number in a JSON file, as it is written there."""
 
