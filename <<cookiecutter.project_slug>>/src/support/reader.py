@@ -352,15 +352,14 @@ def may_hold_rows(cells: pa.Array, separator: str, width: int) -> bool:
     A row that holds it is as long as the header only if it has the separators of all these lines.
     A NUL byte, as no text has, is left to Python's parser as well.
     """
-    low = bytes_of(cells)
-    low = low[low <= ord("\n")]
-    if (low == 0).any():
-        return True
-    if not (low == ord("\n")).any():
+    content = bytes_of(cells)
+    if not (content <= ord("\n")).any():
         return False
+    if (content == 0).any():
+        return True
     several = cells.filter(pc.match_substring(cells, "\n"))
     lines = pc.multiply(pc.count_substring(several, "\n"), width - 1)
-    return pc.any(pc.equal(pc.count_substring(several, separator), lines)).as_py()
+    return bool(pc.any(pc.equal(pc.count_substring(several, separator), lines)).as_py())
 
 
 def find_sheet(content: IO[bytes], target: str) -> tuple[str, int]:
