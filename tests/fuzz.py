@@ -46,7 +46,7 @@ from ruamel.yaml import YAML
 ANSWERS = {"task": "classification", "target": "class"}
 PARAMS = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
 PARAMS |= {"features": "all", "group": "", "time": "", "drop": [], "sheet": "", **ANSWERS}
-PARAMS |= {"missing": "impute", "duplicates": "drop", "max_rows": 0}
+PARAMS |= {"missing": "impute", "duplicates": "auto", "max_rows": 0}
 # Mistakes of ours, which the code that reads a file must not take for what is wrong with the file
 MISTAKES = (AttributeError, IndexError, KeyError, TypeError, AssertionError, NameError)
 

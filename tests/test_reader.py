@@ -310,7 +310,7 @@ def test_the_bake_accepts_what_prepare_does(tmp_path, some, rows, kind, task, se
     path = tmp_path / f"t.{kind}"
     FORMATS[kind](frame, path)
     params = PARAMS | {"raw": str(path), "task": task, "target": "c0", "features": "all"}
-    params |= {"drop": [], "group": "", "time": "", "missing": "impute", "duplicates": "drop"}
+    params |= {"drop": [], "group": "", "time": "", "missing": "impute", "duplicates": "auto"}
     said = []
     inspect.cache_clear()
     for check in (

@@ -44,7 +44,7 @@ FRAME = pd.DataFrame(
 CSV = FRAME.to_csv(index=False).encode()
 AUTO = {"na_values": "auto", "decimal": "auto", "dates": "auto", "text": [], "columns": {}}
 AUTO |= {"features": "all", "group": "", "time": "", "drop": [], "sheet": ""}
-AUTO |= {"missing": "impute", "duplicates": "drop", "max_rows": 0}
+AUTO |= {"missing": "impute", "duplicates": "auto", "max_rows": 0}
 AUTO |= {"task": "classification", "target": "class"} | vars(Dialect())
 VARIANTS = 40
 
