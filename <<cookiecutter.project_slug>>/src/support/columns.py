@@ -288,7 +288,13 @@ class _Decision:
             self.column.kind = "integer"
         if doubt:
             self.note(doubt)
-        if plain == {"points"} and self.hints.comma == 1:
+        self.tell_marks(plain)
+        return True
+
+    def tell_marks(self, forms: set[str]) -> None:
+        """Say how marks in and beside numbers of these forms were read, where they may be others."""
+        profile = self.profile
+        if forms == {"points"} and self.hints.comma == 1:
             row, cell = profile.first_of("points")
             self.note(
                 f"has values such as {cell!r} (row {row}) whose points were taken to mark thousands; "
@@ -300,10 +306,9 @@ class _Decision:
                 f"has a minus behind numbers, such as {behind[0]!r}, taken as negative; else see "
                 "prepare.text"
             )
-        bracketed = set(profile.units) == {""} and starred == profile.filled
+        bracketed = set(profile.units) == {""} and profile.units[""] == profile.filled
         if bracketed and all(cell.startswith("(") for cell in profile.beside):
             self.note("has brackets around all numbers, taken as negative; else see prepare.text")
-        return True
 
     def differ_in_unit(self, units: set[str]) -> bool:
         """Return whether some numbers have another unit than others, or one where others have none.
@@ -591,13 +596,13 @@ def tell_classes(counts: dict[Any, int]) -> list[str]:
     folded: dict[Any, str] = {}
     numbers = 0
     for label in map(str, counts):
-        number, _ = undecorate(label) or (label, "")
+        number, unit = undecorate(label) or (label, "")
         try:
-            key: Any = float(number)
+            look: Any = (float(number), unit)
             numbers += 1
         except ValueError:
-            key = look_of(label).rstrip(" .,;:")
-        if (other := folded.setdefault((key, _), label)) != label and not notes:
+            look = look_of(label).rstrip(" .,;:")
+        if (other := folded.setdefault(look, label)) != label and not notes:
             pair = f"{spelt(other, label)} and {spelt(label, other)}"
             notes.append(f"has classes that may be one, such as {pair}: write them alike")
     if numbers == len(counts) > MANY_CLASSES:

@@ -398,22 +398,27 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
         wrong = "has a NUL byte, as no text has" if nul else ""
         if rows.line_num > before + 1:
             taken.seek(0)
-            # Python takes what stands behind a quote for a part of the value: of a quote that is
-            # open by mistake, the next one would be the end, some rows below.
-            try:
-                list(open_reader(taken, strict=True))
-            except csv.Error as error:
-                wrong = (
-                    UNCLOSED
-                    if "end of data" in str(error)
-                    else f"has {dialect.quote} in a value of several lines that is not doubled, or "
-                    "opens a quote by mistake"
-                )
+            wrong = wrong or check_quotes(open_reader(taken, strict=True), dialect.quote)
         taken.seek(0)
         taken.truncate()
         before = rows.line_num
         if row and (len(row) > 1 or row[0].strip()):
             yield row, wrong
+
+
+def check_quotes(row: Iterable[list[str]], quote: str) -> str:
+    """Return what is wrong with the quotes of a row of several lines, which a strict reader has.
+
+    Other readers take what stands behind a quote for a part of the value: of a quote that is open by
+    mistake, the next one would be the end, some rows below.
+    """
+    try:
+        list(row)
+    except csv.Error as error:
+        if "end of data" in str(error):
+            return UNCLOSED
+        return f"has {quote} in a value of several lines that is not doubled, or opens a quote by mistake"
+    return ""
 
 
 def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float, int, float]:
