@@ -23,8 +23,8 @@ from features import add_features
 def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> Iterator[list[Any]]:
     """Yield a row for each row of `table`, after the header, some at a time.
 
-    It has the table's columns that are no feature as they are in the file, with `keep` all of
-    them, then `prediction` and, if the model gives probabilities, `probability of CLASS` for each
+    It has the table's columns that are no feature as they are in the file, and prepare.time's, with
+    `keep` all of them, then `prediction` and, if the model gives probabilities, `probability of CLASS` for each
     class. The model reads each column as it was read for training, and fills what is missing.
 
     Raises InputError for a missing feature, or a cell that is not of its feature's kind.
@@ -32,7 +32,8 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     features = list(estimator.feature_names_in_)
     raw = {column.name for column in schema.columns}
     check_columns([name for name in features if name in raw], table.names, table.path)
-    carried = [name for name in table.names if keep or name not in features]
+    used = set(features) - set(schema.names("time"))
+    carried = [name for name in table.names if keep or name not in used]
     header: list[str] = []
     row = table.first_row
     for batch in table.batches():

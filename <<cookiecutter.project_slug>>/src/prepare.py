@@ -91,18 +91,16 @@ def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
     Raises InputError when a row has none.
     """
     [target] = schema.names("target")
-    arranged = frame[[*schema.names("feature"), target, *schema.names("split")]]
+    arranged = frame[[*schema.features, target, *schema.names("split")]]
     if schema.labels != "text":
         arranged = arranged.astype({target: schema.labels})
-    for role in ("group", "time"):
-        for name in schema.names(role):
-            values = frame[name]
-            if values.isna().any():
-                raise InputError(
-                    f"{source}, row {values.isna().idxmax()}: {name}, the {role}, is missing"
-                )
-            return arranged.set_index(pd.Index(values, name=role))
-    return arranged.reset_index(drop=True)
+    role, name = schema.key
+    if not role:
+        return arranged.reset_index(drop=True)
+    values = frame[name]
+    if values.isna().any():
+        raise InputError(f"{source}, row {values.isna().idxmax()}: {name}, the {role}, is missing")
+    return arranged.set_index(pd.Index(values, name=role))
 
 
 class Preparation:
@@ -120,6 +118,9 @@ class Preparation:
         if rows > self._kept.sum():
             self.dropped["not in the sample"] = int(rows - self._kept.sum())
         self._duplicates = Duplicates()
+        # Identifiers, which belong in `drop`, would make every row unlike the others.
+        keys = params["group"], params["time"]
+        self._left_out = [name for name in params["drop"] if name not in keys]
         self._classes: Counter[Any] = Counter()
         self._values: dict[str, Values] = {}
         self._notes: dict[str, str] = {}
@@ -150,11 +151,10 @@ class Preparation:
         params, reasons = self.params, {}
         keep = np.ones(len(frame), dtype=bool)
         if params["duplicates"] != "keep":
-            # Identifiers, which belong in `drop`, would make every row unlike the others.
-            reasons["duplicate"] = self._duplicates.find(frame, params["drop"])
+            reasons["duplicate"] = self._duplicates.find(frame, self._left_out)
         reasons["no target"] = frame[params["target"]].isna().to_numpy()
         if params["missing"] == "drop":
-            gaps = frame[schema.names("feature")].isna()
+            gaps = frame[schema.features].isna()
             reasons["a feature missing"] = gaps.any(axis="columns").to_numpy()
         for reason, some in reasons.items():
             self.dropped[reason] += int((keep & some).sum())
@@ -170,7 +170,7 @@ class Preparation:
         params = self.params
         schema.adopt(self._derived, params)
         if params["duplicates"] == "auto" and self.dropped["duplicate"]:
-            compared = [one for name, one in self._values.items() if name not in params["drop"]]
+            compared = [one for name, one in self._values.items() if name not in self._left_out]
             if repeat_by_chance([one.known for one in compared], self.row - self.first_row):
                 raise RepeatedError
         if not self.writer.rows:

@@ -178,7 +178,7 @@ def main() -> None:
     with pq.ParquetFile(PREPARED) as file:
         rows, names = file.metadata.num_rows, file.schema_arrow.names
         large = rows * len(names) > VALUES
-        role = next((one for one in ("group", "time") if schema.names(one)), "target")
+        role = schema.key[0] or "target"
         # It is the last column, behind the target.
         key = read_key(PREPARED, column or names[-1], large)
         if column or large:

@@ -69,6 +69,15 @@ def test_other_columns_are_carried_over_as_they_are_written(predict):
     assert predict(new, keep=True).columns.tolist()[:3] == ["city", "id", "amount"]
 
 
+def test_the_time_is_used_and_carried_over(predict, model):
+    model.schema["roles"]["day"] = "time"
+    row = '1,"20,5",1.12.2024,true,x\n'
+    result = predict(HEADER.replace(",label", "") + row)
+    assert result.iloc[0, :2].tolist() == ["1", "1.12.2024"]
+    with pytest.raises(InputError, match="no column 'day'"):
+        predict("amount,sure,city\n1,true,x\n")
+
+
 def test_the_target_of_new_rows_is_carried_over_whatever_it_is(predict):
     result = predict(HEADER + '1,"20,5",1.12.2024,true,x,?\n')
     assert result["label"].tolist() == ["?"] and result["prediction"].tolist() == ["b"]

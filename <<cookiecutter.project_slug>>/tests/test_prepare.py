@@ -571,6 +571,30 @@ def test_a_mistake_in_features_is_named(run, table, monkeypatch, derive, message
         run(table)
 
 
+@pytest.mark.parametrize(
+    ("settings", "features"),
+    [
+        ({}, ["when", "x"]),
+        ({"drop": ["when"]}, ["x"]),
+        ({"features": ["x", "when"]}, ["x", "when"]),
+        ({"features": ["x"]}, ["x"]),
+    ],
+)
+def test_the_time_is_a_feature_unless_it_is_left_out(run, settings, features):
+    days = pd.date_range("2024-01-01", periods=24)
+    table = pd.DataFrame({"when": days[::-1], "x": [*range(12)] * 2, "label": ["a", "b"] * 12})
+    prepared, report = run(table, time="when", **settings)
+    assert prepared.columns.tolist() == [*features, "label"]
+    assert prepared.index.name == "time" and prepared.index.tolist() == days[::-1].tolist()
+    role = "time" if "when" in features else "order"
+    assert role in [line["role"] for line in report["columns"] if line["name"] == "when"]
+
+
+def test_a_group_may_stand_in_drop(run, table):
+    prepared, _ = run(table.assign(y=[1, 2] * 12), group="y", drop=["y"])
+    assert prepared.columns.tolist() == ["x", "label"] and prepared.index.name == "group"
+
+
 def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
     table = table.assign(
         Id=range(1, 25),
@@ -615,6 +639,8 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ({}, {"features": ["x", "Y"]}, r"no column 'Y'; did you mean 'y'\?"),
         ({}, {"features": ["x", "x"]}, "'x' has two roles"),
         ({}, {"features": ["x", "label"]}, "'label' has two roles"),
+        ({}, {"features": ["x"], "drop": ["x"]}, "'x' has two roles"),
+        ({}, {"drop": ["label"]}, "'label' has two roles"),
         ({}, {"features": "x"}, "must be `all` or a list"),
         ({}, {"text": ["X"]}, r"no column 'X'; did you mean 'x'\?"),
         ({}, {"columns": {"X": "text"}}, r"no column 'X'; did you mean 'x'\?"),

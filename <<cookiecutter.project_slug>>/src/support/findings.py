@@ -295,7 +295,10 @@ def check_single(evidence: Evidence) -> Iterator[Finding]:
     identifiers = {
         line["name"] for line in evidence.columns if any("identifier" in x for x in line["notes"])
     }
+    times = {line["name"] for line in evidence.columns if line["role"] == "time"}
     for name in evidence.plots["importance"]["feature"][:FEATURES]:
+        if name in times:
+            continue  # which is known beforehand
         score = score_alone(features[name], target, evidence.regression)
         # Words are no identifier, even if all differ.
         words = features[name].dtype == "str" and features[name].str.contains(" ").mean() > 0.5
@@ -342,10 +345,7 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
         seen = f"{name}: test rows lie between training rows"
         if in_order:
             seen = f"rows are in order of {name} and split at random"
-        advice = (
-            "name it as prepare.time to predict later rows from earlier ones, and add its hour or "
-            "weekday in src/features.py if they matter: it is no feature then"
-        )
+        advice = "name it as prepare.time to predict later rows from earlier ones"
         yield Finding("time-order" if in_order else "time-overlap", seen, advice)
     target = first.target
     if not ordered and len(target) >= FEW and follows_rows(target, evidence.regression):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -36,7 +37,8 @@ class Schema:
     """What a model has to know of the table that it was trained on, to read new rows alike.
 
     `file` says how the file was written, see FILE. `columns` are those of the file, `derived` those
-    of src/features.py; `roles` says what each is: target, group, time, split, feature or unused.
+    of src/features.py; `roles` says what each is: target, group, time (which is a feature as well),
+    order (a time that is none), split, feature or unused.
     `labels` is the type of a classification's target, and `whole` are the integers without gaps.
     """
 
@@ -60,6 +62,17 @@ class Schema:
 
     def names(self, role: str) -> list[str]:
         return [name for name, one in self.roles.items() if one == role]
+
+    @property
+    def features(self) -> list[str]:
+        return [name for name, one in self.roles.items() if one in ("feature", "time")]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What no split may tear apart, `group` or `time`, and its column; "" if there is none."""
+        kinds = {"group": "group", "time": "time", "order": "time"}
+        keys = [(kinds[one], name) for name, one in self.roles.items() if one in kinds]
+        return keys[0] if keys else ("", "")
 
     def column(self, name: str) -> Column:
         return next(one for one in [*self.columns, *self.derived] if one.name == name)
@@ -147,7 +160,7 @@ class Schema:
                 f"{source}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
                 f"is no {kind}{how}"
             ) from None
-        if not seen and self.roles[column.name] == "feature" and pa.types.is_floating(values.type):
+        if not seen and column.name in self.features and pa.types.is_floating(values.type):
             large = pc.greater(pc.abs(values), LARGEST).fill_null(False)
             if pc.any(large).as_py():
                 position = pc.index(large, True).as_py()
@@ -217,7 +230,7 @@ def decide_schema(
             roles[name] = "unused"
             why = "has the same value in each row"
             column.notes.append(emptiness(name, table) if column.kind == "empty" else why)
-    if not schema.names("feature") and params["features"] == "all":
+    if not schema.features and params["features"] == "all":
         raise InputError(f"{source} has no column that could be a feature of {target}")
 
     if columns[target].kind == "empty":
@@ -306,22 +319,24 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
         raise InputError("params.yaml: set prepare.group or prepare.time, not both")
     if not params["target"]:
         raise InputError(f"params.yaml: prepare.target names no column{nearest('', names)}")
-    roles = dict.fromkeys(names, "feature")
-    if features != "all":
-        # In the order of the list
-        roles = dict.fromkeys(features, "feature") | dict.fromkeys(names, "unused")
-    named = [(column, "unused") for column in params["drop"]]
-    named += [(params[key], key) for key in ("target", "group", "time") if params[key]]
-    named += [(split_by, "split")] * bool(split_by)
-    check_columns([column for column, _ in named], names, source)
-    if features != "all":
-        named += [(column, "feature") for column in features]
-    seen: set[str] = set()
-    for column, role in named:
-        if column in seen:
+    keys = [(params[key], key) for key in ("target", "group", "time") if params[key]]
+    keys += [(split_by, "split")] * bool(split_by)
+    listed, drop = [] if features == "all" else features, params["drop"]
+    check_columns([*drop, *(column for column, _ in keys)], names, source)
+    # In the order of the list, if there is one
+    roles = dict.fromkeys([*listed, *names], "unused" if listed else "feature")
+    roles |= dict.fromkeys(listed, "feature") | dict.fromkeys(drop, "unused")
+    used = roles.get(params["time"])
+    roles |= dict(keys)
+    if used == "unused":
+        roles[params["time"]] = "order"
+    # A time may be a feature or not; groups and parts are none, as `drop` may say.
+    named = Counter(column for column, _ in keys)
+    named.update(column for column in drop if roles[column] in ("unused", "target"))
+    named.update(column for column in listed if column != params["time"])
+    for column, times in named.items():
+        if times > 1:
             raise InputError(f"params.yaml: {column!r} has two roles under `prepare`")
-        seen.add(column)
-        roles[column] = role
     if table.tells_file and features == "all" and roles["file"] == "feature":
         roles["file"] = "unused"
     check_columns([*params["text"], *params["columns"]], names, source)
