@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from support.files import as_stored, kind_of, unpack
+from support.files import as_stored, declared_separator, kind_of, unpack
 from support.metrics import predict
 from support.model_file import MODEL, load
 from support.params import InputError, load_params
@@ -63,23 +63,30 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
 def file_of(path: str, schema: Schema) -> dict[str, Any]:
     """Return how a file of new rows is written: as the table for training was, or in UTF-8.
 
-    Text of another encoding than that hardly ever looks like UTF-8 with letters beyond ASCII.
+    Text of another encoding than that hardly ever looks like UTF-8 with letters beyond ASCII. A
+    separator that the first line declares, for Excel, holds.
     """
-    if not Path(path).is_file() or schema.file["encoding"].lower().startswith("utf"):
+    if not Path(path).is_file():
         return schema.file
     decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
+    found = schema.file
     try:
         with open(path, "rb") as file:
             content = unpack(file)
             if kind_of(content) != "csv":
-                return schema.file
+                return found
+            if separator := declared_separator(content.readline(100).decode("utf-8", "ignore")):
+                found = found | {"separator": separator, "skip": 1}
+            if found["encoding"].lower().startswith("utf"):
+                return found
+            content.seek(0)
             while block := content.read(2**20):
                 is_ascii &= block.isascii()
                 decoder.decode(block)
         decoder.decode(b"", final=True)
     except (OSError, ValueError):
-        return schema.file  # which the reader tells, if it matters
-    return schema.file if is_ascii else schema.file | {"encoding": "utf-8"}
+        return found  # which the reader tells, if it matters
+    return found if is_ascii else found | {"encoding": "utf-8"}
 
 
 @contextmanager

@@ -198,6 +198,9 @@ def test_other_columns_decide_what_one_leaves_open():
         (["12e45 kg", "3 kg"], "'12e45 kg' in row 2 may be a code"),
         (["1115Q2", "1116Q1"], "'1115Q2' in row 2 may be a code"),
         (["Jan 2024"], "holds months, taken as their first days"),
+        (["2009-10", "2010-11"], "text: '2009-10' in row 2 may be a year to the next one"),
+        (["2009/10", "2013/14"], "text: '2009/10' in row 2 may be a year to the next one"),
+        (["2009-10", "2009-11"], "holds months, taken as their first days"),
         (["2024Q1"], "holds quarters, taken as their first days"),
         (["true", "1", "false"], "text because of 1 values that are no true or false, .* row 3"),
         *[

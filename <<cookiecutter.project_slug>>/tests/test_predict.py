@@ -38,7 +38,6 @@ def model(tmp_path):
 @pytest.fixture
 def predict(model, tmp_path, monkeypatch):
     """A function that returns the predictions for new rows as a frame of texts."""
-    schema = Schema.from_dict(model.schema)
 
     def add_features(frame):
         return frame.assign(day=frame["day"].astype("int64").astype("float64"))
@@ -46,6 +45,7 @@ def predict(model, tmp_path, monkeypatch):
     monkeypatch.setattr("predict.add_features", add_features)
 
     def predict(content, keep=False):
+        schema = Schema.from_dict(model.schema)
         (tmp_path / "new.csv").write_text(content)
         table = Table(tmp_path / "new.csv", schema.file)
         header, *rows = [row for part in predict_rows(model, table, schema, keep) for row in part]
@@ -115,6 +115,15 @@ def test_new_rows_may_have_gaps_where_the_table_had_none(predict, word):
     pd.testing.assert_frame_equal(predict(gaps), whole)
 
 
+def test_the_words_of_na_values_are_gaps_in_new_rows_as_well(predict, model):
+    header = "amount,day,sure,city\n"
+    gap = predict(f"{header},1.12.2024,true,\n")
+    model.schema["gaps"] = ["-999", "nowhere"]
+    for city in ("", "nowhere"):
+        new = f"{header}-999,1.12.2024,true,{city}\n"
+        pd.testing.assert_frame_equal(predict(new), gap)
+
+
 @pytest.mark.parametrize("amount", ["20.567", "20.5", "2.0567e1", "3"])
 def test_a_number_that_is_stored_as_one_is_read_as_such(predict, amount):
     row = f'{{"amount": {amount}, "day": "1.12.2024", "sure": true, "city": "x"}}\n'
@@ -156,3 +165,13 @@ def test_new_rows_in_utf_8_are_read_as_such_by_a_model_of_another_encoding(model
         assert file["encoding"] == expected
         [batch] = Table(path, file).batches()
         assert batch.column("city").to_pylist() == [text]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+def test_a_separator_that_new_rows_declare_holds(model, tmp_path, encoding):
+    schema, path = Schema.from_dict(model.schema), tmp_path / "new.csv"
+    schema.file |= {"encoding": encoding}
+    path.write_bytes("sep=;\r\ncity;amount\r\nRome;1,5\r\n".encode(encoding))
+    table = Table(path, file_of(str(path), schema))
+    [batch] = table.batches()
+    assert batch.to_pylist() == [{"city": "Rome", "amount": "1,5"}] and table.first_row == 3

@@ -101,6 +101,7 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
     with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
         archive.writestr("folder/t.csv", table.to_csv(index=False))
         archive.writestr("__MACOSX/._t.csv", "x")
+        archive.writestr("folder/Data_Dictionary.txt", "x: how long")
     with pa.CompressedOutputStream(str(tmp_path / "t.zst"), "zstd") as file:
         file.write(table.to_csv(index=False).encode())
     (tmp_path / "parts").mkdir()
@@ -111,6 +112,16 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
     for name in ("t.parquet", "t.feather", "t.jsonl", "t.json", "t.zip", "t.zst", "parts"):
         found, _ = run("", name=name)
         pd.testing.assert_frame_equal(found.astype({"x": expected["x"].dtype}), expected)
+
+
+def test_numbers_of_a_file_with_types_may_stand_for_gaps(run, tmp_path, table):
+    marked = table.assign(x=[-9, *range(23)], y=[-9.0, *np.arange(23) / 2])
+    marked.to_parquet(tmp_path / "t.parquet")
+    prepared, report = run("", name="t.parquet", na_values=[-9, "none"])
+    gaps = table.assign(x=[None, *range(23)], y=[None, *np.arange(23) / 2])
+    expected, _ = run(gaps)
+    pd.testing.assert_frame_equal(prepared, expected)
+    assert [line["missing"] for line in report["columns"]][:2] == [1, 1]
 
 
 @pytest.mark.parametrize(

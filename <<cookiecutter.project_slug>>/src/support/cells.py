@@ -118,6 +118,12 @@ _DATES = {
     f"|{_day('{d}{m}{y}', names=True)}",
     "name_day": f"{_WEEKDAY}{_day(_NAME_DAY, names=True)}",
 }
+# 2009-10 is October, or a season that ends in the next year: its last two digits are one apart.
+_SEASONS = "|".join(f"{year:02d}[/-]{year + 1:02d}" for year in range(12))
+_MONTHS = "|".join(
+    ["(?:1[2-9]|[2-9][0-9]){s}(?:0[1-9]|1[0-2])"]
+    + [f"{year:02d}{{s}}{m:02d}" for year in range(12) for m in range(1, 13) if m != year + 1]
+)
 # A cell has one form at most, so that Arrow can count one without a look at the others.
 FORMS = {
     "integer": f"{_SIGN}(?:0|[1-9][0-9]{{0,2}})",
@@ -144,8 +150,9 @@ FORMS = {
     "long": f"{_SIGN}[1-9][0-9]{{15,}}",
     "boolean": "(?i:true|false)",
     # Months and quarters
-    "month": "[1-9][0-9]{3}-(?:0[1-9]|1[0-2])",
-    "month_slash": f"(?:{_YEAR}/(?:0[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])/{_YEAR})",
+    "season": f"[1-9][0-9](?:{_SEASONS})",
+    "month": f"[1-9][0-9](?:{_MONTHS.format(s='-')})",
+    "month_slash": f"[1-9][0-9](?:{_MONTHS.format(s='/')})|(?:0?[1-9]|1[0-2])/{_YEAR}",
     "month_name": f"{_MONTH}[.]?,?[ -]{_YEAR}",
     "quarter": f"(?:{_YEAR}[ -]?[Qq][1-4]|[Qq][1-4][ /-]?{_YEAR})",
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
@@ -180,7 +187,7 @@ GROUPED = {
     ",": frozenset({"point3", "points", "points_comma"}),
 }
 SPACES = frozenset({"spaces", "spaces_point", "spaces_comma"})
-PERIODS = frozenset({"month", "month_slash", "month_name", "quarter"})
+PERIODS = frozenset({"season", "month", "month_slash", "month_name", "quarter"})
 # The forms of dates by what comes first
 DATES = {
     "ISO8601": PERIODS | {"iso", "iso_slash"},

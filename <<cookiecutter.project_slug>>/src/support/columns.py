@@ -353,6 +353,13 @@ class _Decision:
             return self.accept("date", frozenset({"pattern"}), dates=dates)
         order, doubt = self.order_of_dates()
         periods = [form for form in sorted(PERIODS) if profile.forms[form]]
+        if periods == ["season"] and not self.wanted:
+            row, cell = profile.first["season"]
+            self.note(
+                f"is text: {cell!r} in row {row} may be a year to the next one; if it is a month, see "
+                "prepare.columns"
+            )
+            return False
         for form in [] if self.wanted else periods:
             row, cell = profile.first[form]
             if not YEARS[0] <= int(re.findall("[0-9]{4}", cell)[0]) <= YEARS[1]:

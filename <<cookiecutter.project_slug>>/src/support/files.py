@@ -65,7 +65,8 @@ MAGIC = {
 }
 # Hidden files, and those that describe a table, in a folder or an archive
 NO_TABLE = re.compile(
-    r"(?i)(^|/)([._][^/]*|(readme|licen[cs]e|citation|changelog|index)([.]txt)?)$"
+    r"(?i)(^|/)([._][^/]*|((data|columns?)[ _-]?)?(readme|licen[cs]e|citation|changelog|index"
+    r"|descriptions?|dictionary|codebook)([.]txt)?)$"
     r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
 )
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
@@ -453,6 +454,16 @@ def candidates(sample: str, separators: Iterable[str], skip: int) -> Iterator[Di
             yield Dialect("utf-8", separator, quote, escape, skip)
 
 
+def declared_separator(line: str) -> str:
+    """Return the separator that a line above the header names, as Excel reads it; "" if none.
+
+    >>> declared_separator("sep=;"), declared_separator("a;b")
+    (';', '')
+    """
+    named = re.fullmatch(r'"?sep=(.)"?', line.strip("\ufeff\r\n"), re.IGNORECASE)
+    return named[1] if named else ""
+
+
 def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
     """Return how a text is written: so that a line has the target, and the rows below its length.
 
@@ -463,8 +474,8 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
         raise FileError("it is empty")
     if cut and len(lines) > 1:
         lines.pop()
-    named = re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\ufeff\r\n"), re.IGNORECASE)
-    first, separators = (1, [named[1]]) if named else (0, SEPARATORS)
+    named = declared_separator(lines[0])
+    first, separators = (1, [named]) if named else (0, SEPARATORS)
 
     def best(skip: int) -> tuple[Dialect, bool]:
         """Return the dialect of the lines below some, and whether it has the target."""

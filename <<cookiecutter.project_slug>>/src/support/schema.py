@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from support.cells import DATES, Forms, Profile
+from support.cells import DATES, Forms, Profile, spellings
 from support.columns import LARGEST, Column, decide, gaps_in, is_constant, misfit, type_of_labels
 from support.params import InputError, first_line, nearest
 from support.reader import POOL, Stored, Survey, Table
@@ -40,6 +40,7 @@ class Schema:
     of src/features.py; `roles` says what each is: target, group, time (which is a feature as well),
     order (a time that is none), split, feature or unused.
     `labels` is the type of a classification's target, and `whole` are the integers without gaps.
+    `gaps` are the words of prepare.na_values, if it is a list.
     """
 
     file: dict[str, Any]
@@ -47,6 +48,7 @@ class Schema:
     roles: dict[str, str]
     labels: str = "float64"
     whole: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
     derived: list[Column] = field(default_factory=list)
 
     @classmethod
@@ -148,8 +150,11 @@ class Schema:
         self, source: str | Path, batch: pa.RecordBatch, column: Column, row: int, seen: bool
     ) -> pa.Array | None:
         """Return the values of a column; None, unless `seen`, where they neither fit nor matter."""
+        cells = batch.column(column.name)
+        # In texts, those that were seen are the column's own.
+        words = [] if seen and pa.types.is_string(cells.type) else self.gaps
         try:
-            values = read_values(batch.column(column.name), column, seen)
+            values = read_values(cells, replace(column, gaps=column.gaps + words), seen)
         except MisfitError as misfit:
             if not seen and self.roles[column.name] in ("unused", "target"):
                 return None
@@ -166,7 +171,7 @@ class Schema:
                 position = pc.index(large, True).as_py()
                 raise InputError(
                     f"{source}, row {row + position}: {column.name} is "
-                    f"{batch.column(column.name)[position].as_py()!r}, too large for a model"
+                    f"{cells[position].as_py()!r}, too large for a model"
                 )
         # Models take 1 and 0, and pandas no gap among booleans.
         return values.cast(pa.float64()) if column.kind == "boolean" else values
@@ -222,8 +227,11 @@ def decide_schema(
         raise InputError(f"{table.path} has no rows below its header")
     columns = decide_columns(table, profiles, params, roles)
     schema = Schema({key: params[key] for key in FILE}, list(columns.values()), roles)
+    if params["na_values"] != "auto":
+        schema.gaps = sorted(spellings(params["na_values"]))
     for name, column in columns.items():
-        if column.kind == "integer" and not gaps_in(column, profiles[name]):
+        may_have_gaps = isinstance(profiles[name], Stored) and schema.gaps
+        if column.kind == "integer" and not gaps_in(column, profiles[name]) and not may_have_gaps:
             schema.whole.append(name)
         constant = is_constant(column, profiles[name])
         if constant and roles[name] == "feature" and params["features"] == "all":

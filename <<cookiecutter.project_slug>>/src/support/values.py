@@ -148,14 +148,20 @@ def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
     if pa.types.is_null(cells.type) or column.kind == "empty":
         return pa.nulls(len(cells), wanted)
     if cells.type in (pa.int64(), pa.float64()) and wanted == pa.float64():
-        return (
-            pc.if_else(pc.is_nan(cells), None, cells)
-            if cells.type == wanted
-            else cells.cast(wanted)
-        )
+        numbers = cells.cast(wanted)
+        gaps = pa.array([float("nan"), *_numbers_in(column.gaps)])
+        return pc.if_else(pc.is_in(numbers, gaps), None, numbers)
     if cells.type != wanted and column.kind != "text":
         _check(cells, pc.is_null(cells))
     return cells.cast(wanted)
+
+
+def _numbers_in(words: list[str]) -> list[float]:
+    found = []
+    for word in words:
+        with suppress(ValueError):
+            found.append(float(word))
+    return found
 
 
 def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
