@@ -207,6 +207,21 @@ def test_rows_that_belong_together_are_drawn_together(role):
     assert width[role] > 3 * width["rows"]
 
 
+@pytest.mark.parametrize(("rows", "groups"), [(40, 40), (120, 12)])
+def test_in_95_of_100_small_tests_the_interval_holds_the_score(rows, groups):
+    """Though most have hardly an error, which drawing rows anew cannot make more."""
+    random, held = np.random.default_rng(0), []
+    alone, shared = 0.02, 0.01  # how likely a row is wrong by itself, or with its group
+    for _ in range(200):
+        group = np.arange(rows) % groups
+        wrong = (random.random(rows) < alone) | (random.random(groups) < shared)[group]
+        actual = pd.Series(np.resize(["a", "b"], rows), index=pd.Index(group, name="group"))
+        predictions = Predictions(np.where(wrong, "c", actual), None, np.array(["a", "b", "c"]))
+        ends = intervals(actual, predictions, score(actual, predictions))["accuracy"]
+        held.append(ends["low"] <= (1 - alone) * (1 - shared) <= ends["high"])
+    assert np.mean(held) > 0.92
+
+
 @pytest.mark.filterwarnings("error")
 def test_curves_of_a_model_that_knows_one_class_are_not_defined():
     """As of the first folds of rows in order of time, where a class comes late."""

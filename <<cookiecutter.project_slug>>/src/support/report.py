@@ -188,7 +188,8 @@ def scores_section(
     if intervals:
         notes.append(
             f"In about {LEVEL} of 100 such tests, the interval holds the score on new rows (bootstrap "
-            "of the test's rows, groups or stretches of time); in fewer if the test is small."
+            "of the test's rows, groups or stretches of time); in fewer for losses and errors of which "
+            "a few rows make most."
         )
     if "precision" in metrics:
         notes.append(
