@@ -258,7 +258,8 @@ def is_smooth(numbers: np.ndarray, values: np.ndarray) -> bool:
     within = ((numbers - means[place]) ** 2).sum(axis=0) / max(len(place) - len(groups), 1)
     away = means[1:-1] - (means[:-2] + means[2:]) / 2
     chance = within * (1 / count[1:-1] + (1 / count[:-2] + 1 / count[2:]) / 4)
-    ratio = (away**2 / np.maximum(chance, np.finfo(float).tiny)).mean()
+    with np.errstate(over="ignore"):  # rows within a value may not differ at all
+        ratio = (away**2 / np.maximum(chance, np.finfo(float).tiny)).mean()
     return bool(ratio < 1.5 + 4 * np.sqrt(2 / len(away)))
 
 

@@ -48,12 +48,12 @@ def blocks_of(index: pd.Index) -> np.ndarray:
 
     By the key of the rows, see Rows, that is a group or a stretch of time.
     """
-    positions = np.arange(len(index))
     if index.name == "group":
         return pd.factorize(index)[0] % BLOCKS
     if index.name == "time":
         return stretches(index, min(len(index), STRETCHES))
-    return positions % BLOCKS
+    # At random: rows may be in order of the target.
+    return np.random.default_rng(1).permutation(len(index)) % BLOCKS
 
 
 def draw_weights(blocks: int, draws: int = DRAWS) -> np.ndarray:
