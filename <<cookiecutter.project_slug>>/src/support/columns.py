@@ -42,6 +42,8 @@ _IN_DATES = re.compile(
     "|[\u5e74\u6708\u65e5\u6642\u65f6\u5206\u79d2\u70b9]"  # Chinese and Japanese: year to second
 )
 _FOREIGN_DATE = re.compile(r"\d{1,2}[. ]+(de )?[^\W\d_]{3,10}[. ]+(de )?\d{4}\b.*")
+# Durations as ISO 8601 has them, and numbers to the base of 16
+_OTHER_VALUE = re.compile("P(?=.)([0-9.,]+[YMWD])*(T([0-9.,]+[HMS])+)?|0x[0-9A-Fa-f]+")
 _SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
 # The forms of numbers that no integer is, by the decimal mark
 _FRACTIONS = {
@@ -506,10 +508,14 @@ def like_value(cell: str) -> bool:
 
     >>> [like_value(cell) for cell in ("12:30", "1_000", "2024-W05", "3. März 2024", "13:45 Uhr")]
     [True, True, True, True, True]
+    >>> like_value("PT1H30M"), like_value("0x1F")
+    (True, True)
     >>> [like_value(cell) for cell in ("2024\u5e743\u670831\u65e5", "B 12", "P07")]
     [True, False, False]
     """
     words = re.findall(r"[^\W\d_]+", cell)
+    if _OTHER_VALUE.fullmatch(cell):
+        return True
     if cell.startswith("[") or re.match("(?i)[amptzh]m?[0-9]", cell):
         return False  # a list, from JSON, or a code
     return bool(re.search(r"\d", cell)) and (
