@@ -262,7 +262,7 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
         counts, repeated = every, 0
     if problem := class_problem(counts, target.name, repeated):
         raise FileError(problem)
-    target.notes += tell_classes(counts)
+    target.notes += tell_classes(counts, target.name)
 
 
 def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> dict[str, Any]:

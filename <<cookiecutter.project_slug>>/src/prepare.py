@@ -195,7 +195,7 @@ class Preparation:
         if role in ("feature", "target"):
             notes += warn_of_gaps(column, values)
         if role == "target" and self.params["task"] == "classification":
-            notes += tell_classes(self._classes)
+            notes += tell_classes(self._classes, name)
         if role == "feature":
             notes += advise(column, values, self.params["time"])
         line: dict[str, Any] = {"name": name, "role": role, "type": column.kind}

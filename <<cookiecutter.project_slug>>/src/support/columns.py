@@ -599,11 +599,13 @@ def repeat_by_chance(distinct: Iterable[int], rows: int) -> bool:
     return math.prod(distinct) <= CHANCE * rows
 
 
-def tell_classes(counts: dict[Any, int]) -> list[str]:
-    """Return notes on classes that are one number or look alike, and on numbers that are none.
+def tell_classes(counts: dict[Any, int], name: str) -> list[str]:
+    """Return notes on classes that are one number or look alike, and on those that are none.
 
-    >>> tell_classes({"1": 9, "1.0": 3})
+    >>> tell_classes({"1": 9, "1.0": 3}, "kind")
     ["has classes that may be one, such as '1' and '1.0': write them alike"]
+    >>> tell_classes({"a": 9, "b": 3, "kind": 2}, "kind")
+    ['is its own name in 2 rows: if they are headers of files that were joined, remove them']
     """
     notes: list[str] = []
     folded: dict[Any, str] = {}
@@ -620,6 +622,11 @@ def tell_classes(counts: dict[Any, int]) -> list[str]:
             notes.append(f"has classes that may be one, such as {pair}: write them alike")
     if numbers == len(counts) > MANY_CLASSES:
         notes.append(f"has {numbers} classes, all numbers: to predict a number, set prepare.task")
+    if rows := counts.get(name):
+        notes.append(
+            f"is its own name in {rows} rows: if they are headers of files that were joined, remove "
+            "them"
+        )
     return notes
 
 
