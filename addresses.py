@@ -11,7 +11,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 
 from cookiecutter.exceptions import FailedHookException
 
-# DVC's remotes: the package that each needs, and its options for time limits in seconds, see
+# DVC's remotes: the package that each one needs, and its time limits in seconds, see
 # https://doc.dvc.org/command-reference/remote/modify. By default DVC waits for minutes.
 HTTP_LIMITS = {"connect_timeout": "5", "read_timeout": "30"}
 REMOTES: dict[str, tuple[str, dict[str, str]]] = {
@@ -24,22 +24,22 @@ REMOTES: dict[str, tuple[str, dict[str, str]]] = {
     "webdav": ("dvc-webdav", {"timeout": "30"}),
     "webdavs": ("dvc-webdav", {"timeout": "30"}),
 }
-# The variables in which CI has what to log in with, as each cloud's own tools call them if they can; for
-# other remotes DVC's own file, .dvc/config.local
+# The CI variables that hold credentials, with the names of each cloud's own tools if possible; for
+# other remotes, the content of DVC's .dvc/config.local
 SECRETS = {
     "s3": "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY",
     "gs": "GOOGLE_CREDENTIALS",
     "azure": "AZURE_STORAGE_CONNECTION_STRING",
 }
-# What other tools call them
+# The names of these remotes in other tools
 ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 ALIASES |= {"wasb": "azure", "wasbs": "azure", "sftp": "ssh", "scp": "ssh", "git+ssh": "ssh"}
 ALIASES |= {"dav": "webdav", "davs": "webdavs"}
-# DVC's remotes that take more than an address to set up
+# DVC's remotes that need more settings than an address
 OTHERS = {"gdrive": "dvc-gdrive", "hdfs": "dvc-hdfs", "webhdfs": "dvc-webhdfs", "oss": "dvc-oss"}
 GIT_SCHEMES = {"http", "https", "ssh", "git", "git+ssh", "file"}
 DAGSHUB = "https://dagshub.com"
-# Pages of DagsHub's own, where an owner's name would stand
+# Pages of DagsHub in the position of an owner's name
 DAGSHUB_PAGES = {
     "admin",
     "api",
@@ -51,7 +51,7 @@ DAGSHUB_PAGES = {
     "settings",
     "user",
 }
-# They keep code, or pages for people; what DVC sends there is refused.
+# Hosts of code or web pages, which refuse data from DVC
 NO_REMOTES = re.compile(
     r"(www\.|gist\.)?(github\.com|gitlab\.com|bitbucket\.org|codeberg\.org|(ssh\.)?dev\.azure\.com|"
     r"[\w-]+\.visualstudio\.com|raw\.githubusercontent\.com|git\.sr\.ht|[\w-]+\.sharepoint\.com|"
@@ -59,7 +59,7 @@ NO_REMOTES = re.compile(
     r"zenodo\.org|figshare\.com|openml\.org)",
     re.IGNORECASE,
 )
-# Addresses and pages of the clouds' storage, and how DVC calls it
+# Addresses and web pages of cloud storage, and DVC's URLs for them
 LATER = r"s3://\2 and, after the bake, dvc remote modify origin endpointurl https://\1"
 LATER_BY_NAME = r"s3://\1/\3 and, after the bake, dvc remote modify origin endpointurl https://\2"
 STORAGE = [
@@ -77,7 +77,7 @@ STORAGE = [
     (r"[\w-]+\.(?:blob|dfs)\.core\.windows\.net/(.*)", r"azure://\1"),
 ]
 
-# How addresses are mistyped, or spelt elsewhere, and what they mean. A folder of such a name is
+# Mistyped addresses and other tools' spellings, and the right ones. A folder of such a name is
 # given as ./NAME.
 NAMES = "|".join(map(re.escape, [*REMOTES, *ALIASES]))
 SPELLINGS = [
@@ -93,17 +93,17 @@ SPELLINGS = [
     (r"(?:[\w-]+\.)+(?:com|org|net|io|dev|cloud|edu|gov)/.+", r"https://\g<0>"),
 ]
 
-# Names of parameters that carry a right of access
+# Names of parameters that grant access
 SECRET_NAME = re.compile(
     r"(.*[-_])?(sig|pwd?|otp|sid)|.*signature|.*token|.*secret.*|.*pass(word|wd|phrase|code)|pass|"
     r"auth(orization)?|credentials?|.*-credential|jwt|hmac|sas|shared.?access.*|"
     r"private.?link|view.?only|(.*[-_.a-z])?key([-_]?id)?|sess|.*session.*|.*cookie|bearer|ticket|hdn\w+",
     re.IGNORECASE,
 )
-# A link that ends at a time is signed, by whatever else is long in it.
+# A link that expires is signed, by any other long parameter.
 EXPIRES = re.compile(r"(.*[-_])?(e|ex|exp|expires?|expiry|expiration)=[0-9a-f]{8,}", re.IGNORECASE)
 OPAQUE = re.compile(r"[\w-]+=[\w%~.+/-]{16,}=*")
-# What well-known services begin their tokens with
+# Prefixes of the tokens of well-known services
 SECRET = re.compile(
     r"(AKIA|ASIA)[0-9A-Z]{16}|gh[opsur]_\w{20}|github_pat_\w{20}|glpat-[\w-]{16}|hf_\w{20}|"
     r"xox[abp]-\w|eyJ[\w-]{10,}\.[\w-]{10,}\.|AccountKey=|SharedAccess\w*=|AIza[\w-]{35}|"
@@ -113,16 +113,16 @@ SECRET = re.compile(
 # A user and a password, in a URL or before a host; neither a port nor a path is a password.
 PASSWORD = re.compile(
     r"(^[^/\\?#@\s]|(//|\\\\|(?<=\w:)/)(?!\[))[^/\\?#@\s]+?:(?!\d+([/?#]|$)|[/\\])[^@]*@"
-    # A name that is an address of mail
+    # A user name that is an e-mail address
     r"|@[^/\\?#@\s]+:(?!\d+([/?#]|$))[^/\\?#@\s]+@"
 )
 
 
 def refuse_secret(name: str, url: str) -> None:
-    """Raise FailedHookException when the answer `name` has a secret in it, without repeating it."""
+    """Raise FailedHookException when the answer `name` contains a secret, without repeating it."""
     scheme, separator, rest = url.partition("://")
     place = re.split(r"[/?#\\]", rest)[0] if separator else ""
-    # There, what stands before the @ is a part of the address.
+    # In these schemes, the text before the @ is a part of the address.
     named = scheme.lower() in ("ssh", "git+ssh") or ALIASES.get(scheme.lower()) == "azure"
     if ("@" in place and not named) or PASSWORD.search(unquote(url)):
         what = f"the {scheme}:// URL" if separator else "the address"
@@ -130,7 +130,7 @@ def refuse_secret(name: str, url: str) -> None:
             f"{name}: leave user and password out of {what}, they would be stored with it. The "
             "project's README.md says how to log in."
         )
-    # Also those of an address inside of this one
+    # Also the parameters of an address inside this one
     parameters = re.findall(r"[?&;#]([^=&;#?]+)=[^&;#]", f"{url} {unquote_plus(url)}")
     # filter[token], token[] and __token__ are tokens.
     words = [(found, re.split(r"[\[\]]+", unquote_plus(found))) for found in parameters]
@@ -142,7 +142,7 @@ def refuse_secret(name: str, url: str) -> None:
     whole = re.findall(r"[?&;]([^&;#?]+)", url)
     if any(map(EXPIRES.fullmatch, whole)):
         names += [one.partition("=")[0] for one in whole if OPAQUE.fullmatch(one)]
-    # As a function's key, which is long; a country has a code, too.
+    # A function's key is a long code; a country has a code, too.
     names += re.findall(r"[?&](code)=[\w%/+=-]{20}", url, re.IGNORECASE)
     if names or SECRET.search(url):
         what = f"({names[0]!r}) " if names else ""
@@ -159,7 +159,7 @@ def host_of(name: str, url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for one that is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         raise FailedHookException(f"{name}: {url!r} is no valid URL.") from None
     if not parts.hostname or re.search(r"\s", parts.netloc):
@@ -170,10 +170,10 @@ def host_of(name: str, url: str) -> str:
 def read_dagshub(answer: str) -> tuple[str, str, str, str] | None:
     """Return address, owner, name and form ("", ".git", ...) of a DagsHub repository.
 
-    Its pages and git's spellings are understood, with and without https://. None for any other
-    address. DAGSHUB_CLIENT_HOST, which DagsHub's own client reads, is a server of one's own.
+    Accepts its pages and git's spellings, with and without https://. Returns None for any other
+    address. DAGSHUB_CLIENT_HOST, which DagsHub's client reads, names a self-hosted server.
 
-    Raises FailedHookException for an address of DagsHub that is no repository.
+    Raises FailedHookException for an address at DagsHub that is not a repository.
     """
     base = (os.environ.get("DAGSHUB_CLIENT_HOST", "").strip() or DAGSHUB).rstrip("/")
     base = base if "://" in base else f"https://{base}"
@@ -186,7 +186,7 @@ def read_dagshub(answer: str) -> tuple[str, str, str, str] | None:
     if not match:
         return None
     path = re.split(r"[?#]", match["path"] or "")[0]
-    # Before an owner and a name, a number is the port.
+    # A number before an owner and a name is the port.
     path = re.sub(r"^:\d+(?=/+[^/]+/+[^/])", "", path)
     found = re.fullmatch(
         r"[:/]*([\w-][\w.-]*)/+([\w-][\w.-]*?)(\.git|\.dvc|\.s3|\.mlflow)?(/.*)?",
@@ -202,7 +202,7 @@ def read_dagshub(answer: str) -> tuple[str, str, str, str] | None:
 
 
 def refuse_code(answer: str) -> None:
-    """Raise FailedHookException for a place that keeps code, or pages, and no data for DVC."""
+    """Raise FailedHookException for a host of code or web pages, not of data for DVC."""
     host = re.split(r"[/:?#]", re.sub(r"^(\w+://|//)?([\w.-]+@)?", "", answer))[0]
     repository = r"((https?|ssh|git|git\+ssh)://|[\w.-]+@).*\.git/?"
     shorthand = r"(gh|gl|bb|github|gitlab|bitbucket):(?!\d).*"
@@ -214,7 +214,7 @@ def refuse_code(answer: str) -> None:
 
 
 def meant(answer: str) -> str:
-    """Return the right spelling of what looks like an address and is none of DVC's, else ""."""
+    """Return DVC's spelling of a misspelt or foreign address; "" for any other answer."""
     page = re.sub(r"^https?://", "", answer, flags=re.IGNORECASE)
     for text, spellings in ((page if "/" in page else f"{page}/", STORAGE), (answer, SPELLINGS)):
         for pattern, right in spellings:
@@ -226,7 +226,7 @@ def meant(answer: str) -> str:
 
 
 def refuse_scheme(answer: str, scheme: str, rest: str) -> None:
-    """Raise FailedHookException for a URL whose scheme is none of REMOTES."""
+    """Raise FailedHookException for a URL whose scheme is not in REMOTES."""
     if scheme in OTHERS:
         raise FailedHookException(
             f"remote: {scheme}:// takes settings of its own. Bake with a folder; then in the "
@@ -246,10 +246,10 @@ def refuse_scheme(answer: str, scheme: str, rest: str) -> None:
 def read_remote(answer: str) -> dict[str, Any]:
     """Return what an answer to the question `remote` means.
 
-    `url` and `options` are those of the DVC remote, `plugin` is the package that it needs, `git`
-    the address of the git remote, `mlflow` that of the MLflow server, `secrets` the names of the
-    variables in which CI has its credentials, and `login` the options that hold credentials: for a
-    DagsHub repository, with {token} in the token's place. What a remote does not have is empty.
+    `url` and `options` belong to the DVC remote; `plugin` is the package that it needs, `git` the
+    address of the git remote, `mlflow` the address of the MLflow server, `secrets` the names of the
+    CI variables with its credentials, and `login` the options that hold credentials: for a DagsHub
+    repository, with {token} in place of the token. Values that a remote does not have are empty.
 
     Raises FailedHookException with a message for the user when DVC has no such remote.
     """
@@ -287,7 +287,7 @@ def read_remote(answer: str) -> dict[str, Any]:
 
 
 def dagshub_remote(repository: str, owner: str, name: str, form: str) -> dict[str, Any]:
-    """Return what a DagsHub repository is as a remote, see read_remote."""
+    """Return the remote of a DagsHub repository, see read_remote."""
     remote: dict[str, Any] = {
         "git": f"{repository}.git",
         "mlflow": f"{repository}.mlflow",
@@ -295,7 +295,7 @@ def dagshub_remote(repository: str, owner: str, name: str, form: str) -> dict[st
         "options": {"verify": "true"} | HTTP_LIMITS,
     }
     if form == ".s3":
-        # DagsHub's bucket is called dvc in every repository; the endpoint tells them apart.
+        # The bucket is called dvc in every DagsHub repository; only the endpoint differs.
         remote["options"] |= {"endpointurl": f"{repository}.s3"}
         login = {"access_key_id": "{token}", "secret_access_key": "{token}"}
         return remote | {"url": "s3://dvc", "plugin": REMOTES["s3"][0], "login": login}
@@ -304,7 +304,7 @@ def dagshub_remote(repository: str, owner: str, name: str, form: str) -> dict[st
 
 
 def check_git_remote(answer: str) -> None:
-    """Raise FailedHookException for a `git_remote` that git would not take for an address."""
+    """Raise FailedHookException for a `git_remote` that git would not accept as an address."""
     refuse_secret("git_remote", answer)
     scheme, separator, _ = answer.partition("://")
     known = not separator or scheme.lower() in GIT_SCHEMES

@@ -1,7 +1,7 @@
 """Check and interpret the answers before cookiecutter writes anything.
 
-Jinja filters. A pre_gen_project hook could reject answers too, but cookiecutter shows a
-traceback below the hook's message; for the exception raised here it prints the message alone and
+These are Jinja filters. A pre_gen_project hook could reject answers too, but cookiecutter shows a
+traceback below the hook's message. For the exception raised here, it prints only the message and
 exits with status 1.
 """
 
@@ -24,7 +24,7 @@ from slugify import slugify  # comes with cookiecutter
 from addresses import check_git_remote, read_remote, refuse_secret
 from raw_table import BUNDLED, DEVICES, inspect, stem
 
-# Not cookiecutter's own choices: for a wrong one on the command line it shows a traceback.
+# Not cookiecutter's own choices: it shows a traceback for a wrong choice on the command line.
 CHOICES = {
     "task": ["classification", "regression"],
     "mlflow": ["no", "yes"],
@@ -33,11 +33,11 @@ CHOICES = {
 }
 EXTRAS = ["agents", "devcontainer", "pre-commit"]
 SLUG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
-# Bytes that a project takes, with its repository, beside the table
+# Bytes that a project and its repository need, in addition to the table
 ROOM = 4 * 2**20
 # What git strips from the ends of a name: https://git-scm.com/docs/git-commit-tree
 NO_NAME = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
-# They make text look as if it were in another order, or are no characters at all.
+# Characters that change the visible order of text, or are not characters at all
 DECEPTIVE = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff")
 
 
@@ -69,7 +69,7 @@ def check_answers(answers: Mapping[str, str]) -> str:
     check_git_remote(text(answers, "git_remote"))
     read_table(answers)
     check_store()
-    # cookiecutter names it after the questions, before it writes anything; cruft does not.
+    # cookiecutter sets it after the questions, before it writes anything; cruft does not.
     if answers.get("_output_dir"):
         check_room(answers["_output_dir"])
         place = Path(answers["_output_dir"], slug).resolve()
@@ -89,7 +89,7 @@ def existing(folder: str) -> str:
 
 
 def check_store() -> None:
-    """Raise FailedHookException when cookiecutter may not store the answers, which ends it.
+    """Raise FailedHookException when cookiecutter cannot store the answers, because it would fail.
 
     Other programs that use the template store none, and a --config-file may name another folder.
     """
@@ -104,7 +104,7 @@ def check_store() -> None:
 
 
 def check_room(folder: str) -> None:
-    """Raise FailedHookException when a project cannot be written into a folder, which may be new."""
+    """Raise FailedHookException when a project cannot be written into a folder, new or existing."""
     folder = existing(folder)
     if not os.access(folder, os.W_OK):
         raise FailedHookException(f"{folder} is no folder that you may write to.")
@@ -113,7 +113,7 @@ def check_room(folder: str) -> None:
 
 
 def check_text(name: str, value: Any) -> None:
-    """Raise FailedHookException unless an answer is a text on one line."""
+    """Raise FailedHookException unless an answer is a single line of text."""
     if not isinstance(value, str):
         raise FailedHookException(f"{name}: {value!r} is no text; in a file, put it in quotes.")
     for character in value:
@@ -128,12 +128,12 @@ def check_text(name: str, value: Any) -> None:
 def check_place(url: str, slug: str, folder: str = "") -> None:
     """Raise FailedHookException when a folder cannot have that name, or DVC cannot use it.
 
-    In the project's own folder, `slug` in `folder`, git would take the data for files of the project.
+    In the project's own folder, `slug` in `folder`, git would treat the data as project files.
     """
     place = None if "://" in url else Path(folder, os.path.expanduser(url)).resolve()
     if place and place.is_relative_to(Path(folder, slug).resolve()):
         raise FailedHookException(f"remote: {url[:60]!r} is in the project: give a folder outside.")
-    # What .dvc/config cannot quote or takes for another option, and DVC's progress bar for a format
+    # Text that .dvc/config cannot quote, or interprets, as DVC's progress bar interprets formats
     if re.search(r"%\(|[{}]", url) or ("'''" in url and '"""' in url):
         raise FailedHookException(f"remote: DVC cannot use a place called {url[:60]!r}.")
     if place and any(len(part.encode()) > 255 for part in re.split(r"[/\\]", url)):
@@ -147,7 +147,7 @@ def check_place(url: str, slug: str, folder: str = "") -> None:
 
 
 def text(answers: Mapping[str, str], name: str) -> str:
-    """Return an answer. Raises FailedHookException when it is none, as a list in a file."""
+    """Return an answer. Raises FailedHookException unless it is text (a file may have a list)."""
     value: Any = answers.get(name)
     check_text(name, value)
     return value
@@ -195,14 +195,14 @@ def suggest_slug(answers: Mapping[str, str]) -> str:
 
 @simple_filter
 def suggest_target(answers: Mapping[str, str]) -> str:
-    """Return the target of a bundled table; another table has none that could be guessed."""
+    """Return the target of a bundled table, or "": the target of another table is unknown."""
     target = BUNDLED[choice(answers, "task")][-1]
     return target if text(answers, "data") == "bundled" else ""
 
 
 @simple_filter
 def plan(answers: Mapping[str, str]) -> dict[str, Any]:
-    """Return what hooks/post_gen_project.py needs: the arguments of set_up, and where that is."""
+    """Return the data for hooks/post_gen_project.py: the arguments and the folder of set_up."""
     return {
         "template": str(Path(__file__).parent),
         "answers": {name: answers[name] for name in answers if not name.startswith("_")},
@@ -213,7 +213,7 @@ def plan(answers: Mapping[str, str]) -> dict[str, Any]:
 
 @simple_filter
 def interpret_table(answers: Mapping[str, str]) -> dict[str, str]:
-    """Return what the answers `data`, `task` and `target` mean, see raw_table.inspect."""
+    """Interpret the answers `data`, `task` and `target`, see raw_table.inspect."""
     return read_table(answers)
 
 
@@ -223,7 +223,7 @@ def read_table(answers: Mapping[str, str]) -> dict[str, str]:
         raise FailedHookException("data is empty: give bundled, a file, a folder, or a URL.")
     refuse_secret("data", data)
     path = os.path.expanduser(data)
-    # A pipe would be waited for, and could be read once.
+    # Reading a pipe would block, and works only once.
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise FailedHookException(f"data: {data!r} is neither a file nor a folder.")
     # The key of an object in a cloud may have blanks.
@@ -242,10 +242,10 @@ def remote_options(answers: Mapping[str, str]) -> str:
 
 
 def place_of(url: str, answers: Mapping[str, str]) -> str:
-    """Return the place of a DVC remote as .dvc/config has it.
+    """Return the place of a DVC remote for .dvc/config.
 
-    A folder is absolute, so that a clone in any folder of this machine finds it; but from .dvc on for
-    cruft, which does not tell where the project will be.
+    The path of a folder is absolute, so that a clone in any folder of this machine finds it. With
+    cruft, which does not say where the project will be, it is relative to .dvc.
     """
     if "://" in url:
         return url
@@ -255,9 +255,9 @@ def place_of(url: str, answers: Mapping[str, str]) -> str:
 
 @simple_filter
 def recorded(answers: Mapping[str, str]) -> str:
-    """Return the template's version, and the answers as a config file of cookiecutter.
+    """Return the template's version and the answers as a config file of cookiecutter.
 
-    To make the project again from its own folder: of a file, `data` is the copy there.
+    It can make the project again from its own folder: for a file, `data` is the project's copy.
     """
     kept = {name: value for name, value in answers.items() if not name.startswith("_")}
     table, url = read_table(answers), read_remote(text(answers, "remote"))["url"]
@@ -270,7 +270,7 @@ def recorded(answers: Mapping[str, str]) -> str:
 
 
 def config_value(value: str) -> str:
-    """Return `value` as configobj reads it, which has several kinds of quotes and no escapes.
+    """Return `value` quoted for configobj, which has several kinds of quotes and no escapes.
 
     See https://configobj.readthedocs.io/en/latest/configobj.html#the-config-file-format
     """
@@ -282,7 +282,7 @@ def config_value(value: str) -> str:
 
 @simple_filter
 def yaml_scalar(value: str) -> str:
-    """Return `value` as YAML writes a string, on one line."""
+    """Return `value` as a YAML string on one line."""
     return _scalar(value)
 
 
@@ -295,19 +295,19 @@ def _scalar(value: str) -> str:
 
 @simple_filter
 def yaml_list(values: list[str]) -> str:
-    """Return `values` as DVC writes a list behind a key."""
+    """Return `values` as a YAML list after a key, in DVC's format."""
     return "".join(f"\n  - {_scalar(value)}" for value in values) or " []"
 
 
 @simple_filter
 def paragraph(value: str) -> str:
-    """Return `value` so that Markdown does not take all that follows for code or HTML."""
+    """Return `value`, escaped so that Markdown does not read it and the rest as code or HTML."""
     return re.sub(r"^(\s*)([`~<])", r"\1\\\2", value)
 
 
 @simple_filter
 def plugins(answers: Mapping[str, str]) -> str:
-    """Return the packages beside DVC that the remote and the table need, with spaces between."""
+    """Return the space-separated packages, besides DVC, that the remote and the table need."""
     table = read_table(answers)
     names = {read_remote(text(answers, "remote"))["plugin"], table["plugin"], table["reader"]}
     return " ".join(sorted(names - {""}))
@@ -315,5 +315,5 @@ def plugins(answers: Mapping[str, str]) -> str:
 
 @simple_filter
 def interpret_remote(answer: str) -> dict[str, Any]:
-    """Return what an answer to the question `remote` means, see read_remote."""
+    """Interpret an answer to the question `remote`, see read_remote."""
     return read_remote(answer)

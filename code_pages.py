@@ -1,9 +1,9 @@
 """Find the encoding of a text that may come from any system.
 
-UTF-8 and UTF-16 show what they are. Of the older code pages nearly each reads any bytes: the right one
-is that which shows words of a language. charset-normalizer, which compares whole texts, was measured
-beside this on columns of 2, 6 and 25 names of places, in 31 languages and 53 ways: it read 58, 66 and
-67 % of them right, and this reads 92, 96 and 98 %.
+UTF-8 and UTF-16 are recognisable. Nearly every older code page can decode any bytes: the right one
+is the page that yields words of a language. charset-normalizer, which compares whole texts, was
+measured on columns of 2, 6 and 25 place names, in 31 languages and 53 encodings: it read 58, 66 and
+67 % of them correctly, this module 92, 96 and 98 %.
 """
 
 import re
@@ -15,11 +15,11 @@ from functools import cache
 
 from support.files import FileError, bad_byte, is_utf16
 
-# Bytes to look at
+# The number of bytes to examine
 SAMPLE = 128 * 1024
 
-# The letters beyond ASCII of a language from the most to the least frequent, and its code pages from
-# the most to the least common. Of readings that are equally likely, the first is taken.
+# The non-ASCII letters of a language, most frequent first, and its code pages, most common first.
+# Among equally likely readings, the first wins.
 LANGUAGES = {
     "German": ("äüöß", "cp1252 cp850 mac_roman"),
     "French": ("éèàêçôîâûùëïœÿ", "cp1252 cp850 mac_roman"),
@@ -51,7 +51,7 @@ LANGUAGES = {
     "Persian": ("ايرندهمتسوبشکزگفلخقعجحپغآطصچئذضظژثء", "cp1256"),
     "Thai": ("านรกงเมอยลวดทตสีะ่ปคบหไจพชข้โแิัุูใผณซถศ์ภ็ฟธึื๊ฐฎฉญ", "cp874"),
 }
-# Of the scripts with thousands of signs: the pages, and what is common in them as ranges of bytes
+# For scripts with thousands of signs: the pages, and the ranges of bytes of their common signs
 SCRIPTS = {
     "gb18030": [(0xB0, 0xD7, 0xA1, 0xFE)],
     "big5": [(0xA4, 0xC6, 0x40, 0x7E), (0xA4, 0xC6, 0xA1, 0xFE)],
@@ -60,7 +60,7 @@ SCRIPTS = {
     "cp949": [(0xB0, 0xC8, 0xA1, 0xFE)],
 }
 KANA = "".join(map(chr, range(0x3041, 0x30FF)))
-# What only Japanese has
+# Characters that only Japanese has
 OWN = {"cp932": KANA, "euc_jp": KANA}
 # Signs of any language
 SIGNS = frozenset(
@@ -68,9 +68,9 @@ SIGNS = frozenset(
     "\u00d7\u00f7\u00a9\u00ae\u2122\u2116\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2026\u2022"
     "\u00a0\u3000\u200e\u200f\u05f3\u05f4"
 )
-# Those that stand inside of words
+# Signs inside words
 INSIDE = frozenset("\u2019\u00b4\u00b7")
-# Where no sign stands: between letters, but for dashes, some before one, and some behind one
+# Signs that do not occur between letters (except dashes), before one, or after one
 _LETTER = r"[^\W\d_\u00b5\u00aa\u00ba]"
 _BETWEEN = "".join(sorted(SIGNS - INSIDE - frozenset("\u2013\u2014")))
 STRAY = re.compile(
@@ -78,10 +78,10 @@ STRAY = re.compile(
     f"|[\u00b2\u00b3\u00bb\u00ae\u2122\u2026\u201d](?={_LETTER})"
     f"|(?<={_LETTER})[\u201a\u201c\u201e\u00a1\u00a3\u00a7\u00bf]"
 )
-# Those of measures, which do not end words
+# Signs of measures, which do not end words
 MEASURES = frozenset("\u00b0\u00b1\u00bc\u00bd\u00be\u00d7\u00f7")
-# What is found in no text, see shape(): a capital behind a small letter, a sign or another script
-# inside a word, a measure behind one, and a letter beside a digit
+# Patterns that no text contains, see shape(): a capital after a small letter, a sign or another
+# script inside a word, a measure after a word, and a letter next to a digit
 UNUSUAL = re.compile(
     "(?<=[au])U|(?<=u)A|(?<=x)X|(?<=[aAuUxXy])[sm](?=[aAuUxXy])|(?<=[aux])m|(?<=[uU])0|0(?=[uU])"
     "|(?<=[xXy])[aAuU]|(?<=[aAuU])[xXy]|(?<=[xX])y|(?<=y)[xX]"
@@ -91,7 +91,7 @@ UNUSUAL = re.compile(
 def find_encoding(content: bytes, whole: bool = True) -> tuple[str, bool]:
     """Return the encoding of a text, and whether it is guessed.
 
-    Raises FileError for UTF-8 with a broken byte, with its row, and where no encoding suits.
+    Raises FileError for an invalid byte in UTF-8, with its row, and if no encoding fits.
     """
     if content.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         return "utf-32", False
@@ -125,7 +125,7 @@ def guess_encoding(content: bytes) -> str:
     sample = sample[: sample.rfind(b"\n")] if len(sample) == SAMPLE else sample
     windows = decode(content, "cp1252")
     if windows and beyond(windows) <= SIGNS | {"\u00ba"} and not STRAY.search(windows):
-        return "cp1252"  # such as 5 \u20ac, of which each page would make a letter
+        return "cp1252"  # such as 5 \u20ac, which every other page would decode as a letter
     found = []
     for page, languages in readings().items():
         with suppress(UnicodeDecodeError):
@@ -139,13 +139,13 @@ def guess_encoding(content: bytes) -> str:
     for likely, _, page in sorted(found, reverse=True):
         whole = decode(content, page)
         if likely > 0.5 and whole is not None:
-            # Of the pages that read the same, the most common
+            # The most common of the pages with the same reading
             return next(other for other in readings() if decode(content, other) == whole)
     raise FileError("its encoding is not known: save it as UTF-8")
 
 
 def beyond(text: str) -> set[str]:
-    """Return the characters that ASCII does not have."""
+    """Return the non-ASCII characters."""
     return {letter for letter in text if letter > "\x7f"}
 
 
@@ -158,9 +158,9 @@ def decode(content: bytes, page: str) -> str | None:
 
 @cache
 def readings() -> dict[str, list[tuple[int, dict[str, float]]]]:
-    """Return what letters are worth as those of a language, by code page.
+    """Return the weights of letters in each language, by code page.
 
-    Each language has its rank among all: of equally likely ones, the lowest is taken.
+    Each language has a rank among all: of equally likely ones, the lowest rank wins.
     """
     found: dict[str, list[tuple[int, dict[str, float]]]] = {}
     for rank, (letters, pages) in enumerate(LANGUAGES.values()):
@@ -171,7 +171,7 @@ def readings() -> dict[str, list[tuple[int, dict[str, float]]]]:
         }
         for place, page in enumerate(pages.split()):
             found.setdefault(page, []).append((100 * place + rank, worths))
-    # Names of people and places are of several languages.
+    # Names of people and places come from several languages.
     for languages in found.values():
         several = {letter: 0.7 for _, worths in languages for letter in worths}
         languages.append((1 + min(rank for rank, _ in languages), several))
@@ -197,8 +197,8 @@ def common(page: str, ranges: Iterable[tuple[int, int, int, int]]) -> set[str]:
 def shape(letter: str) -> str:
     """Return the class of a character: Capital, small, digit, sign or other.
 
-    Beyond ASCII, U and u are Latin capitals and small letters, X and x those of other scripts, and y
-    letters of which there is one kind.
+    For non-ASCII letters, U and u are Latin capitals and small letters, X and x those of other
+    scripts, and y letters without case.
     """
     kind = unicodedata.category(letter)
     if letter.isascii():

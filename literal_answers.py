@@ -1,7 +1,7 @@
-"""Keep answers from being rendered as templates, and check those that nobody was asked for.
+"""Keep answers from being rendered as templates, and check those that no question asked for.
 
-cookiecutter 2.7 renders answers of the command line and of configuration files as it renders the
-defaults of cookiecutter.json: `<%` in one would end in a traceback, and `<< ... >>` would be run.
+cookiecutter 2.7 renders answers from the command line and from configuration files like the
+defaults in cookiecutter.json: `<%` in one would raise a traceback, and `<< ... >>` would be run.
 """
 
 import json
@@ -26,10 +26,10 @@ def own_templates() -> set[str]:
 
 
 class LiteralAnswers(Extension):
-    """Render a text that is not the template's own, and no file, as it is.
+    """Leave a text unchanged unless it is one of the template's own or a file.
 
-    The name of the project's folder is the first that is rendered after the questions, and all
-    that is before anything is written: there the answers of --replay are checked, too.
+    The name of the project's folder is the first text rendered after the questions, before anything
+    is written: at that point, the answers of --replay are checked, too.
     """
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
@@ -37,10 +37,10 @@ class LiteralAnswers(Extension):
         start, end = env.variable_start_string, env.variable_end_string
         if source == f"{start}cookiecutter.project_slug{end}":
             return f'{start} "" if cookiecutter | check_answers else "" {end}{source}'
-        # Of a carriage return, Jinja would make a line feed.
+        # Jinja would turn a carriage return into a line feed.
         starts = (start, env.block_start_string, env.comment_start_string, "\r")
         if name or not any(start in source for start in starts) or source in own_templates():
             return source
-        # As numbers, so that nothing in it can end the string.
+        # Escaped as numbers, so that no character can end the string.
         text = "".join(f"\\U{ord(character):08x}" for character in source)
         return f'{start} "{text}" {end}'

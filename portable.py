@@ -1,8 +1,8 @@
 """Write the template in a form whose names Windows allows: python portable.py [FOLDER]
 
-Windows forbids < > and " in names. The form differs from this one in the delimiters of its templates
-alone, and makes the same projects on every system. They begin as Jinja's usual ones, because cruft knows a
-template by these, but do not occur in what is no template.
+Windows forbids < > and " in names. The portable form differs from this one only in its template
+delimiters, and makes the same projects on every system. These delimiters begin like Jinja's usual
+ones, by which cruft recognises a template, but do not occur in text outside templates.
 """
 
 import json
@@ -27,9 +27,9 @@ FOLDERS = ("hooks", "<<cookiecutter.project_slug>>")
 
 
 def convert(text: str, own: dict[str, str]) -> str:
-    """Return a template with PORTABLE's delimiters in the place of its `own`.
+    """Return a template with PORTABLE's delimiters instead of its `own`.
 
-    Raises ValueError when its text holds one of PORTABLE's.
+    Raises ValueError when its text contains a delimiter of PORTABLE.
     """
     env = Environment(keep_trailing_newline=True, **{key: own[key] for key in PORTABLE})
     names = {key.removesuffix("_string").replace("start", "begin"): key for key in PORTABLE}
@@ -44,7 +44,7 @@ def convert(text: str, own: dict[str, str]) -> str:
 
 
 def convert_questions(text: str) -> str:
-    """Return cookiecutter.json with the portable delimiters, in its templates and as its own."""
+    """Return cookiecutter.json with the portable delimiters in its templates and settings."""
     questions = json.loads(text)
     own = questions["_jinja2_env_vars"]
 
@@ -61,7 +61,7 @@ def convert_questions(text: str) -> str:
 
 
 def files() -> list[Path]:
-    """Return what cookiecutter needs and people read, without what git ignores."""
+    """Return the files that cookiecutter needs or people read, without ignored ones."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.check_output(command, cwd=ROOT, text=True)
     paths = map(Path, listed.split("\0")[:-1])
@@ -75,7 +75,7 @@ def files() -> list[Path]:
 
 
 def write(folder: Path) -> None:
-    """Write the portable form into a folder, which it makes anew."""
+    """Write the portable form into a folder, replacing the folder."""
     questions = (ROOT / "cookiecutter.json").read_text(encoding="utf-8")
     own = json.loads(questions)["_jinja2_env_vars"]
     shutil.rmtree(folder, ignore_errors=True)

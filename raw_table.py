@@ -1,7 +1,7 @@
 """Inspect the raw table before anything is written: its format, its columns, its target.
 
-What a cell means is defined once, in the project's src/support: the modules cells, columns and files
-need only the standard library, as the Python that runs cookiecutter need not have pandas.
+The meaning of cells is defined once, in the project's src/support. Its modules cells, columns and
+files need only the standard library, because the Python that runs cookiecutter may lack pandas.
 """
 
 import io
@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 
 from cookiecutter.exceptions import FailedHookException
 
-# Its name has the template's delimiters, which differ in the portable form.
+# The folder's name has the template's delimiters, which differ in the portable form.
 [TEMPLATE] = Path(__file__).parent.glob("*cookiecutter.project_slug*")
-# What Python compiles would be copied into projects.
+# Compiled files would be copied into projects.
 sys.dont_write_bytecode = True
-# Without its __init__, which is for the project's scripts: it changes what they print.
+# Skip its __init__, which changes the output of the project's scripts.
 sys.modules.setdefault("support", ModuleType("support")).__path__ = [str(TEMPLATE / "src/support")]
 
 from support.cells import NUMBERS, Forms, Profile
@@ -61,7 +61,7 @@ from support.files import (
 
 from code_pages import find_encoding
 
-# DVC's sources for `dvc import-url`, and the package that each needs
+# Sources for `dvc import-url`, and the package that each one needs
 SOURCES = {"http": "", "https": "", "s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure"}
 BUNDLED = {
     "classification": ("iris.csv", "Iris classifier", "Species"),
@@ -72,17 +72,17 @@ TEXTS = ("csv", "json")
 SUFFIXES = {"csv": ".csv", "json": ".jsonl", "parquet": ".parquet", "feather": ".feather"}
 # The package that the project needs to read a format
 READERS = {"excel": "python-calamine"}
-# Of a longer table, the bake looks at the first so many bytes. Stage prepare looks at all.
+# The bake reads at most this many bytes of a table. Stage prepare reads all.
 LIMIT = 8 << 20
-# What pandas calls an index without a name, in Parquet files
+# The name that pandas gives to an unnamed index in Parquet files
 UNNAMED_INDEX = re.compile("__index_level_[0-9]+__")
 # Windows opens devices under these names, with any suffix.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 NETWORK_TIMEOUT = 30  # seconds
 ROWS = 20_000
-# More different values of a column than that are not counted, as by stage prepare.
+# Counting stops at this many different values of a column, as in stage prepare.
 DISTINCT = 10_000
-# What stage prepare starts with
+# The initial parameters of stage prepare
 PARAMS: dict[str, Any] = {
     "na_values": "auto",
     "decimal": "auto",
@@ -110,7 +110,7 @@ def stem(data: str) -> str:
 def fetch_start(url: str) -> bytes | None:
     """Return the first bytes of a URL; None if this Python has no client for its kind."""
     if url.startswith("http"):
-        # Some servers refuse Python's own name, and some compress what is no archive.
+        # Some servers refuse Python's user agent, and some compress plain files.
         headers = {"User-Agent": "Mozilla/5.0 (cookiecutter)", "Accept-Encoding": "identity"}
         request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT) as response:
@@ -127,12 +127,12 @@ def fetch_start(url: str) -> bytes | None:
     try:
         with opened as file:
             return file.read(LIMIT + 1)
-    except Exception as error:  # noqa: BLE001 - each cloud's client has exceptions of its own
+    except Exception as error:  # noqa: BLE001 - each cloud's client has its own exceptions
         raise ValueError(str(error) or type(error).__name__) from None
 
 
 def refuses_dvc(url: str) -> bool:
-    """Return whether the server that gives this table to browsers refuses it to DVC's client."""
+    """Return whether a server that sends this table to browsers refuses DVC's client."""
     if not url.startswith("http"):
         return False
     request = urllib.request.Request(url, headers={"User-Agent": "Python/3 aiohttp/3"})
@@ -144,7 +144,7 @@ def refuses_dvc(url: str) -> bool:
 
 
 def suggest(name: str, columns: list[str]) -> str:
-    """Return a suggestion of the column nearest to `name`, else the list of columns."""
+    """Return a suggestion of the column closest to `name`, else the list of columns."""
     folded = {column.casefold(): column for column in columns}
     match = get_close_matches(name.casefold(), folded, n=1) if name else []
     if match:
@@ -169,15 +169,15 @@ def check_header(rows: TextRows, target: str) -> None:
 
 
 def model_for(rows: float) -> str:
-    """Return the entry of `models` that a table of so many rows starts with.
+    """Return the entry of `models` that a table with this number of rows starts with.
 
-    With fewer, boosting, whose leaves have 20 rows, is behind: see benchmarks/README.md.
+    On small tables, boosting, whose leaves have 20 rows, scores worse: see benchmarks/README.md.
     """
     return "random_forest" if rows < 200 else "hist_gradient_boosting"
 
 
 def profile(rows: TextRows, target: str) -> tuple[dict[str, Profile], list[str]]:
-    """Return how the cells of each column are written, and the columns that only number the rows."""
+    """Return the profile of each column, and the columns that only number the rows."""
     forms = Forms(first_row=rows.first_row)
     profiles = {name: Profile(forms) for name in rows.names}
     numbering: dict[str, set[str]] = {
@@ -209,7 +209,7 @@ def check_target_column(
     answers: dict[str, str],
     whole: bool,
 ) -> None:
-    """Raise FileError unless the target suits the task by the rows that stage prepare keeps."""
+    """Raise FileError unless the target suits the task in the rows that stage prepare keeps."""
     name, regression = answers["target"], answers["task"] == "regression"
     target, profile = columns[name], profiles[name]
     if target.kind == "empty" or not profile.filled and regression:
@@ -230,7 +230,7 @@ def check_target_column(
 
 
 def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column) -> None:
-    """Raise FileError unless there are two rows of each class that differ in `columns`."""
+    """Raise FileError unless each class has two rows that differ in `columns`."""
     labels = type_of_labels(target)
     if labels == "text":
         target.kind = "text"
@@ -247,7 +247,7 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
             continue
         label = int(label) if labels == "int64" else label
         every[label] += 1
-        # Stage prepare counts rows that repeat others once.
+        # Stage prepare drops rows that repeat others.
         cells = [value(row[number].strip()) for number, value in readers]
         if (key := hash(tuple(cells))) in seen:
             continue
@@ -257,7 +257,7 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
             if len(known) <= DISTINCT:
                 known.add(cell)
     repeated = every.total() - counts.total()
-    # Unless they do by chance
+    # It keeps them if they repeat by chance
     if repeat_by_chance(map(len, values), number_of_rows):
         counts, repeated = every, 0
     if problem := class_problem(counts, target.name, repeated):
@@ -266,9 +266,9 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
 
 
 def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> dict[str, Any]:
-    """Return how a text file is written, what is to be dropped, and notes on it.
+    """Return the dialect of a text file, the columns to drop, and notes on it.
 
-    `start` is the file's content or, unless it is `whole`, the first of its rows.
+    `start` is the content of the file or, unless it is `whole`, the first of its rows.
 
     Raises FileError unless it has a header with the target, and the target suits the task.
     """
@@ -305,9 +305,9 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
 
 
 def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]:
-    """Return the `kind` of a file and the `suffix` of its name and, of a text, all of `read_text`.
+    """Return the `kind` and `suffix` of a file and, for text, the result of `read_text`.
 
-    Unless it is `whole`, the classes may have more rows elsewhere.
+    Unless `raw` is the `whole` table, the classes may have more rows elsewhere.
     """
     packed = suffix_of(raw.read(8))
     raw.seek(0)
@@ -320,13 +320,13 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
         return found
     beginning, complete = bytearray(), True
     try:
-        # Little at a time: where a packed file ends too early, the last read is lost.
+        # In small blocks: if a packed file is truncated, the last read is lost.
         while len(beginning) <= LIMIT and (more := content.read(1 << 16)):
             beginning += more
     except EOFError:
         if whole:
             raise
-        # Otherwise what was fetched ends in the middle of a packed file.
+        # Otherwise the fetched bytes end in the middle of a packed file.
         complete = False
     start = bytes(beginning)
     cut = not complete or len(start) > LIMIT
@@ -362,7 +362,7 @@ class Unwritten:
 
 
 def identifiers_in(report: dict[str, Any]) -> list[str]:
-    """Return the features that tell each row apart, by their names and what stage prepare says."""
+    """Return the features that identify rows, from their names and the notes of stage prepare."""
     return [
         line["name"]
         for line in report["columns"]
@@ -377,7 +377,7 @@ def tell_drop(names: list[str]) -> str:
 
 
 def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:
-    """Prepare a file whose columns have types, if this Python has what reads it.
+    """Prepare a file with typed columns, if this Python has a reader for it.
 
     Returns `drop`, `model`, `notes`, `sheet` and `skip`, see inspect.
 
@@ -410,7 +410,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         table = Table(path, params)
         params["drop"] = [name for name in table.names if UNNAMED_INDEX.fullmatch(name)]
         report = report_on(table)
-        # What these are, stage prepare tells; without them, it may find rows that repeat others.
+        # Stage prepare reports identifiers; without them, it may find repeated rows.
         if more := identifiers_in(report):
             params["drop"] += more
             report = report_on(table)
@@ -431,7 +431,7 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
 def check_address(data: str) -> str:
     """Return the package that DVC needs to fetch a URL.
 
-    Raises FailedHookException when it cannot be fetched.
+    Raises FailedHookException for a URL that cannot be fetched.
     """
     parts = urlsplit(data)
     if parts.scheme not in SOURCES or not parts.netloc:
@@ -443,7 +443,7 @@ def check_address(data: str) -> str:
 
 
 def look_at_url(url: str, answers: dict[str, str]) -> dict[str, Any]:
-    """Return what `read` does of the first rows of a URL, and how DVC gets it, see inspect."""
+    """Return the result of `read` for the start of a URL, and how DVC fetches it, see inspect."""
     plugin = check_address(url)
     content = fetch_start(url)
     if content is None:
@@ -462,7 +462,8 @@ def kind_in(part: Path) -> str:
 def names_in(part: Path, dialect: Dialect) -> list[str]:
     """Return the columns of a text file.
 
-    Raises FileError, with its name, if it has none or, unless it is large, its rows differ in length.
+    Raises FileError, with the file's name, if it has no columns or, unless it is large, its rows
+    differ in length.
     """
     try:
         with part.open("rb") as file:
@@ -477,7 +478,7 @@ def names_in(part: Path, dialect: Dialect) -> list[str]:
 
 
 def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
-    """Return what `read` does of a file, or of the largest one in a folder."""
+    """Return the result of `read` for a file, or for the largest file in a folder."""
     first, *others = sorted(parts_of(path), key=lambda part: -part.stat().st_size)
     with first.open("rb") as file:
         found = read(file, answers, whole=not others)
@@ -493,16 +494,16 @@ def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
 
 @cache
 def inspect(data: str, task: str, target: str) -> dict[str, Any]:
-    """Return what the project has to know of the table that the answer `data` names.
+    """Return what the project needs to know about the table that the answer `data` names.
 
-    `source` is the absolute path or the URL (empty for a bundled table), `raw` where the project
-    keeps it, `plugin` the package that DVC needs to fetch it, and `reader` the one that reads it.
-    `copied` tells that DVC does not import it from its source: it is a file or DVC may not read it.
-    `encoding`, `separator`, `quote`, `escape`, `skip`, `sheet` and `drop` are parameters of the section
-    `prepare`, `model` is that of the section `train`, and `notes` is for people: what this Python cannot
-    read is left to stage prepare.
+    `source` is the absolute path or the URL ("" for a bundled table), `raw` its path in the
+    project, `plugin` the package that DVC needs to fetch it, and `reader` the one that reads it.
+    `copied` is true if DVC does not import it from its source: it is a file, or DVC may not read
+    it. `encoding`, `separator`, `quote`, `escape`, `skip`, `sheet` and `drop` are parameters of the
+    section `prepare`, and `model` of the section `train`. `notes` are messages for the user.
+    Formats that this Python cannot read are left to stage prepare.
 
-    Raises FailedHookException with a message for the user when it is no table with that target.
+    Raises FailedHookException with a message for the user unless it is a table with that target.
     """
     answers = {"task": task, "target": target}
     table = {**vars(Dialect()), "plugin": "", "copied": True, "kind": "csv", "suffix": ".csv"}
@@ -528,7 +529,7 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
         suffix = table["suffix"] or Path(urlsplit(data).path).suffix.lower()
         name = safe if path.is_dir() else f"{safe}{suffix}"
         if DEVICES.fullmatch(name) or name.endswith(".dvc"):
-            name = f"table-{name.removesuffix('.dvc')}"  # DVC takes the second for its own
+            name = f"table-{name.removesuffix('.dvc')}"  # DVC would read a .dvc file as its own
     if not source:
         table |= {"drop": [], "notes": [], "model": "random_forest"}
     table["reader"] = READERS.get(table["kind"], "")

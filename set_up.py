@@ -1,8 +1,8 @@
 """Turn a project's rendered files into a git and DVC project with one commit.
 
-What hooks/post_gen_project.py runs, in the project's folder. Once files exist, nothing here fails the
-bake: the first command that does not succeed ends the work, and it and those behind it are printed to
-be run by hand.
+hooks/post_gen_project.py runs this in the project's folder. Once files exist, no error here fails
+the bake: after the first command that fails, this module stops, and prints it and the remaining
+commands for the user to run.
 """
 
 import gzip
@@ -20,24 +20,24 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-# Larger tables take a while to copy and to hash: that is shown on a terminal, the first by rich, which
-# comes with cookiecutter, the second by DVC itself.
+# Larger tables take a while to copy and to hash. On a terminal, rich, which comes with
+# cookiecutter, shows the progress of the copy, and DVC shows that of the hash.
 LARGE = 50 * 2**20  # bytes
 CURL = ["--fail", "--location", "--compressed", "--user-agent", "Mozilla/5.0", "--output"]
 HOOKS = ["python", "src/share.py", "hooks"]
 LOGIN = ["python", "src/share.py", "login"]
 ENVIRONMENT = {
     **os.environ,
-    # The formats that DVC's own git client reads, whatever is the user's default
+    # Formats that DVC's git client can read, whatever the user's defaults
     "GIT_DEFAULT_HASH": "sha1",
     "GIT_DEFAULT_REF_FORMAT": "files",
 }
 
 
 def set_up(answers: dict[str, str], remote: dict[str, Any], table: dict[str, Any]) -> None:
-    """Set up the project in this folder, and print what was done and what is left.
+    """Set up the project in this folder, and print what was done and what remains.
 
-    `remote` and `table` are what the answers of these names mean, see addresses.read_remote and
+    `remote` and `table` are the interpreted answers, see addresses.read_remote and
     raw_table.inspect.
     """
     # A terminal that cannot show a character must not end the bake.
@@ -71,7 +71,7 @@ def set_up(answers: dict[str, str], remote: dict[str, Any], table: dict[str, Any
 def run(
     command: list[str], timeout: float | None = None, shown: bool = False
 ) -> subprocess.CompletedProcess:
-    """Run a command quietly, or with its stderr `shown`; one that cannot be run has status 127."""
+    """Run a command quietly, or with its stderr `shown`; status 127 means that it cannot run."""
     try:
         return subprocess.run(
             command,
@@ -88,7 +88,7 @@ def run(
 
 
 def say(text: str) -> None:
-    """Print, if there is still somebody who reads, unlike behind `| head`."""
+    """Print, unless nobody reads the output any more, as with `| head`."""
     try:
         print(text, flush=True)
     except OSError:
@@ -96,13 +96,13 @@ def say(text: str) -> None:
 
 
 def leave_other_repositories() -> None:
-    """Forget the repository that the environment names, as in a git alias or a git hook."""
+    """Forget the repository that the environment names, for example in a git alias or hook."""
     for name in run(["git", "rev-parse", "--local-env-vars"]).stdout.split():
         ENVIRONMENT.pop(name, None)
 
 
 def enclosing_repository() -> str:
-    """Return the root of the git repository that the project becomes a part of, or "".
+    """Return the root of the git repository that contains the project, or "".
 
     A folder that an outer repository ignores is not a part of it.
     """
@@ -116,9 +116,9 @@ def enclosing_repository() -> str:
 
 
 def settle_ci(ci: str, url: str, outer: str) -> None:
-    """Remove the folder of a workflow that was not chosen, and say where CI cannot work."""
+    """Remove the folder of a workflow that was not chosen, and say if CI cannot work."""
     if ci != "github":
-        # cookiecutter leaves out files, but no folders. One that was there may have other files.
+        # cookiecutter can skip files, but not folders. An existing folder may have other files.
         with suppress(OSError):
             os.removedirs(".github/workflows")
     if ci == "none":
@@ -132,7 +132,7 @@ def settle_ci(ci: str, url: str, outer: str) -> None:
 def steps(
     answers: dict[str, str], git_remote: str, table: dict[str, Any], nested: bool
 ) -> Iterator[list[str]]:
-    """Yield the commands to run, in order; each may depend on those before it."""
+    """Yield the commands to run, in order; each may depend on the previous ones."""
     source, raw = table["source"], table["raw"]
     if source and table["copied"]:
         yield ["curl", *CURL, raw, source] if "://" in source else ["cp", "-R", source, raw]
@@ -141,7 +141,7 @@ def steps(
         yield ["git", "symbolic-ref", "HEAD", "refs/heads/main"]
         if git_remote:
             yield ["git", "remote", "add", "origin", git_remote]
-        # Who somebody is may depend on where the repository is, and on its remote.
+        # The git identity may depend on the repository's place and remote.
         for key in ("name", "email"):
             known = run(["git", "config", f"user.{key}"]).stdout
             if not (known or (key == "email" and os.environ.get("EMAIL"))):
@@ -154,7 +154,7 @@ def steps(
 
 
 def carry_out(commands: Iterator[list[str]], table: dict[str, Any]) -> tuple[str, list[list[str]]]:
-    """Run commands up to the first that fails; return what is wrong with it, and those left."""
+    """Run commands until one fails; return its problem, and the remaining commands."""
     dvc = find_dvc(table["plugin"])
     for command in commands:
         if command[0] == "dvc" and not dvc:
@@ -170,7 +170,7 @@ def carry_out(commands: Iterator[list[str]], table: dict[str, Any]) -> tuple[str
 
 
 def find_dvc(plugin: str) -> list[str]:
-    """Return the command that runs DVC 3, with a package that it needs; empty if there is none.
+    """Return the command that runs DVC 3 with a package that it needs; empty if there is none.
 
     Looks in the Python that runs cookiecutter, then on PATH, then for uv, which can fetch it.
     """
@@ -182,7 +182,7 @@ def find_dvc(plugin: str) -> list[str]:
     uvx = ["uvx", "--python", sys.executable, "--from", "dvc>=3.67,<4"]
     candidates = [["dvc"], [*uvx, "dvc"]]
     if plugin:
-        # The others may lack what it takes to fetch the table.
+        # The other candidates may lack the package that fetches the table.
         candidates.insert(0, [*uvx, "--with", plugin, "dvc"])
     for command in candidates:
         if shutil.which(command[0]):
@@ -193,12 +193,12 @@ def find_dvc(plugin: str) -> list[str]:
 
 
 def do_step(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
-    """Run one of the commands of `steps`; return why it failed, or nothing."""
+    """Run a command of `steps`; return why it failed, or ""."""
     program, *arguments = command
     if program in ("cp", "curl"):
         try:
             fetch_table(table["source"], table["raw"])
-        except Exception as error:  # noqa: BLE001, each kind of source has its own
+        except Exception as error:  # noqa: BLE001, each kind of source raises its own
             return f"{type(error).__name__}: {error}".splitlines()[0]
         return ""
     if program != "dvc":
@@ -211,7 +211,7 @@ def do_step(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
 
 
 def fetch_table(source: str, raw: str) -> None:
-    """Copy or download a table, as `cp` and `curl` do, which not every system has."""
+    """Copy or download a table like `cp` and `curl`, which some systems lack."""
     if "://" in source:
         agent = CURL[CURL.index("--user-agent") + 1]
         request = urllib.request.Request(source, headers={"User-Agent": agent})
@@ -235,7 +235,7 @@ def fetch_table(source: str, raw: str) -> None:
 
 
 def takes_long(source: str) -> bool:
-    """Return whether a table is far away, many files, or large, and somebody waits for it."""
+    """Return whether a table is remote, a folder, or large, and a user waits at a terminal."""
     if not source or not sys.stderr.isatty():
         return False
     return "://" in source or os.path.isdir(source) or os.path.getsize(source) > LARGE
@@ -246,9 +246,9 @@ def is_init(command: list[str]) -> bool:
 
 
 def initialise(command: list[str]) -> subprocess.CompletedProcess:
-    """Run `dvc init`, and put the project's own settings into the folder that it makes.
+    """Run `dvc init`, and put the project's settings into the folder that it makes.
 
-    It takes none that is there. Where it fails, or there is no DVC, that of the project serves as well.
+    `dvc init` refuses an existing folder. If it fails, or DVC is missing, the project's own stays.
     """
     os.rename(".dvc", ".dvc-settings")
     done = run(command)
@@ -260,10 +260,10 @@ def initialise(command: list[str]) -> subprocess.CompletedProcess:
 
 
 def log_in(login: dict[str, str]) -> bool:
-    """Write the token, if there is one, where DVC looks for it and git does not: config.local.
+    """Write the token, if there is one, to config.local, which DVC reads and git ignores.
 
-    Not by `dvc remote modify`, whose arguments every user of this machine could see. Returns whether
-    it did: what DVC's config cannot hold in quotes is left to DVC.
+    `dvc remote modify` would show the token to every user of this machine. Returns whether it was
+    written: a token that DVC's config cannot quote is left to DVC.
     """
     token = os.environ.get("DAGSHUB_USER_TOKEN", "").strip()
     if not token or re.search(r'["%\s]', token):
@@ -279,11 +279,11 @@ def log_in(login: dict[str, str]) -> bool:
 
 
 def reason(done: subprocess.CompletedProcess) -> str:
-    """Return the line in which a command says why it failed, if it does."""
+    """Return the line in which a command says why it failed, or its status."""
     lines = (done.stderr or done.stdout or "").strip().splitlines()
     errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
     why = (errors or lines[-1:] or [f"status {done.returncode}"])[0]
-    # The project's own settings are known to be right.
+    # The project's own settings are correct.
     return f"{why} (in DVC's config of this user or system)" if "config file error" in why else why
 
 
@@ -292,7 +292,7 @@ def quote(command: list[str]) -> str:
 
 
 def tell(raw: str, problem: str, left: list[list[str]], outer: str) -> None:
-    """Print what was done, and the commands that are left."""
+    """Print what was done, and the remaining commands."""
     project = Path.cwd()
     activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
     python = "python" if os.name == "nt" else "python3"

@@ -1,4 +1,4 @@
-"""Stage compare: training table and an entry of `models` -> its scores in cross-validation.
+"""Stage compare: training table and an entry of `models` -> its cross-validation scores.
 
 dvc.yaml runs it for each entry that train.compare names: python src/compare.py ENTRY
 """
@@ -33,7 +33,7 @@ def main() -> None:
     with threadpool_limits(1, user_api="blas"), workers(rows.table, folds):
         candidates = search(name, models[name], rows, folds, params)
     print_candidates(candidates, params["search"]["metric"])
-    # Seconds differ from run to run.
+    # Times differ from run to run.
     stored = [{key: one[key] for key in one if key != "seconds"} for one in candidates]
     COMPARED.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"spec": models[name], "candidates": stored}, indent=2) + "\n"

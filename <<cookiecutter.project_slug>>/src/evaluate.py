@@ -51,8 +51,8 @@ def read_json(name: str) -> dict[str, Any]:
 def read_training(test: Rows, data: dict[str, Any]) -> tuple[Rows, Rows]:
     """Return columns of the training rows, and of the first prepared rows, for the findings.
 
-    They are the times and the target, or all columns if rows may repeat others: those that differ
-    in the column that says which are the test do not count as such in stage prepare.
+    These are the times and the target, or all columns if rows may repeat others: stage prepare
+    does not count rows as repeated if they differ in the column that marks the test rows.
     """
     columns = [*test.features.select_dtypes("datetime"), test.target.name]
     first = pq.ParquetFile(PREPARED).read_row_group(0, columns).to_pandas()[columns]
@@ -77,7 +77,7 @@ def write_results(
     findings: list[Finding],
     data: dict[str, Any],
 ) -> None:
-    """Write the files in results/ but those of the stages before; `data` is results/data.json."""
+    """Write the files of this stage in results/; `data` is the content of results/data.json."""
     plots, known = evidence.plots, evidence.training.target
     folds = tidy(pd.DataFrame(evidence.trials["folds"]).std(ddof=0).to_dict())
     params = hyperparameters(estimator)
@@ -136,8 +136,8 @@ def main() -> None:
         columns=data["columns"],
     )
     findings = find(evidence, mute)
-    # Beside those of the test, training and cross-validation show how much is overfitting, and the
-    # baseline how much the features tell.
+    # Next to the test scores, training and cross-validation scores show how much is overfitting,
+    # and the baseline shows how much the features contribute.
     metrics = scores | fitted | {"baseline": floor}
     write_results(estimator, metrics, evidence, findings, data)
     for code, seen, advice in findings:

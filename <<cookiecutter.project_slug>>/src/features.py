@@ -1,15 +1,15 @@
-"""Derived columns: the place for features of your own."""
+"""Derived columns: add your own features here."""
 
 import pandas as pd
 
 
 def add_features(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `table` with the columns that you derive from its own.
+    """Return `table` with the columns that you derive from its own columns.
 
-    It has the columns of the raw table but the target: numbers, text (`str`), times (`datetime64`),
-    booleans, perhaps missing. Each value must depend on its own row alone, because large tables
-    and new rows come in parts. Stage prepare and src/predict.py both call this, so that new rows
-    get the same columns. For example:
+    `table` has the columns of the raw table except the target: numbers, text (`str`), times
+    (`datetime64`), booleans, any of which may be missing. Each value must depend on its own row
+    alone, because large tables and new rows come in parts. Stage prepare and src/predict.py both
+    call this function, so that new rows get the same columns. For example:
 
         return table.assign(area=table["length"] * table["width"])
     """

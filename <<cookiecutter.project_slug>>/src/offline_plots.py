@@ -14,11 +14,11 @@ from pathlib import Path
 
 from support.params import InputError
 
-# Beside the setting that names it, relative to .dvc: whoever removes one removes the other.
+# Next to the setting that names it, relative to .dvc: removing one removes the other.
 TEMPLATE = Path(".dvc/plots.html")
 
-# The page calls vegaEmbed for each plot, with {} for one whose table has no rows. $schema says
-# Vega-Lite 5, which later ones draw as well, with a warning.
+# The page calls vegaEmbed for each plot, with {} if the plot's table has no rows. $schema says
+# Vega-Lite 5; later versions draw it as well, with a warning.
 EMBED = """
 const options = {
   renderer: "svg",
@@ -77,7 +77,7 @@ def page_template() -> str:
         raise InputError("Vega comes with vl-convert: pip install vl-convert-python") from None
 
     bundle = vl_convert.javascript_bundle(EMBED)
-    # In a string of JavaScript that is the same, and does not end the script.
+    # Equivalent in a JavaScript string, but does not end the script element.
     return PAGE.replace("JAVASCRIPT", bundle.replace("</script", r"<\/script"))
 
 

@@ -21,11 +21,12 @@ from features import add_features
 
 
 def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> Iterator[list[Any]]:
-    """Yield a row for each row of `table`, after the header, some at a time.
+    """Yield the header, then a row for each row of `table`, in batches.
 
-    It has the table's columns that are no feature as they are in the file, and prepare.time's, with
-    `keep` all of them, then `prediction` and, if the model gives probabilities, `probability of CLASS` for each
-    class. The model reads each column as it was read for training, and fills what is missing.
+    A row has the table's columns that are not features, unchanged, and the column prepare.time
+    (with `keep`, all columns); then `prediction` and, if the model gives probabilities,
+    `probability of CLASS` for each class. The model reads each column as in training, and fills
+    missing values.
 
     Raises InputError for a missing feature, or a cell that is not of its feature's kind.
     """
@@ -61,10 +62,10 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
 
 
 def file_of(path: str, schema: Schema) -> dict[str, Any]:
-    """Return how a file of new rows is written: as the table for training was, or in UTF-8.
+    """Return the format of a file of new rows: that of the training table, or UTF-8.
 
-    Text of another encoding than that hardly ever looks like UTF-8 with letters beyond ASCII. A
-    separator that the first line declares, for Excel, holds.
+    Text in another encoding hardly ever looks like UTF-8 with non-ASCII letters. A separator that
+    the first line declares, for Excel, takes precedence.
     """
     if not Path(path).is_file():
         return schema.file
@@ -85,13 +86,13 @@ def file_of(path: str, schema: Schema) -> dict[str, Any]:
                 decoder.decode(block)
         decoder.decode(b"", final=True)
     except (OSError, ValueError):
-        return found  # which the reader tells, if it matters
+        return found  # which the reader reports, if it matters
     return found if is_ascii else found | {"encoding": "utf-8"}
 
 
 @contextmanager
 def output(path: str | None) -> Iterator[IO[str]]:
-    """Open the file to write, which is there once all is written; stdout without a path."""
+    """Open the output file, which appears once it is complete; stdout without a path."""
     if not path:
         yield sys.stdout
         return
@@ -113,7 +114,7 @@ def main() -> None:
     parser.add_argument("--keep-features", action="store_true", help="write all columns")
     arguments = parser.parse_args()
 
-    # A folder's files are in it. Both are resolved, as a link may lead to the table.
+    # The table may be a folder of files. Resolve both, because a link may lead to the table.
     if arguments.output and Path(arguments.output).resolve().is_relative_to(
         Path(arguments.table).resolve()
     ):
@@ -135,7 +136,7 @@ def main() -> None:
             for some in rows:
                 writer.writerows(some)
     except BrokenPipeError:
-        # The reader, `head` for instance, has had enough. Python would complain when it exits.
+        # The reader, such as `head`, has closed the pipe. Python would complain on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     for note in table.notes():
         print(f"warning: {table.path}: {note}", file=sys.stderr)

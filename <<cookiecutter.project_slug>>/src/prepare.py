@@ -45,15 +45,15 @@ EXPECTED = {
 
 
 class SurpriseError(Exception):
-    """Rows show that those before them were read wrongly."""
+    """Some rows show that earlier rows were read wrongly."""
 
 
 class RepeatedError(Exception):
-    """Rows that were dropped repeat others by chance."""
+    """The dropped rows repeat others by chance."""
 
 
 def sample(rows: int, number: int) -> np.ndarray:
-    """Return which of the rows are kept: `number` of them, always the same; all, if that is 0."""
+    """Return which rows to keep: always the same `number` of them, or all if `number` is 0."""
     kept = np.ones(rows, dtype=bool)
     if 0 < number < rows:
         kept[:] = False
@@ -64,7 +64,7 @@ def sample(rows: int, number: int) -> np.ndarray:
 def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return `frame` in the types that the stages know, and notes on its columns.
 
-    What no model can hold is missing.
+    Values that no model can hold become missing.
     """
     columns, notes = {}, {}
     for name, column in frame.items():
@@ -84,11 +84,11 @@ def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str,
 
 
 def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
-    """Return the features, then the target, then the column that says which rows are the test.
+    """Return the features, then the target, then the column that marks the test rows.
 
     The index has the group or the time of each row, see support/rows.py.
 
-    Raises InputError when a row has none.
+    Raises InputError when a row has no group or time.
     """
     [target] = schema.names("target")
     arranged = frame[[*schema.features, target, *schema.names("split")]]
@@ -104,21 +104,21 @@ def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
 
 
 class Preparation:
-    """Writes the rows to use, some at a time, and counts what the report tells of them.
+    """Writes the rows to use in batches, and counts what the report says about them.
 
-    The number of the first one is `row`. `rows` is the number of all, where params.yaml asks for a
-    sample of them.
+    `row` is the number of the first row. `rows` is the number of all rows, if params.yaml asks for
+    a sample.
     """
 
     def __init__(self, params: dict[str, Any], writer: Writer, row: int, rows: int = 0) -> None:
         self.params, self.source, self.writer = params, params["raw"], writer
-        self.first_row = self.row = row  # that comes next
+        self.first_row = self.row = row  # the number of the next row
         self.dropped: Counter[str] = Counter()
         self._kept = sample(rows, params["max_rows"])
         if rows > self._kept.sum():
             self.dropped["not in the sample"] = int(rows - self._kept.sum())
         self._duplicates = Duplicates()
-        # Identifiers, which belong in `drop`, would make every row unlike the others.
+        # Identifiers, which belong in `drop`, would make every row unique.
         keys = params["group"], params["time"]
         self._left_out = [name for name in params["drop"] if name not in keys]
         self._classes: Counter[Any] = Counter()
@@ -127,7 +127,7 @@ class Preparation:
         self._derived: list[Column] = []
 
     def add(self, batch: pa.RecordBatch, schema: Schema) -> None:
-        """Write those of some more rows that are to be used. They were seen by the survey."""
+        """Write the rows to use from a batch that the survey has seen."""
         if not len(batch):
             return
         frame = schema.frame(self.source, batch, self.row, add_features, seen=True)
@@ -147,7 +147,7 @@ class Preparation:
         self.writer.write(arranged)
 
     def _select(self, frame: pd.DataFrame, schema: Schema) -> np.ndarray:
-        """Return which rows are to be used, and count the reasons for the others."""
+        """Return which rows to use, and count why the others are dropped."""
         params, reasons = self.params, {}
         keep = np.ones(len(frame), dtype=bool)
         if params["duplicates"] != "keep":
@@ -162,10 +162,10 @@ class Preparation:
         return keep
 
     def finish(self, schema: Schema, table: Table) -> dict[str, Any]:
-        """Put the written table in its place, and return the report.
+        """Move the written table to its place, and return the report.
 
         Raises InputError when no rows are left, or the classes cannot be told apart; RepeatedError
-        when, with `duplicates: auto`, rows should not have been dropped.
+        when `duplicates: auto` has dropped rows that it should keep.
         """
         params = self.params
         schema.adopt(self._derived, params)
@@ -215,7 +215,7 @@ def prepare(
     It has the columns that `arrange` returns; its rows keep their order. With `features: all`,
     columns without information are left out. `split_by` is split.column of params.yaml.
 
-    Raises InputError for what cannot be used, with the column and where possible the row.
+    Raises InputError for unusable input, with the column and, if possible, the row.
     """
     try:
         return prepare_once(table, params, path, split_by, open_writer)
@@ -235,9 +235,9 @@ def prepare_once(
     split_by: str,
     open_writer: Callable[[Path], Any],
 ) -> dict[str, Any]:
-    """Do what `prepare` says, but for rows that should not have been dropped.
+    """Do the work of `prepare`.
 
-    Raises RepeatedError for these.
+    Raises RepeatedError when it has dropped rows that it should keep.
     """
     roles = find_roles(table, params, split_by)
     survey = open_survey(table, params)
@@ -245,8 +245,8 @@ def prepare_once(
     def decide() -> Schema:
         return decide_schema(table, survey, params, roles)
 
-    # How the rows so far are written tells nearly always how to read them. Only where later ones
-    # show that it was wrong, the table is read again, as it is to draw a sample.
+    # The rows so far nearly always tell how to read the later ones. The table is read again only if
+    # later rows show that this was wrong, or to draw a sample.
     if not params["max_rows"]:
         with suppress(SurpriseError), open_writer(path) as writer:
             preparation = Preparation(params, writer, table.first_row)
@@ -268,13 +268,11 @@ def prepare_once(
 def read_once(
     survey: Survey, decide: Callable[[], Schema], row: int
 ) -> Iterator[tuple[Schema, pa.RecordBatch]]:
-    """Yield the rows as they are counted, each time with the schema that those so far have.
+    """Yield batches of rows as they are counted, each with the schema of the rows so far.
 
-    `row` is the number of the first one.
+    `row` is the number of the first row. The last batch is empty, with the schema of all rows.
 
-    At the end comes the schema of all rows, with none.
-
-    Raises SurpriseError when rows before would have other values by the present schema.
+    Raises SurpriseError when the current schema would give earlier rows other values.
     """
     schema: Schema | None = None
     state, batch = None, None
@@ -283,7 +281,7 @@ def read_once(
         try:
             later = decide()
         except InputError:
-            # To be told once all rows are counted
+            # To be reported once all rows are counted
             raise SurpriseError from None
         if schema and not agree(schema, later, survey, row):
             raise SurpriseError
@@ -296,7 +294,7 @@ def read_once(
         yield schema, batch
         row += len(batch)
     if batch is None:
-        raise SurpriseError  # no rows, which the decision tells
+        raise SurpriseError  # no rows, which `decide` reports
     yield again(), batch[:0]
 
 

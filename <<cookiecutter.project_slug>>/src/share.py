@@ -1,8 +1,8 @@
 """Share data and models through the DVC remote.
 
-python src/share.py check    could a teammate get all that the last commit needs?
+python src/share.py check    check that a teammate could fetch all data of the last commit
 python src/share.py login    store a token for the remote, outside git
-python src/share.py hooks    let git push data and models first
+python src/share.py hooks    make git push data and models before code
 """
 
 import argparse
@@ -29,7 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     login = commands.add_parser("login", help="store a token, outside git")
     login.add_argument("--user", help="user name (default: the owner in the URL)")
-    # Git hooks of the template's first version call it before they check.
+    # Git hooks of the template's first version call it before the check.
     commands.add_parser("reach")
     hooks = commands.add_parser("hooks", help="let git push data and models first")
     hooks.add_argument("--remove", action="store_true", help="take the hooks away again")
@@ -47,21 +47,21 @@ def is_readable(path: Path) -> bool:
 
 
 def mend_locks(folder: Path) -> None:
-    """Remove what a DVC that was killed while it wrote has left, and what stops each later run.
+    """Remove the leftovers of a killed DVC that would stop every later run.
 
-    That is its list of files in use, empty or in part, and git's locks on the references of
-    experiments.
+    These are DVC's list of files in use, if it is empty or incomplete, and git's locks on the
+    references of experiments.
     """
-    # The same for all worktrees of a repository
+    # All worktrees of a repository share it
     shared = folder / hooks.git("rev-parse", "--git-common-dir")
     left = [*(shared / "refs/exps").rglob("*.lock")]
     if not is_readable(folder / ".dvc/tmp/rwlock"):
         left.append(folder / ".dvc/tmp/rwlock")
     for path in left:
-        # Unless another process is just about to write it, or has done so
+        # Unless another process is about to write it, or has just written it
         with suppress(FileNotFoundError):
             before = path.stat().st_mtime
-            # A clock that was wrong may have made it tomorrow.
+            # A wrong clock may have dated it in the future.
             if abs(time.time() - before) < 2:
                 time.sleep(2)
             if path.stat().st_mtime == before:

@@ -29,13 +29,13 @@ def split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of the training and of the test rows.
 
-    `key` has a value for each row, and `role` says what it is and so what a part may hold:
+    `key` has a value for each row, and `role` says what it is, and so how to split:
 
-    - `group`: all rows of a group are in one part; `test_size` is the fraction of the groups.
-    - `time`: the newest rows are the test, and every training row is older than each of them.
-      Both parts are in the order of time.
-    - `target`: rows at random; with `stratify`, the classes in the same proportions. They are in
-      the splitter's order, on which a forest's bootstrap depends.
+    - `group`: each group stays in one part; `test_size` is a fraction of the groups.
+    - `time`: the newest rows are the test set, and every training row is older than each of them.
+      Both parts are sorted by time.
+    - `target`: rows are drawn at random; `stratify` keeps the class proportions. They stay in the
+      splitter's order, on which a forest's bootstrap depends.
 
     Raises InputError when `test_size` leaves a class or a part empty.
     """
@@ -47,14 +47,14 @@ def split(
         if not first:
             raise none_older(len(key), test_size)
         return order[:first], order[first:]
-    # It takes nearly a second, for which a split by time and that of a large table need not wait.
+    # This import takes nearly a second; splits by time and of large tables do not need it.
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
     try:
         if role == "group":
             splitter = GroupShuffleSplit(n_splits=1, test_size=test_size, random_state=seed)
             return next(splitter.split(rows, groups=key))
-        # Small numbers in the order of the classes, which are faster to sort than their names
+        # Small numbers in the order of the classes: they sort faster than the names
         classes = pd.Categorical(key).codes if stratify else None
         train, test = train_test_split(
             rows, test_size=test_size, random_state=seed, stratify=classes
@@ -77,9 +77,9 @@ def none_older(rows: int, test_size: float) -> InputError:
 def split_large(
     key: pd.Series, role: str, test_size: float, stratify: bool, seed: int
 ) -> np.ndarray:
-    """Return whether each row of a large table is of the test, by the rules of `split`.
+    """Return whether each row of a large table is in the test set, by the rules of `split`.
 
-    It takes some bytes a row, where scikit-learn's splitters take a hundred.
+    This takes a few bytes per row; scikit-learn's splitters take a hundred.
 
     Raises InputError when `test_size` leaves a part empty.
     """
@@ -110,9 +110,9 @@ def split_large(
 
 
 def split_by(column: pd.Series, test: list[Any]) -> np.ndarray:
-    """Return whether each row is of the test: those whose `column` has one of the values `test`.
+    """Return whether each row is in the test set: its `column` has one of the values `test`.
 
-    Raises InputError when all or none are.
+    Raises InputError when all rows are, or none.
     """
     named = column.isin([str(value) for value in test]).to_numpy()
     if named.all() or not named.any():
@@ -125,13 +125,13 @@ def split_by(column: pd.Series, test: list[Any]) -> np.ndarray:
 
 
 def read_key(path: Path, name: str, large: bool) -> pd.Series:
-    """Return a column; of a large one each different text is in memory once."""
+    """Return a column; a `large` one keeps each distinct text in memory once."""
     with pq.ParquetFile(path, read_dictionary=[name] if large else None) as file:
         return pd.Series(file.read([name]).column(name).to_pandas(), name=name)
 
 
 def write_small(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) -> None:
-    """Write some rows of a table, given by their positions, to each path, without columns `drop`."""
+    """Write the rows at some positions of a table to each path, without columns `drop`."""
     schema = stored_schema(file, drop)
     table = file.read(schema.names)
     for path, positions in parts.items():
@@ -140,7 +140,7 @@ def write_small(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[
 
 
 def write_large(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[str]) -> None:
-    """Write those rows that are true to each path, some at a time, without columns `drop`."""
+    """Write the rows whose mask is true to each path, in batches, without columns `drop`."""
     schema = stored_schema(file, drop)
     with ExitStack() as stack:
         writers = [stack.enter_context(open_writer(path, schema)) for path in parts]
@@ -159,7 +159,7 @@ def write_large(file: pq.ParquetFile, parts: dict[Path, np.ndarray], drop: list[
 
 
 def stored_schema(file: pq.ParquetFile, drop: list[str]) -> pa.Schema:
-    """Return the columns to write, with what stage prepare tells of them."""
+    """Return the columns to write, with the metadata of stage prepare."""
     schema = file.schema_arrow
     for name in set(schema.names) & set(drop):
         schema = schema.remove(schema.get_field_index(name))
@@ -179,7 +179,7 @@ def main() -> None:
         rows, names = file.metadata.num_rows, file.schema_arrow.names
         large = rows * len(names) > VALUES
         role = schema.key[0] or "target"
-        # It is the last column, behind the target.
+        # It is the last column, after the target.
         key = read_key(PREPARED, column or names[-1], large)
         if column or large:
             is_test = split_by(key, test) if column else split_large(key, role, **params)

@@ -1,8 +1,8 @@
 """Run the queued experiments on a Dask cluster: python src/sweep.py
 
-DASK_SCHEDULER_ADDRESS names its scheduler. Workers fetch data from the DVC remote, and send there
-what an experiment makes; it comes back, and `dvc exp show` lists it. An experiment that
-fails stays in the queue, and so do those that are not finished when this is stopped.
+DASK_SCHEDULER_ADDRESS names the scheduler. Workers fetch data from the DVC remote, and send the
+outputs of an experiment there; finished experiments come back, and `dvc exp show` lists them. An
+experiment that fails, or is not finished when this script is stopped, stays in the queue.
 """
 
 import os
@@ -18,7 +18,7 @@ from support.params import first_line
 
 from tqdm import tqdm
 
-# A command, the folder to run it in, below that of the clone, and its input
+# A command, the folder to run it in (relative to the clone), and its input
 Step = tuple[list[str], str, bytes | None]
 
 
@@ -27,17 +27,17 @@ class Snapshot(NamedTuple):
 
     name: str
     base: str  # the commit that it belongs to
-    changes: bytes  # since then, as a patch
+    changes: bytes  # since `base`, as a patch
 
     @property
     def ref(self) -> str:
-        """Where DVC keeps the experiment, once it has run."""
+        """The reference under which DVC keeps the finished experiment."""
         return f"refs/exps/{self.base[:2]}/{self.base[2:]}/{self.name}"
 
     def steps(self) -> list[Step]:
-        """Return what makes a bundle of the experiment in the place of one of the commits."""
+        """Return the steps that turn a bundle of the commits into a bundle of the experiment."""
         inside = os.path.relpath(ROOT, git("rev-parse", "--show-toplevel"))
-        # Experiments of a worker share what they fetch.
+        # The experiments of a worker share the data that they fetch.
         cache = os.path.relpath("../../dvc-cache", inside)
         return [
             (["git", "clone", "--quiet", "--no-checkout", "../bundle", "."], ".", None),
@@ -59,7 +59,7 @@ class Snapshot(NamedTuple):
 
 
 def run(command: list[str]) -> bytes:
-    """Return what a command prints; raises SystemExit with its reason where it fails."""
+    """Return the output of a command; raise SystemExit with its error if it fails."""
     if command[0] == "dvc":
         command = [sys.executable, "-m", *command]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
@@ -70,9 +70,9 @@ def run(command: list[str]) -> bytes:
 
 
 def queued() -> list[Snapshot]:
-    """Return what `dvc exp run --queue` has queued, the oldest first.
+    """Return the experiments that `dvc exp run --queue` has queued, oldest first.
 
-    DVC keeps each as a commit in the form of git's stash: its parent is the experiment's base.
+    DVC keeps each as a commit in the form of a git stash: its parent is the experiment's base.
     """
     from dvc.api import exp_show
 
@@ -86,11 +86,11 @@ def queued() -> list[Snapshot]:
 
 
 def perform(commits: bytes, steps: list[Step]) -> bytes:
-    """Run an experiment in a clone of its own, on a worker, which has no code of this project.
+    """Run an experiment in its own clone, on a worker that has no code of this project.
 
-    `commits` and what is returned are git bundles.
+    `commits` and the returned value are git bundles.
 
-    Raises RuntimeError with the reason of a command that fails.
+    Raises RuntimeError with the error of a command that fails.
     """
     import os
     import subprocess
@@ -125,7 +125,7 @@ def perform(commits: bytes, steps: list[Step]) -> bytes:
 
 
 def keep(bundle: bytes, snapshot: Snapshot) -> None:
-    """Add a finished experiment to this repository, take it off the queue, and fetch its data."""
+    """Add a finished experiment to this repository, dequeue it, and fetch its data."""
     from dvc.repo import Repo
 
     with tempfile.TemporaryDirectory() as folder:

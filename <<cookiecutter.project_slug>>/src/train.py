@@ -45,16 +45,16 @@ def train(
 ) -> tuple[BaseEstimator, dict[str, dict[str, Any]], pd.DataFrame]:
     """Fit the entry of `models` that `params` names, or the best of all candidates.
 
-    `params` is the section `train` of params.yaml: candidates are drawn from the model's own
-    `search`, and the model as it stands competes with them, with `rivals`, what stage compare wrote
-    of other entries, and with the average of the best.
+    `params` is the section `train` of params.yaml. Candidates are drawn from the model's own
+    `search`. They compete with the unchanged model, with `rivals` (the results of stage compare for
+    other entries), and with the average of the best.
 
-    Returns the fitted estimator, its scores on the `training` rows and, as means over the folds,
-    in cross-validation (`cv`), with what was chosen (`search`) and what led to it (`trials`), and a
-    row for each candidate from the best to the worst.
+    Returns the fitted estimator; its scores on the `training` rows and in cross-validation (`cv`,
+    means over the folds), with the chosen setting (`search`) and how it was found (`trials`); and a
+    row for each candidate, best first.
 
-    Raises InputError for an unknown model, one of the other task, a value that its class rejects,
-    or rows of a single class.
+    Raises InputError for an unknown model, a model of the other task, a value that its class
+    rejects, or rows of a single class.
     """
     name = params["model"]
     if name not in models:
@@ -69,7 +69,7 @@ def train(
         raise explain_fit(error, candidates[0]["model"], rows, folds) from None
     parts = describe_scores(scores, candidates, specs, params)
     parts["trials"]["warnings"] = warned
-    # As objects: beside null, 3 would become 3.0, which not every argument of whole numbers takes.
+    # As objects: next to null, 3 would become 3.0, which some integer arguments reject.
     lines = [{"model": one["model"], **one["arguments"], **one["scores"]} for one in candidates]
     return estimator, parts, pd.DataFrame(lines, dtype=object)
 
@@ -80,7 +80,7 @@ def describe_scores(
     specs: dict[str, Any],
     params: dict[str, Any],
 ) -> dict[str, dict[str, Any]]:
-    """Return what `train` does of the best candidate's scores and of how it was found."""
+    """Return the scores of the best candidate and how it was found, as `train` does."""
     best = candidates[0]
     parts: dict[str, dict[str, Any]] = {"training": tidy(scores)}
     if best["folds"]:
@@ -106,7 +106,7 @@ def compete(
     rivals: Sequence[dict[str, Any]],
     folds: Folds,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return the candidates, see search.search, from the best to the worst, and their entries."""
+    """Return the candidates, best first (see search.search), and their entries."""
     name, metric = params["model"], params["search"]["metric"]
     candidates = search(name, models[name], rows, folds, params)
     print_candidates(candidates, metric)
@@ -125,11 +125,11 @@ def compete(
 def fit_best(
     best: dict[str, Any], specs: dict[str, Any], rows: Rows, params: dict[str, Any]
 ) -> tuple[BaseEstimator, dict[str, float], list[str]]:
-    """Return a candidate's estimator, fitted to all rows, its scores on them, and what warned."""
+    """Return a candidate's estimator fitted to all rows, its scores on them, and its warnings."""
     name = best["model"]
     model = best.get("models") or create(name, specs[name], best["setting"], params)
-    # Sums of boosting, as those of linear algebra, differ in the last digits with the number of
-    # threads.
+    # The sums of boosting, like those of linear algebra, differ in the last digits with the number
+    # of threads.
     with (
         threads(rows.table),
         threadpool_limits(1),
@@ -145,7 +145,7 @@ def fit_best(
 def ranking(
     rows: Rows, folds: Folds, candidates: pd.DataFrame, params: dict[str, Any]
 ) -> pd.DataFrame:
-    """Return the best candidate of each entry behind the baseline, which knows no feature."""
+    """Return the baseline, which uses no feature, then the best candidate of each entry."""
     target, scoring = rows.target, (params["positive"], params["metrics"])
     floors = [baseline(target.iloc[old], target.iloc[new], *scoring) for old, new in folds]
     floor = {"model": "(without features)"} | tidy(pd.DataFrame(floors).mean(skipna=False))
@@ -161,12 +161,12 @@ def main() -> None:
         for name in params["compare"]
         if name != params["model"]
     ]
-    # What linear algebra computes differs in the last digits with the number of its threads.
+    # Results of linear algebra differ in the last digits with the number of threads.
     with threadpool_limits(1, user_api="blas"):
         estimator, scores, candidates = train(rows, load_params("models"), params, rivals)
     MODEL.parent.mkdir(exist_ok=True)
     SCORES.parent.mkdir(exist_ok=True)
-    # Whoever has the model can read new rows by it.
+    # The model carries its schema, so that new rows can be read.
     estimator.schema = json.loads(pq.read_schema(TRAIN).metadata[b"schema"])
     save(estimator, MODEL)
     SCORES.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8", newline="\n")
@@ -174,7 +174,7 @@ def main() -> None:
     for table, path in [(candidates, CANDIDATES), (ranked, RANKING)]:
         table.to_csv(path, index=False, lineterminator="\n", na_rep="null")
     name, model = candidates["model"].iloc[0], innermost(estimator)
-    # An average would print all of its pipelines.
+    # An average would print every one of its pipelines.
     print(name if model is estimator else f"{name}: {model}")
     for part in ("training", "cv"):
         values = scores.get(part, {})

@@ -1,6 +1,6 @@
-"""What serves the stages: seldom edited, and imports nothing from the folder above.
+"""Modules for the stages: rarely edited, and free of imports from the folder above.
 
-Scripts import it before any package: then a package that is missing is told in one line.
+Scripts import this package before any other, so that a missing package is reported in one line.
 """
 
 import os
@@ -13,7 +13,7 @@ SOURCE = os.path.dirname(os.path.dirname(__file__))
 def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print in one line where a package is missing, or a file cannot be read or written.
 
-    Other errors are printed as ever.
+    Other errors are printed as usual.
     """
     if issubclass(kind, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
@@ -46,10 +46,10 @@ def explain(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 
 sys.excepthook = explain
-# Pictures are drawn to files alone, but for notebooks. What it names may not be there.
+# Draw images only to files, except in notebooks. MPLBACKEND may name a missing backend.
 if not os.environ.get("MPLBACKEND", "").startswith("module://"):
     os.environ.pop("MPLBACKEND", None)
 for stream in (sys.stdout, sys.stderr):
-    # A terminal that cannot show a column's name must not end a stage. Notebooks' streams can.
+    # A terminal that cannot show a column's name must not end a stage. A notebook can show any.
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")

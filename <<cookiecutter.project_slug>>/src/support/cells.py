@@ -1,9 +1,9 @@
-"""How the cells of a table are written.
+"""The formats of the cells in a table.
 
-Every cell starts as text. Its *form* says how it is written: `integer`, `comma3` (4,702), `iso`
-(2024-12-31) and so on. A *profile* counts the forms of a column; columns.py decides by it.
+Every cell starts as text. Its *form* is its format: `integer`, `comma3` (4,702), `iso`
+(2024-12-31) and so on. A *profile* counts the forms of a column; columns.py decides from it.
 
-Only the standard library: the template reads a table by this module before the project exists.
+Only the standard library: the template reads a table with this module before the project exists.
 """
 
 import re
@@ -37,27 +37,27 @@ MAYBE_VALUES = frozenset(
     | {"inconnu", "desconocido", "desconhecido", "not available", "Not available", "Not Available"}
     | {"(blank)", "(empty)", "(Leer)", "\u2013", "\u2014"}
 )
-# Of cells without a form, a profile keeps so many spellings. More of them make a column text.
+# A profile keeps this many different cells without a form. With more, the column is text.
 SPELLINGS = 20
 
 # The forms are regular expressions that Python and RE2, Arrow's engine, read alike.
-# With the minus of typographers, and a dash in its place
+# Includes the typographic minus, and a dash used as a minus
 _SIGNS = "[+\u2212\u2013-]"
 _SIGN = f"{_SIGNS}?"
-# At most 15 digits: a number of computers would lose the last of more.
+# At most 15 digits: a floating-point number would lose the last of more.
 _WHOLE = "(?:0|[1-9][0-9]{0,14})"
 _GROUP = "[1-9][0-9]{0,2}"
 _UNGROUPED = "(?:0|[1-9][0-9]{3,14})"
 _OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
 SPACE = "[ '\u2019\u00a0\u2009\u202f]"
-# With the year 1, from which some databases count
+# Includes the year 1, from which some databases count
 _YEAR = "(?:[1-9][0-9]{3}|0001)"
 _LEAP_YEAR = "(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
-# Two digits are a year of 1969 to 2068, as POSIX reads %y.
+# Two digits are a year from 1969 to 2068, as POSIX reads %y.
 _SHORT = f"(?:{_YEAR}|[0-9]{{2}})"
 _TWO_DIGITS = ("[0-9]{2}", "(?:[02468][048]|[13579][26])")
 _SHORT_LEAP = f"(?:{_LEAP_YEAR}|{_TWO_DIGITS[1]})"
-# The names of the months by how many days they have
+# The names of the months, by number of days
 _NAMES = (
     "(?i:jan|january|mar|march|may|jul|july|aug|august|oct|october|dec|december)",
     "(?i:apr|april|jun|june|sept?|september|nov|november)",
@@ -80,9 +80,9 @@ def _day(
     from_13: bool = False,
     names: bool = False,
 ) -> str:
-    """Return the pattern of a day that is in the calendar; `order` is such as "{d}/{m}/{y}".
+    """Return the pattern of a valid date; `order` is, for example, "{d}/{m}/{y}".
 
-    Days and months below 10 begin with `zero`; with `names`, months are words.
+    `zero` precedes days and months below 10; with `names`, months are words.
     """
     long, short, february = _NAMES
     if not names:
@@ -98,7 +98,7 @@ def _day(
 
 
 def _large_day(order: str) -> str:
-    """Return the pattern of a date in which day and month cannot change places."""
+    """Return the pattern of a date in which day and month cannot be swapped."""
     slashes = _day(order.format(s="/"), _SHORT, _SHORT_LEAP, from_13=True)
     return f"(?:{slashes}|{_day(order.format(s='-'), from_13=True)})"
 
@@ -109,7 +109,7 @@ _TWELVE = "(?:0?[1-9]|1[0-2])"
 _DATES = {
     "iso": _day("{y}-{m}-{d}"),
     "iso_slash": f"(?:{_day('{y}/{m}/{d}')}|{_day('{y}[.]{m}[.]{d}')})",
-    # Day and month could change places.
+    # Day and month could be swapped.
     "either": f"{_TWELVE}(?:/{_TWELVE}/{_SHORT}|-{_TWELVE}-{_YEAR})",
     "day_first": _large_day("{{d}}{s}{{m}}{s}{{y}}"),
     "month_first": _large_day("{{m}}{s}{{d}}{s}{{y}}"),
@@ -118,13 +118,13 @@ _DATES = {
     f"|{_day('{d}{m}{y}', names=True)}",
     "name_day": f"{_WEEKDAY}{_day(_NAME_DAY, names=True)}",
 }
-# 2009-10 is October, or a season that ends in the next year: its last two digits are one apart.
+# 2009-10 is October, or a season that ends in the next year: its two-digit years are one apart.
 _SEASONS = "|".join(f"{year:02d}[/-]{year + 1:02d}" for year in range(12))
 _MONTHS = "|".join(
     ["(?:1[2-9]|[2-9][0-9]){s}(?:0[1-9]|1[0-2])"]
     + [f"{year:02d}{{s}}{m:02d}" for year in range(12) for m in range(1, 13) if m != year + 1]
 )
-# A cell has one form at most, so that Arrow can count one without a look at the others.
+# A cell has at most one form, so that Arrow can count each form independently.
 FORMS = {
     "integer": f"{_SIGN}(?:0|[1-9][0-9]{{0,2}})",
     "large": f"{_SIGN}[1-9][0-9]{{3,14}}",
@@ -145,7 +145,7 @@ FORMS = {
     # 12e45 may be a number or a code.
     "bare_exponent": f"{_SIGN}[0-9]+[eE][0-9]{{1,3}}",
     "infinite": f"{_SIGN}(?i:inf|infinity)",
-    # Numbers would lose the zeros of 007, and the last digits of a long one.
+    # As numbers, 007 would lose its zeros, and a long one its last digits.
     "zeros": f"{_SIGN}0[0-9]+",
     "long": f"{_SIGN}[1-9][0-9]{{15,}}",
     "boolean": "(?i:true|false)",
@@ -157,7 +157,7 @@ FORMS = {
     "quarter": f"(?:{_YEAR}[ -]?[Qq][1-4]|[Qq][1-4][ /-]?{_YEAR})",
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
 }
-# What stands beside a number: a currency, a percent sign, brackets or a minus behind it, which
+# What may stand next to a number: a currency, a percent sign, brackets or a trailing minus, which
 # accountants write, or a unit, such as km/h
 CURRENCY = (
     "[A-Z]{0,3}[$\u00a2-\u00a5\u20a0-\u20bf\uff04\uffe1\uffe5]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD"
@@ -176,19 +176,19 @@ _DECORATED = re.compile(DECORATED)
 # Days and day are one unit.
 PLURAL = "([A-Za-z]{2,})s"
 
-# The forms that can be read as numbers by a decimal mark, and those that tell which mark it is
+# The forms that a decimal mark can turn into numbers, and the forms that reveal the mark
 POINT = frozenset({"point", "commas", "commas_point", "spaces_point", "exponent"})
 COMMA = frozenset({"comma", "points", "points_comma", "spaces_comma", "exponent_comma"})
 _ANY = {"integer", "large", "point3", "comma3", "spaces", "bare_exponent", "infinite"}
 NUMBERS = {".": POINT | _ANY, ",": COMMA | _ANY}
-# Those in which marks or blanks group the digits
+# The forms in which marks or blanks group the digits
 GROUPED = {
     ".": frozenset({"comma3", "commas", "commas_point"}),
     ",": frozenset({"point3", "points", "points_comma"}),
 }
 SPACES = frozenset({"spaces", "spaces_point", "spaces_comma"})
 PERIODS = frozenset({"season", "month", "month_slash", "month_name", "quarter"})
-# The forms of dates by what comes first
+# The forms of dates, by their first part
 DATES = {
     "ISO8601": PERIODS | {"iso", "iso_slash"},
     "day first": frozenset({"day_first", "day_dot", "either", "day_name", "name_day"}),
@@ -197,7 +197,7 @@ DATES = {
 
 
 def undecorate(cell: str) -> tuple[str, str] | None:
-    """Return the number in a cell and what stands beside it; None if nothing does.
+    """Return the number in a cell and its unit or sign; None if the cell has neither.
 
     >>> undecorate("$ 1,234.50"), undecorate("(12)"), undecorate("5 %"), undecorate("-5")
     (('1,234.50', '$'), ('-12', ''), ('5', '%'), None)
@@ -217,7 +217,7 @@ def undecorate(cell: str) -> tuple[str, str] | None:
 def pattern_of(dates: str) -> str:
     """Return the regular expression of a pattern of dates, such as '%d/%m/%Y'.
 
-    Raises ValueError for a directive that is not known, or there twice.
+    Raises ValueError for an unknown or repeated directive.
     """
     digits = {
         "Y": "[0-9]{4}",
@@ -239,7 +239,7 @@ def pattern_of(dates: str) -> str:
 
 
 def spellings(words: Iterable[Any]) -> frozenset[str]:
-    """Return how some words for gaps are written; whole numbers also with zeros behind a mark.
+    """Return the spellings of some words for gaps; integers also with zeros after a decimal mark.
 
     >>> sorted(spellings([-9, "NA"]))
     ['-9', '-9,0', '-9,00', '-9.', '-9.0', '-9.00', 'NA']
@@ -253,11 +253,11 @@ def spellings(words: Iterable[Any]) -> frozenset[str]:
 
 
 class Forms:
-    """What the cells of a table are compared with.
+    """The forms and words that the cells of a table are compared with.
 
-    `words` may stand for a gap: those of `na_values` in params.yaml, or, where that is `auto`, the
-    usual ones. `dates` is a pattern that comes before the other forms, or none. `first_row` is the
-    number of the row below the header.
+    `words` may stand for a gap: those of `na_values` in params.yaml or, if that is `auto`, the
+    usual ones. `dates` is a pattern that takes precedence over the other forms, or "".
+    `first_row` is the number of the row below the header.
     """
 
     def __init__(
@@ -274,7 +274,7 @@ class Forms:
     def of(self, cell: str) -> str:
         """Return the form of a cell without blanks around it; "" if it has none.
 
-        A number with something beside it has the number's form and a star.
+        A number with a unit or sign next to it has the number's form and a star.
 
         >>> [Forms().of(cell) for cell in ("12", "007", "4,702", "12e45", "31.12.2024", "5%", "x")]
         ['integer', 'zeros', 'comma3', 'bare_exponent', 'day_dot', 'integer*', '']
@@ -289,14 +289,14 @@ class Forms:
 
 
 class Profile:
-    """How the cells of a column are written, counted over its rows.
+    """The formats of the cells of a column, counted over its rows.
 
-    `forms` counts the cells of each form, the others as "", `words` those that may stand for a gap,
-    and `others` the first SPELLINGS that have no form. `units` counts what stands beside numbers,
-    and `beside` the first SPELLINGS of such cells.
-    `varies` tells whether there are two different cells; `constant` is the only one otherwise.
-    `first` has the row and the cell where a form comes first, and `rows_of` the row of each word
-    and other. Rows count as in a spreadsheet: the header is 1, if there is nothing above it.
+    `forms` counts the cells of each form ("" for none), `words` the cells that may stand for a gap,
+    and `others` the first SPELLINGS different cells without a form. `units` counts the units of
+    numbers, and `beside` the first SPELLINGS of such cells.
+    `varies` tells whether there are two different cells; otherwise `constant` is the only one.
+    `first` has the row and the cell of each form's first occurrence, and `rows_of` the row of each
+    word and other. Rows count as in a spreadsheet: the header is row 1, if nothing is above it.
     """
 
     def __init__(self, forms: Forms) -> None:
@@ -319,7 +319,7 @@ class Profile:
 
     @property
     def next_row(self) -> int:
-        """The number of the row behind those that were counted."""
+        """The number of the row after those counted so far."""
         return self.known.first_row + self.rows
 
     @property
@@ -328,15 +328,15 @@ class Profile:
         return sum(self.forms.values())
 
     def count(self, forms: Iterable[str]) -> int:
-        """Return the number of cells in some forms, with or without something beside them."""
+        """Return the number of cells in some forms, with or without a unit."""
         return sum(self.forms[form] + self.forms[f"{form}*"] for form in forms)
 
     def first_of(self, form: str) -> tuple[int, str]:
-        """Return the row and the cell where a form comes first, perhaps with something beside it."""
+        """Return the row and the cell where a form first occurs, with or without a unit."""
         return min(self.first[one] for one in (form, f"{form}*") if one in self.first)
 
     def without_units(self) -> "Profile":
-        """Return the same profile, but for numbers with something beside them, which have no form."""
+        """Return the same profile, in which numbers with a unit have no form."""
         other = copy(self)
         other.forms, other.first = self.forms.copy(), self.first.copy()
         other.others, other.units, other.beside = self.others + self.beside, Counter(), Counter()
@@ -346,7 +346,7 @@ class Profile:
         return other
 
     def add(self, cells: list[str]) -> None:
-        """Count the cells of some more rows."""
+        """Count the cells of another batch of rows."""
         self.varies |= len({*cells, self.constant} - {None}) > 1
         self.constant = cells[0]
         stripped: Counter[str] = Counter()
@@ -364,7 +364,7 @@ class Profile:
         self.rows += len(cells)
 
     def add_counts(self, counts: dict[str, int], row_of: Callable[[str], int]) -> None:
-        """Count cells without blanks around them; `row_of` finds the first row of one."""
+        """Count stripped cells; `row_of` finds the first row of a cell."""
         for cell, number in counts.items():
             if cell in self.known.words:
                 self.words[cell] += number
@@ -374,7 +374,7 @@ class Profile:
             form = "" if self.is_text else self.known.of(cell)
             if form.endswith("*") and (parts := undecorate(cell)):
                 _, unit = parts
-                # More units than that are none, but the second half of a code.
+                # So many units are not units, but second halves of codes.
                 if unit not in self.units and len(self.units) > SPELLINGS:
                     form = ""
                 else:

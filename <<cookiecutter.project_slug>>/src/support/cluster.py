@@ -1,4 +1,4 @@
-"""Work of stages train and compare on a Dask cluster, if the environment names its scheduler."""
+"""Run stages train and compare on a Dask cluster, if the environment names its scheduler."""
 
 import asyncio
 import logging
@@ -19,10 +19,10 @@ import pandas as pd
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
-# Another version of one of these may compute other scores.
+# Other versions of these packages may compute other scores.
 VERSIONS = ["python", "joblib", "numpy", "pandas", "scipy", "sklearn"]
-# Models of a table with fewer cells are sooner fitted one after the other: threads would mostly wait
-# for Python's lock.
+# With fewer cells, it is faster to fit one model after the other: threads would mostly wait for
+# Python's lock.
 SMALL = 5000
 
 
@@ -32,17 +32,17 @@ class Task:
     def __init__(self, function: Callable, threads: ThreadpoolController) -> None:
         self.function = function
         self.threads = threads
-        # Dask's dashboard shows it.
+        # Shown in Dask's dashboard
         self.__name__ = getattr(function, "func", function).__name__
 
     def __call__(self, *arguments: Any) -> Any:
-        # Tasks run side by side. Threads within each would wait for one another.
+        # Tasks run in parallel. Threads within each would wait for one another.
         with self.threads.limit(limits=1, user_api="openmp"):
             return self.function(*arguments)
 
     @cached_property
     def by_value(self) -> bytes:
-        """The function with all code of this project that it uses: workers cannot import it."""
+        """The function with all project code that it uses, which workers cannot import."""
         import cloudpickle
 
         for module in list(sys.modules.values()):
@@ -56,21 +56,21 @@ class Task:
 
 
 def on_worker(function: Callable, *arguments: Any) -> Any:
-    """Return what `function` returns, computed as on one thread of the machine that sent it."""
-    # For good: the limit of linear algebra is one of the process, where other tasks run too.
+    """Call `function` as on one thread of the sending machine, and return its result."""
+    # Never reset: the thread limit belongs to the process, which runs other tasks too.
     threadpool_limits(1)
     with joblib.parallel_config(backend="threading", n_jobs=1):
         return function(*arguments)
 
 
 def threads(table: pd.DataFrame) -> joblib.parallel_config:
-    """Let joblib's tasks, which share the data, run on all cores, unless the table is small."""
+    """Run joblib's tasks, which share the data, on all cores, unless the table is small."""
     return joblib.parallel_config(backend="threading", n_jobs=-1 if table.size > SMALL else 1)
 
 
 @contextmanager
 def workers(table: pd.DataFrame, *data: Any) -> Iterator[None]:
-    """Let joblib's tasks run on this machine, or on the Dask cluster that the environment names.
+    """Run joblib's tasks on this machine, or on the Dask cluster that the environment names.
 
     Each worker gets `table` and `data`, arguments of the tasks, once.
 
@@ -85,8 +85,8 @@ def workers(table: pd.DataFrame, *data: Any) -> Iterator[None]:
         connect(address) as client,
         joblib.parallel_config(backend="dask", client=client) as config,
     ):
-        # As joblib's own argument `scatter` would fill it. Where the cluster has a single
-        # thread, joblib works on this machine instead.
+        # As joblib's own argument `scatter` would fill it. If the cluster has a single thread,
+        # joblib works on this machine instead.
         config["backend"].data_futures = {id(one): send(one, client) for one in (table, *data)}
         yield
 
@@ -95,7 +95,7 @@ def workers(table: pd.DataFrame, *data: Any) -> Iterator[None]:
 def connect(address: str) -> Iterator[Any]:
     """Yield a client of the Dask cluster at `address`.
 
-    Raises InputError when it does not answer, has no workers or other packages, or fails.
+    Raises InputError when it does not answer, has no workers, has other packages, or fails.
     """
     try:
         from distributed import Client, KilledWorker
@@ -110,7 +110,7 @@ def connect(address: str) -> Iterator[Any]:
     advice = f"start it, or unset {ADDRESS} to work on this machine"
     try:
         asyncio.run(reach(address))
-    except Exception as error:  # noqa: BLE001, what answers may be no scheduler
+    except Exception as error:  # noqa: BLE001, the address may not be a scheduler
         reason = f"no answer ({first_line(error)})"
         raise InputError(f"Dask cluster {address}: {reason}: {advice}") from None
     try:
@@ -124,8 +124,8 @@ def connect(address: str) -> Iterator[Any]:
 def send(one: Any, client: Any) -> Any:
     """Return a Dask future of an object.
 
-    It is the result of a task: what is scattered would be lost with the worker that has it, because
-    Dask removes copies. A task runs again.
+    The object is the result of a task, which Dask can run again. A scattered object would be lost
+    with the worker that has it, because Dask removes copies.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")
@@ -133,7 +133,7 @@ def send(one: Any, client: Any) -> Any:
 
 
 async def reach(address: str) -> None:
-    """Connect once, in five seconds: a client would wait longer, and again when it is closed."""
+    """Connect once, within five seconds: a client would wait longer, and again on close."""
     from distributed.comm import connect
     from distributed.security import Security
 
@@ -143,7 +143,7 @@ async def reach(address: str) -> None:
 
 
 def check_versions(versions: dict[str, Any]) -> None:
-    """Raise InputError for no worker, or one with a package of another version than here."""
+    """Raise InputError if there is no worker, or a worker has another version of a package."""
     here = versions["client"]["packages"]
     if not versions["workers"]:
         raise InputError(f"{ADDRESS}: the cluster has no workers; `dask worker ADDRESS` starts one")

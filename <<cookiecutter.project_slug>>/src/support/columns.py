@@ -1,6 +1,6 @@
-"""What kind of values a column holds, decided from how all of its cells are written.
+"""The kind of values in a column, decided from the formats of all its cells.
 
-Only the standard library: the template reads a table by this module before the project exists.
+Only the standard library: the template reads a table with this module before the project exists.
 """
 
 import math
@@ -28,7 +28,7 @@ from support.cells import (
 )
 
 KINDS = ("text", "number", "boolean", "date")
-# Text such as 1115-02 is a month only if its year is one of these.
+# Text such as 1115-02 is a month only if its year is in this range.
 YEARS = (1900, 2100)
 # Names of columns that number the rows
 IDENTIFIER = re.compile(
@@ -45,35 +45,34 @@ _FOREIGN_DATE = re.compile(r"\d{1,2}[. ]+(de )?[^\W\d_]{3,10}[. ]+(de )?\d{4}\b.
 # Durations as ISO 8601 has them, and numbers to the base of 16
 _OTHER_VALUE = re.compile("P(?=.)([0-9.,]+[YMWD])*(T([0-9.,]+[HMS])+)?|0x[0-9A-Fa-f]+")
 _SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
-# The forms of numbers that no integer is, by the decimal mark
+# The forms of numbers that are not integers, by decimal mark
 _FRACTIONS = {
     ".": {"point", "point3", "commas_point", "spaces_point", "exponent"},
     ",": {"comma", "comma3", "points_comma", "spaces_comma", "exponent_comma"},
 }
-# What spreadsheets write at the head of sums
+# Labels that spreadsheets give to sums
 TOTAL = re.compile(
     "(?i)((grand|sub)[ -]?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|average|mean|somme|suma|totale|"
     "moyenne|mittelwert|\u5408\u8ba1|\u603b\u8ba1|\u5408\u8a08"
 )
-# More different fractions than that are no classes.
+# More different fractions are not classes.
 SCALE = 20
-# Rows repeat others by chance if the values of their columns have no more combinations than that,
-# times the number of rows.
+# Rows repeat by chance if their columns' values have at most this many combinations per row.
 CHANCE = 10
-# More classes that are numbers are told.
+# More numeric classes are reported.
 MANY_CLASSES = 50
-# Trees compute in single precision, where a larger number is infinite.
+# Trees compute in single precision, in which a larger number is infinite.
 LARGEST = 3.4e38
 
 
 @dataclass
 class Column:
-    """A column's name, its kind, and how the values in its cells are written.
+    """A column's name, its kind, and the format of its cells.
 
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
-    mark and perhaps marks between `thousands`, a `unit` or brackets around them, or leading `zeros`.
-    Dates are `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'. The words
-    `gaps` count as missing. `notes` are for people.
+    mark, and may have a mark between `thousands`, a `unit`, brackets, or leading `zeros`. Dates are
+    `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'. The words in `gaps`
+    count as missing. `notes` are messages for the user.
     """
 
     name: str
@@ -87,7 +86,7 @@ class Column:
     notes: list[str] = field(default_factory=list)
 
     def written(self) -> dict[str, Any]:
-        """Return how the values are written, without what goes without saying."""
+        """Return the format of the values, without defaults."""
         values = asdict(self)
         if self.kind not in ("number", "integer") or not (self.thousands or self.decimal != "."):
             del values["decimal"]
@@ -96,7 +95,7 @@ class Column:
 
 @dataclass
 class Hints:
-    """What the unambiguous columns of a table say about the others.
+    """Evidence from the unambiguous columns of a table for the other columns.
 
     `point` and `comma` count the columns whose decimal mark is certain, `day` and `month` those
     whose dates are; `words` stand for gaps among numbers, dates or booleans.
@@ -123,14 +122,14 @@ class Hints:
 def decide(
     profiles: dict[str, Profile], params: dict[str, Any], strict: Iterable[str] = ()
 ) -> list[Column]:
-    """Return the columns of a table, each in the kind that keeps what its cells say.
+    """Return the columns of a table, each with the kind that preserves its cells.
 
     `profiles` has the profile of each column by name, and `params` is the section `prepare` of
-    params.yaml. Where the cells of a column have several readings its other rows decide, then the
-    other columns, and if they cannot, a note says what was taken. In the columns `strict`, no cell
-    counts as missing because it is not like the others.
+    params.yaml. If the cells of a column have several readings, its other rows decide, then the
+    other columns; if they cannot, a note says which reading was taken. In the columns `strict`, no
+    cell counts as missing because it differs from the others.
 
-    Raises ValueError when `params` gives a column a kind that there is not.
+    Raises ValueError when `params` gives a column an unknown kind.
     """
     hints = Hints(params["separator"])
     for profile in profiles.values():
@@ -151,20 +150,20 @@ def decide(
         column = _Decision(name, profile, hints, params, kind, name in strict).column
         is_class = params.get("task") == "classification" and name == params.get("target")
         if is_class and column.kind not in ("text", "boolean") and type_of_labels(column) == "text":
-            # Labels stay as they are written: how their numbers or dates were read does not matter.
+            # Labels stay unchanged, so notes on how numbers or dates were read do not matter.
             column.notes = [note for note in column.notes if "taken as missing" in note]
         columns.append(column)
     return columns
 
 
 def number_like(profile: Profile | None) -> bool:
-    """Return whether all cells are numbers if they are no codes, such as 1e5 or 007."""
+    """Return whether all cells look like numbers; some may be codes, such as 1e5 or 007."""
     codes = {"zeros", "long"}
     return bool(profile and profile.filled == profile.count(NUMBERS["."] | NUMBERS[","] | codes))
 
 
 class _Decision:
-    """The decision on one column: the first kind that its cells fit."""
+    """The decision on one column: the first kind that fits its cells."""
 
     def __init__(
         self,
@@ -185,8 +184,8 @@ class _Decision:
         elif not (self.boolean() or self.number() or self.date()):
             self.text()
             return
-        # Among numbers and dates, a word is no value; but rows without a target are lost, and none
-        # may be a number.
+        # Among numbers and dates, a word is not a value. But rows without a target are lost, and
+        # none may be a number.
         self.column.gaps[:0] = sorted(profile.words)
         if profile.filled and params["na_values"] == "auto":
             for word, number in profile.words.items():
@@ -194,7 +193,7 @@ class _Decision:
                     self.tell_word(word, number, "missing")
 
     def may_be_flag(self) -> bool:
-        """Return whether a column that has but words and gaps may say something by a word."""
+        """Return whether a word in a column of only words and gaps may carry information."""
         words = self.profile.words
         auto = self.params["na_values"] == "auto" and words.keys() - NO_VALUES
         return bool(auto and (self.profile.blank and not self.strict or len(words) > 1))
@@ -210,9 +209,9 @@ class _Decision:
         self.column.notes.append(text)
 
     def accept(self, kind: str, forms: frozenset[str], **written: Any) -> bool:
-        """Make the column what its cells of some forms are, if they are all or nearly all.
+        """Give the column a kind if all or nearly all of its cells have one of some forms.
 
-        Few others are typing errors, and a word in many rows stands for a gap. Both count as
+        A few other cells are typing errors, and a word in many rows stands for a gap. Both count as
         missing, and a note says so.
         """
         profile = self.profile
@@ -233,7 +232,7 @@ class _Decision:
             few = bad * 100 <= profile.filled or (bad == 1 and profile.filled >= 20)
             if not (self.wanted or few or (only_words and bad <= profile.filled // 4)):
                 return False
-            # Only what is remembered can count as a gap in new rows as well.
+            # Only recorded cells can count as gaps in new rows as well.
             if sum(profile.others.values()) != bad:
                 return False
             row, cell = min(misfits.values())
@@ -269,7 +268,7 @@ class _Decision:
         starred = sum(profile.units.values())
         if self.differ_in_unit(units):
             if starred <= profile.filled // 20 and len(profile.beside) <= SPELLINGS:
-                # As few as typing errors
+                # No more than typing errors
                 self.profile = profile.without_units()
                 return self.number()
             if len(units) <= 3 and not all(re.fullmatch("[A-Za-z]", unit) for unit in units):
@@ -294,7 +293,7 @@ class _Decision:
         return True
 
     def tell_marks(self, forms: set[str]) -> None:
-        """Say how marks in and beside numbers of these forms were read, where they may be others."""
+        """Note how ambiguous marks in and next to numbers of these forms were read."""
         profile = self.profile
         if forms == {"points"} and self.hints.comma == 1:
             row, cell = profile.first_of("points")
@@ -313,7 +312,7 @@ class _Decision:
             self.note("has brackets around all numbers, taken as negative; else see prepare.text")
 
     def differ_in_unit(self, units: set[str]) -> bool:
-        """Return whether some numbers have another unit than others, or one where others have none.
+        """Return whether some numbers have different units, or a unit that others lack.
 
         A sum of money may lack its currency.
         """
@@ -334,7 +333,7 @@ class _Decision:
         if not number:
             return ".", ""
         decimal, other = (",", ".") if sign == "comma" else (".", ",")
-        # 4,702 beside 28271: who groups the digits of one number groups those of all.
+        # 4,702 next to 28271: whoever groups the digits of one number groups them in all.
         if profile.count(["large"]):
             return decimal, ""
         if bool(hints.point) != bool(hints.comma):
@@ -381,7 +380,7 @@ class _Decision:
         return True
 
     def tell_short_years(self, order: str) -> None:
-        """Say how a year of two digits was read: it may also come first, or be of another century."""
+        """Note how a two-digit year was read: it may also come first, or be in another century."""
         for row, cell in sorted(self.profile.first.values()):
             if found := _SHORT_YEAR.match(cell):
                 day, month, year = found.groups()
@@ -396,7 +395,7 @@ class _Decision:
                 return
 
     def order_of_dates(self) -> tuple[str, str]:
-        """Return one of DATES, and a note if nothing decides which it is."""
+        """Return one of DATES, and a note if nothing decides which."""
         profile, hints = self.profile, self.hints
         if self.params["dates"] != "auto":
             return self.params["dates"], ""
@@ -417,7 +416,7 @@ class _Decision:
         )
 
     def text(self) -> None:
-        """Decide which words are gaps in a column of text, and say what may surprise."""
+        """Decide which words are gaps in a column of text, and note surprises."""
         profile, words = self.profile, self.profile.words
         if self.params["na_values"] != "auto":
             self.column.gaps = sorted(words)
@@ -430,14 +429,14 @@ class _Decision:
             self.column.kind = "empty"
         if not profile.is_text:
             self.compare()
-        # Where nearly all cells are padded, that is how the file is written.
+        # If nearly all cells are padded, padding is the format of the file.
         if 0 < profile.padded < 0.9 * (profile.rows - profile.blank):
             self.note(f"has blanks around {profile.padded} values, which are left out")
         if self.wanted != "text" and not any(n.startswith("is text") for n in self.column.notes):
             self.explain()
 
     def compare(self) -> None:
-        """Say which values people may take for one."""
+        """Note different values that people may take for the same."""
         folded: dict[str, str] = {}
         for cell in self.profile.others:
             if (other := folded.setdefault(look_of(cell), cell)) == cell:
@@ -449,7 +448,7 @@ class _Decision:
             return
 
     def explain(self) -> None:
-        """Say why a column of text holds no numbers or dates, where most of it looks as if it did."""
+        """Note why a column that looks like numbers or dates is text."""
         profile = self.profile
         for what, forms in {
             "number": NUMBERS["."] | NUMBERS[","],
@@ -484,7 +483,7 @@ class _Decision:
 
 
 def look_of(cell: str) -> str:
-    """Return a text without what one hardly sees.
+    """Return a text without barely visible differences.
 
     >>> look_of("New\\u00a0 York\\u200b"), look_of("Cafe\\u0301") == look_of("caf\\u00e9")
     ('new york', True)
@@ -494,7 +493,7 @@ def look_of(cell: str) -> str:
 
 
 def spelt(text: str, other: str) -> str:
-    """Return a text in quotes, so that one sees how it differs from another.
+    """Return a text in quotes that shows how it differs from another.
 
     >>> spelt("caf\u00e9", "tea"), spelt("caf\u00e9", "cafe\u0301")
     ("'caf\u00e9'", "'caf\\\\xe9'")
@@ -532,7 +531,7 @@ def gaps_in(column: Column, profile: Any) -> int:
 
 
 def is_constant(column: Column, profile: Any) -> bool:
-    """Return whether all rows have the same in a column."""
+    """Return whether a column has the same value in all rows."""
     return column.kind == "empty" or (not profile.varies and not gaps_in(column, profile))
 
 
@@ -546,8 +545,8 @@ def type_of_labels(target: Column) -> str:
 def reader_of(column: Column) -> Callable[[str], Any]:
     """Return a function from a cell that fits the column to its value; a gap is None.
 
-    It serves a look at a few megabytes without Arrow. Two cells have the same value if they have
-    in values.py, but for dates, which stay as they are written.
+    It reads a few megabytes without Arrow. Two cells have the same value if they have the same
+    value in values.py, except for dates, which stay strings.
     """
     if column.kind == "empty":
         return lambda cell: None
@@ -577,7 +576,7 @@ def _plain(cell: str, column: Column) -> str:
 
 
 def misfit(name: str, profile: Any, kind: str = "text") -> str:
-    """Return what keeps a column of this kind from being numbers: if it is one cell, with its row."""
+    """Return what keeps a column of this kind from being numeric, and the row of a single cell."""
     if kind == "date" or not isinstance(profile, Profile):
         return f"{name} holds {kind}s"
     families = [NUMBERS["."] | NUMBERS[","], frozenset({"pattern"}).union(*DATES.values())]
@@ -595,12 +594,12 @@ def misfit(name: str, profile: Any, kind: str = "text") -> str:
 
 
 def repeat_by_chance(distinct: Iterable[int], rows: int) -> bool:
-    """Return whether so many rows cannot but repeat, with so many different values in each column."""
+    """Return whether rows must repeat, given the number of distinct values in each column."""
     return math.prod(distinct) <= CHANCE * rows
 
 
 def tell_classes(counts: dict[Any, int], name: str) -> list[str]:
-    """Return notes on classes that are one number or look alike, and on those that are none.
+    """Return notes on classes that are the same number or look alike, and on unlikely classes.
 
     >>> tell_classes({"1": 9, "1.0": 3}, "kind")
     ["has classes that may be one, such as '1' and '1.0': write them alike"]
@@ -631,11 +630,11 @@ def tell_classes(counts: dict[Any, int], name: str) -> list[str]:
 
 
 def class_problem(counts: dict[Any, int], name: str, repeated: int) -> str:
-    """Return why these numbers of rows a class cannot be told apart; "" if they can.
+    """Return why classes with these numbers of rows cannot be told apart; "" if they can.
 
-    `repeated` rows, which repeat others, are not among them.
+    `repeated` rows, which repeat others, are not counted.
 
-    The classes are as they are written: a number with a fraction is one of a scale.
+    Classes are strings as in the file: a number with a fraction belongs to a scale.
     """
     if len(counts) < 2:
         only = f", but is {next(iter(counts))!r} in every row" if counts else ""

@@ -1,4 +1,4 @@
-"""Find rows that repeat others in a table that comes in parts."""
+"""Find repeated rows in a table that is read in parts."""
 
 from collections.abc import Collection
 
@@ -6,27 +6,27 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-# Sorted hashes are merged up to so many: more would take memory twice meanwhile.
+# Sorted hashes are merged up to this number: merging more would double the memory.
 MERGED = 2**23
-# From where hashes start, so that a text's is none of a small number: the golden ratio's fraction
+# The start of text hashes, so that none equals a small number: the golden ratio's fraction
 START = np.uint64(0x9E3779B97F4A7C15)
-# Which bits the first bytes of eight have, by their number
+# Masks of the first bytes of eight, by number of bytes
 BYTES = np.array([256**number - 1 for number in range(9)], dtype=np.uint64)
 
 
 class Duplicates:
-    """Remembers rows by a hash of 64 bits: among ten million, one in a million tables has two
-    different rows of one hash.
+    """Remembers rows by a 64-bit hash: in one of a million tables of ten million rows, two
+    different rows have the same hash.
     """
 
     def __init__(self) -> None:
-        # Sorted; as long as they are merged, each is longer than twice the next.
+        # Sorted; while they are merged, each is more than twice as long as the next.
         self._known: list[np.ndarray] = []
-        # Which hashes there are by 29 of their bits, eight in a byte: most new rows need no search.
+        # A bitmap of known hashes by 29 of their bits: most new rows need no search.
         self._bits = np.zeros(2**26, dtype=np.uint8)
 
     def find(self, rows: pd.DataFrame, drop: Collection[str] = ()) -> np.ndarray:
-        """Return which rows repeat one before them, in this part or an earlier one.
+        """Return which rows repeat an earlier row, in this part or a previous one.
 
         The columns in `drop` are not compared.
         """
@@ -50,7 +50,7 @@ class Duplicates:
 
 
 def hash_rows(rows: pd.DataFrame, drop: Collection[str] = ()) -> np.ndarray:
-    """Return a number for each row, the same for the same values in all columns but `drop`."""
+    """Return a number for each row, equal for equal values in all columns except `drop`."""
     hashes = np.full(len(rows), START)
     for name in rows:
         if name not in drop:
@@ -59,7 +59,7 @@ def hash_rows(rows: pd.DataFrame, drop: Collection[str] = ()) -> np.ndarray:
 
 
 def bits_of(column: pd.Series) -> np.ndarray:
-    """Return 64 bits for each value: of a number or a time its own, of a text a hash."""
+    """Return 64 bits for each value: those of a number or a time, or the hash of a text."""
     if column.dtype == "str":
         texts = pa.array(column, pa.large_string())
         parts = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
@@ -73,7 +73,7 @@ def hash_texts(texts: pa.LargeStringArray) -> np.ndarray:
     _, offsets, content = texts.buffers()
     ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
     starts, lengths = ends[:-1] - ends[0], np.diff(ends)
-    # Eight bytes from any place on
+    # Eight bytes from any position
     padded = np.zeros(ends[-1] - ends[0] + 8, np.uint8)
     padded[:-8] = np.frombuffer(content or b"", np.uint8)[ends[0] : ends[-1]]
     words = np.ndarray(len(padded) - 7, "<u8", padded, strides=(1,))
@@ -81,7 +81,7 @@ def hash_texts(texts: pa.LargeStringArray) -> np.ndarray:
     rows, place = np.flatnonzero(lengths), 0
     while len(rows):
         left = lengths[rows] - place
-        # Of the last ones, only those that are the text's
+        # Of the last eight bytes, only those of the text
         some = words[starts[rows] + place] & BYTES[np.minimum(left, 8)]
         hashes[rows] = mix(hashes[rows] ^ some)
         rows, place = rows[left > 8], place + 8

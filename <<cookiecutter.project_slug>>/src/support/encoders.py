@@ -1,4 +1,4 @@
-"""Encode the columns of a table by what they hold and by what the model can use."""
+"""Encode the columns of a table to suit their content and the model."""
 
 from itertools import combinations, islice
 from typing import Any
@@ -18,37 +18,37 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 EPOCH = pd.Timestamp(0).as_unit("us")
 # Parts of a time, by their names in pandas, and how many values each has
 PARTS = {"month": 12, "day": 31, "day_of_week": 7, "hour": 24, "minute": 60}
-# Waves a part for models that know no intervals: three can tell each day of the week.
+# Waves per part, for models without intervals: three can tell each day of the week.
 WAVES = 3
-# Of so many pairs of times the days between them are a feature.
+# The days between two times are a feature for at most this many pairs.
 PAIRS = 10
-# A text whose values occur less often than this on average is not a category.
+# A text column whose values occur less often on average is not categorical.
 REPEATS = 5
-# And none that is one-hot, or has an effect of its own, if less often than this.
+# Below this average, it is neither one-hot encoded nor given effects.
 TWICE = 2
-# And what boosting is to take for a category occurs at least that often on average.
+# Boosting takes a column as categorical if its values occur at least this often on average.
 FREQUENT = 20
-# HistGradientBoosting takes no more categories a feature than it has bins.
+# HistGradientBoosting accepts at most as many categories per feature as bins.
 MOST_CATEGORIES = 255
 # The n-grams of texts are numbered by a hash: a vocabulary would take tens of megabytes.
 NGRAMS = 2**13
 COMPONENTS = 15
-# Different numbers in a column that an encoder makes of texts: fewer than boosting has bins.
+# Distinct numbers in a column encoded from texts: fewer than boosting has bins.
 LEVELS = 200
-# Times that the effects of each column of categories are found, given those of the others
+# Rounds of finding the effects of each categorical column, given those of the others
 ROUNDS = 5
-# Codes of what is no category of the rows to fit
+# Codes of values that are not categories of the rows to fit
 MISSING, UNKNOWN = -2, -1
-# Texts that an encoder is fitted to, and that are encoded at a time: both bound the memory.
+# Number of texts that an encoder is fitted to, and encodes at a time: this bounds the memory.
 TEXT_ROWS = 20_000
 
 
 class Calendar(TransformerMixin, BaseEstimator):
     """Turn columns of times into numbers: days since 1970-01-01, and parts of the calendar.
 
-    Parts are those of PARTS that vary in the rows to fit. With `periodic` each becomes pairs of
-    sine and cosine, so that 23 o'clock is next to 0. The days between the first few columns follow.
-    A missing time is NaN in all of them.
+    The parts are those in PARTS that vary in the rows to fit. With `periodic`, each becomes pairs
+    of sine and cosine, so that 23 o'clock is next to 0. The days between the first few columns
+    follow. A missing time is NaN in all columns.
     """
 
     def __init__(self, periodic: bool = False) -> None:
@@ -63,7 +63,7 @@ class Calendar(TransformerMixin, BaseEstimator):
 
     def transform(self, times: pd.DataFrame) -> np.ndarray:
         numbers: list[Any] = []
-        # In microseconds: the year 9999 has no nanoseconds in 64 bits.
+        # In microseconds: in nanoseconds, the year 9999 does not fit into 64 bits.
         days = [(column - EPOCH).dt.total_seconds() / 86400 for _, column in times.items()]
         columns = zip(times.items(), days, self.parts_, strict=True)
         for (_, column), number, parts in columns:
@@ -81,13 +81,14 @@ class Calendar(TransformerMixin, BaseEstimator):
 
 
 class EffectEncoder(TransformerMixin, BaseEstimator):
-    """Turn columns of categories, as codes, into what each category adds to the mean of the target.
+    """Turn columns of category codes into the effect of each category on the mean of the target.
 
-    Columns share the target: each has the effects that the others leave over, so that a user's does
-    not depend on which items they rated. Each effect is drawn to 0 by how much a mean of so few rows
-    varies; a category that the rows to fit do not have has none. A number or two classes make one
-    column of each, several classes one a class. As in scikit-learn's TargetEncoder, which takes each
-    column alone, `fit_transform` gives each row what the other folds of `cv` teach.
+    The effects of all columns are estimated together: each column explains what the others leave,
+    so that the effect of a user does not depend on which items they rated. Each effect is shrunk
+    towards 0 by how much a mean of so few rows varies; a new category has effect 0. A numeric target
+    or two classes give one column per feature, several classes one per class. As in scikit-learn's
+    TargetEncoder, which treats each column alone, `fit_transform` encodes each row with what the
+    other folds of `cv` teach.
     """
 
     def __init__(self, cv: Any = 5) -> None:
@@ -112,13 +113,13 @@ class EffectEncoder(TransformerMixin, BaseEstimator):
 
 
 class TextEncoder(TransformerMixin, BaseEstimator):
-    """Turn a column of free text into numbers: its main components, and what it says of the target.
+    """Turn a column of free text into its main components and a prediction of the target.
 
-    Texts become weighted counts of n-grams of characters (tf-idf). From them come COMPONENTS
-    columns of a truncated singular value decomposition, and the target as a ridge regression
-    predicts it: one column for a number or two classes, else one a class. As in EffectEncoder,
-    `fit_transform` predicts each row by what the other folds of `cv` teach. Each column has LEVELS
-    different numbers at most, see find_levels.
+    Texts become weighted counts of character n-grams (tf-idf). From these come COMPONENTS columns
+    of a truncated singular value decomposition, and the target as predicted by a ridge regression:
+    one column for a numeric target or two classes, else one per class. As in EffectEncoder,
+    `fit_transform` predicts each row from the other folds of `cv`. Each column has at most LEVELS
+    distinct numbers, see find_levels.
     """
 
     def __init__(self, cv: Any = 5, random_state: int | None = None) -> None:
@@ -135,7 +136,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
             rows = np.sort(np.random.default_rng(0).choice(rows, TEXT_ROWS, replace=False))
         counter = HashingVectorizer(
             analyzer="char_wb",
-            # The shortest tell the first letter of a code: a blank stands before it.
+            # The shortest n-grams capture the first letter of a code, with the blank before it.
             ngram_range=(2, 4),
             n_features=NGRAMS,
             alternate_sign=False,
@@ -180,11 +181,11 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
 
 def find_levels(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where to cut a column into LEVELS parts of about as many rows, and their means.
+    """Return where to cut a column into LEVELS parts of about equal size, and their means.
 
-    Each cut is in the middle of the widest gap near its place. Boosting cuts at quantiles of its own:
-    with more numbers than it has bins, a cut between two groups can lie at the edge of one, and new
-    texts, which lie nearer to the middle than those that an encoder was fitted to, beyond it.
+    Each cut is in the middle of the widest gap near its position. Boosting cuts at quantiles: if
+    there are more numbers than bins, a cut between two groups can lie at the edge of one. New
+    texts lie nearer to the middle than the fitted ones, and can then be on the wrong side of it.
 
     >>> cuts, levels = find_levels(np.array([0.0, 1.0, 5.0]))
     >>> cuts.tolist(), levels.tolist()
@@ -200,7 +201,7 @@ def find_levels(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def as_places(codes: Any) -> np.ndarray:
-    """Return the places of categories in a list of effects, in which MISSING has the first."""
+    """Return the positions of categories in a list of effects, which begins with MISSING."""
     return np.asarray(codes, dtype=int) - MISSING
 
 
@@ -209,10 +210,11 @@ def take(effects: list[np.ndarray], places: np.ndarray) -> np.ndarray:
 
 
 def find_effects(numbers: np.ndarray, places: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
-    """Return what the categories of each column add to the mean of `numbers`, given all others.
+    """Return the effect of each column's categories on the mean of `numbers`, given all others.
 
-    `places` has the place of each row's category in each column, of which a column has as many as
-    `sizes` says. Each list has a row a category and a column a target, 0 where there is no row.
+    `places` has the position of each row's category in each column, and `sizes` the number of
+    categories of each column. Each list has a row per category and a column per target, 0 without
+    rows.
     """
     rest = numbers - numbers.mean(axis=0)
     effects = [np.zeros((size, numbers.shape[1])) for size in sizes]
@@ -225,11 +227,11 @@ def find_effects(numbers: np.ndarray, places: np.ndarray, sizes: np.ndarray) -> 
 
 
 def shrink_means(numbers: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
-    """Return the mean of `numbers` in each category, drawn to 0 the more the fewer rows it has.
+    """Return the mean of `numbers` in each category, shrunk towards 0, more with fewer rows.
 
-    The best linear prediction of a random effect: n b / (n b + w) of the mean of n rows, for the
-    variances between categories b and within them w. These are those of the analysis of variance
-    of categories of unlike sizes (Searle, Casella, McCulloch: Variance Components, 1992, 3.6).
+    This is the best linear prediction of a random effect: n b / (n b + w) times the mean of n rows,
+    for the variances b between and w within categories, from an analysis of variance of categories
+    of unequal size (Searle, Casella, McCulloch: Variance Components, 1992, 3.6).
 
     >>> shrink_means(np.array([[-4.0], [-2.0], [3.0], [3.0]]), np.array([0, 0, 1, 1]), 3).ravel().round(2)
     array([-2.92,  2.92,  0.  ])
@@ -246,11 +248,11 @@ def shrink_means(numbers: np.ndarray, place: np.ndarray, size: int) -> np.ndarra
 
 
 def is_smooth(numbers: np.ndarray, values: np.ndarray) -> bool:
-    """Return whether `values` next to each other have much the same mean of `numbers`, as of an age.
+    """Return whether adjacent `values`, such as ages, have similar means of `numbers`.
 
-    The mean of each is compared with that of the two beside it. If they follow a line, the square
-    of the difference is, on average, what the rows within them make it; it may be half as much again,
-    and what few values add by chance.
+    The mean of each value is compared with the means of its two neighbours. If the means follow a
+    line, the squared difference is on average what the rows within the values explain; half as much
+    again is allowed, plus what few values add by chance.
     """
     groups, place = np.unique(values, return_inverse=True)
     count = np.bincount(place)[:, None]
@@ -273,7 +275,7 @@ def as_numbers(target: Any) -> np.ndarray:
 
 
 def stretches(index: pd.Index, number: int) -> np.ndarray:
-    """Return the stretch of time of each row, from 0, the oldest; they have as many rows each.
+    """Return the period of each row, from 0, the oldest; periods have equal numbers of rows.
 
     Rows are in any order: `split` leaves those of a large table in the order of the file.
     """
@@ -283,7 +285,7 @@ def stretches(index: pd.Index, number: int) -> np.ndarray:
 
 
 def cross_fitting(index: pd.Index, seed: int) -> Any:
-    """Return the folds of encoders that learn from the target, by the key of the rows to fit, see Rows.
+    """Return the folds of encoders that learn from the target, by the key of the rows (see Rows).
 
     As in the split, no group is on both sides; times are cut into consecutive periods.
     """
@@ -299,7 +301,7 @@ def cross_fitting(index: pd.Index, seed: int) -> Any:
 
 
 def forget_folds(columns: ColumnTransformer) -> None:
-    """Remove the folds from a fitted encoder: of groups, they are as many numbers as rows."""
+    """Remove the folds from a fitted encoder: with groups, they hold a number per row."""
     for _, branch, _ in [*columns.transformers, *columns.transformers_]:
         if isinstance(branch, Pipeline):
             folds = [key for key in branch.get_params() if key.endswith("__cv")]
@@ -311,15 +313,16 @@ def kinds_of(
 ) -> dict[str, list[str]]:
     """Return the columns of each kind: `numbers`, `times`, `categories`, `many` and `texts`.
 
-    `categories` are texts of up to `max_categories` values in the rows to fit, `many` those of
-    more whose values repeat, and `texts` those whose values hardly do, of which `repeated` do at all.
-    `codes` are those of the numbers that are names of something, such as shops: whole ones of many
-    values that repeat, for which the mean of the `target` jumps. Empty columns have none.
+    `categories` are texts with up to `max_categories` values in the rows to fit, `many` are texts
+    with more values that repeat, and `texts` are texts with values that hardly repeat; `repeated`
+    are those of them that repeat at all. `codes` are numbers that name something, such as shops:
+    integers with many repeated values between which the mean of the `target` jumps. Empty columns
+    have no kind.
     """
     kinds: dict[str, list[str]] = {}
     for name, column in features.items():
         if column.isna().all():
-            continue  # a fold may hold no value of a column that has some elsewhere
+            continue  # a fold may hold none of a column's values
         kind = "numbers"
         if pd.api.types.is_datetime64_any_dtype(column):
             kind = "times"
@@ -356,12 +359,12 @@ def encoder_of(
 ) -> ColumnTransformer:
     """Return an unfitted encoder of `features`, the rows to fit, and their `target`.
 
-    Models that take gaps are made of trees: they get numbers as they are and categories as codes,
-    in the first columns, in which a value that the rows to fit do not have is a gap. For all
-    others, gaps are filled and marked, categories have a column each, times are periodic, and
-    with `scale` all other columns are standardised. Categories that are too many for this become
-    their effects on the target (see EffectEncoder), beside which trees keep the codes, for effects
-    that depend on other features; free text is encoded by TextEncoder.
+    Models that accept gaps are made of trees: they get numbers unchanged and categories as codes,
+    in the first columns, in which a value missing from the rows to fit is a gap. For others, gaps
+    are filled and marked, categories are one-hot encoded, times are periodic, and `scale`
+    standardises all other columns. Too many categories for this become their effects on the target
+    (see EffectEncoder); trees also keep the codes, for effects that depend on other features. Free
+    text is encoded by TextEncoder.
     """
     kinds = kinds_of(features, max_categories, target)
     cv = cross_fitting(features.index, seed)
@@ -401,11 +404,11 @@ def encode_ordinal(missing: float, unknown: float) -> OrdinalEncoder:
 
 
 def codes_of(columns: ColumnTransformer, features: pd.DataFrame) -> list[int]:
-    """Return which columns of an encoder are to be taken for categories, by their positions.
+    """Return the positions of the columns of an encoder that are categorical.
 
-    They are codes of `features`, the rows to fit. Those of more values than boosting has bins stay
-    numbers, and so do those whose values have few rows: of categories, scikit-learn's boosting
-    leaves out all that have less than 10 rows.
+    They are codes of `features`, the rows to fit. Columns with more values than boosting has bins
+    stay numeric, and so do columns whose values have few rows: scikit-learn's boosting ignores all
+    categories with fewer than 10 rows.
     """
     names = {kind: names for kind, _, names in columns.transformers}.get("categories", [])
     counts = [(features[name].count(), features[name].nunique()) for name in names]

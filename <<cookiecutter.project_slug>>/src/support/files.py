@@ -1,6 +1,6 @@
-"""How the file of a table is written, and its rows as text.
+"""The format of a table's file, and its rows as text.
 
-Only the standard library: the template reads a table by this module before the project exists.
+Only the standard library: the template reads a table with this module before the project exists.
 """
 
 import bz2
@@ -21,24 +21,24 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
-# What a table holds at most: a packed file of some kilobytes may hold gigabytes without an end of
-# line. In bytes of a line or cell (Python's own limit is 128 kB), and of a workbook
+# Limits on the content of a table: a packed file of a few kilobytes may hold gigabytes without an
+# end of line. In bytes, of a line or cell (Python's own limit is 128 kB) and of a workbook
 LONGEST = 2**25
 FIRST = 50  # rows that tell whether the header lacks a name
 WORKBOOK, UNPACKED = 2**28, 2**30
 COLUMNS = 200_000
 CELLS = 20_000_000  # of a spreadsheet
 csv.field_size_limit(LONGEST)
-# A comma or semicolon and a blank stand between cells that are quoted behind the blank: "a", "b".
+# A comma or semicolon with a blank separates cells that are quoted after the blank: "a", "b".
 SEPARATORS = [", ", "; ", ",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
-# Where the header is looked for, and rows are compared
+# Lines to search for the header, and bytes in which rows are compared
 HEADER_LINES = 50
 SAMPLE = 64 * 1024
 
-# What is between the entries of a JSON array
+# Text between the entries of a JSON array
 BETWEEN = re.compile(r"\s*,?\s*")
 
-# What a file is by its first bytes, where that is not text
+# The kind of a binary file, by its first bytes
 MAGIC = {
     b"PAR1": "parquet",
     b"ARROW1": "feather",
@@ -70,12 +70,12 @@ NO_TABLE = re.compile(
     r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
 )
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
-# What is wrong with a row whose last value goes on to the end of the file
+# The problem of a row whose last value continues to the end of the file
 UNCLOSED = "opens a quote that is never closed"
 
 
 class FileError(ValueError):
-    """A file that holds no table that could be read. The message says what it is and what to do."""
+    """A file without a readable table. The message says what it is and what to do."""
 
 
 def reason_of(error: Exception) -> str:
@@ -87,7 +87,7 @@ def reason_of(error: Exception) -> str:
 
 @dataclass
 class Dialect:
-    """How a text file is written: as the parameters of the same names say, see params.yaml."""
+    """The format of a text file, in the parameters of the same names in params.yaml."""
 
     encoding: str = "utf-8"
     separator: str = ","
@@ -99,7 +99,7 @@ class Dialect:
 def parts_of(path: Path) -> list[Path]:
     """Return the files of a table: itself, or those in the folder that may hold rows.
 
-    Raises FileError when there are none, or one is a link to nothing.
+    Raises FileError when there are none, or one is a broken link.
     """
     if not path.is_dir():
         return [path]
@@ -129,7 +129,7 @@ def check_headers(headers: dict[Path, list[str]]) -> None:
 
 
 def check_kinds(kinds: dict[Path, str]) -> None:
-    """Raise FileError when some files of a folder have types and others are text."""
+    """Raise FileError when a folder mixes files with typed columns and text files."""
     (first, kind), *others = kinds.items()
     for part, other in others:
         if other != kind and {kind, other} & {"parquet", "feather"}:
@@ -137,12 +137,12 @@ def check_kinds(kinds: dict[Path, str]) -> None:
 
 
 def suffix_of(start: bytes) -> str:
-    """Return what the name of a compressed file with these first bytes should end in, or ""."""
+    """Return the suffix for a compressed file with these first bytes, or ""."""
     return next((suffix for magic, suffix in PACKED.items() if start.startswith(magic)), "")
 
 
 def unpack(raw: IO[bytes]) -> IO[bytes]:
-    """Return the content of a file, which may be compressed, or a zip archive of one file.
+    """Return the content of a file, which may be compressed or a zip archive of one file.
 
     Raises FileError for an archive of several files, or a compression that Python lacks.
     """
@@ -183,8 +183,8 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
 def check_workbook(content: bytes) -> None:
     """Raise FileError for an Excel file that would take too much memory.
 
-    Its reader makes room for all cells up to the last one, and where there is not enough, it ends
-    the process.
+    Its reader allocates memory for all cells up to the last one, and if there is not enough, it
+    ends the process.
     """
     if len(content) > WORKBOOK:
         raise FileError(f"it has more than {WORKBOOK // 2**20} MB: export it as CSV or Parquet")
@@ -198,7 +198,7 @@ def check_workbook(content: bytes) -> None:
     for name in archive.namelist():
         rows, columns, last = 0, 0, b""
         with archive.open(name) as member:
-            while block := member.read(2**20):  # which also compares the size that is declared
+            while block := member.read(2**20):  # which also checks the declared size
                 if not name.startswith("xl/worksheets/"):
                     continue
                 cells = re.findall(rb"""\br\s*=\s*["']([A-Z]+)([0-9]+)""", last + block)
@@ -236,7 +236,7 @@ def _unpack_zstd(raw: IO[bytes]) -> IO[bytes]:
 
 
 class Borrowed:
-    """A file that stays open when Arrow closes it: its owner does."""
+    """A file that stays open when Arrow closes it: its owner closes it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -249,9 +249,9 @@ class Borrowed:
 
 
 class _Zstd(io.RawIOBase):
-    """What a stream of Arrow unpacks. It cannot go back, which here means to start anew.
+    """The content that an Arrow stream unpacks. It cannot seek back: it starts again instead.
 
-    Raises EOFError for a file that ends too early, as Python's own do.
+    Raises EOFError for a truncated file, like Python's own readers.
     """
 
     def __init__(self, raw: IO[bytes], start: Callable[[], Any]) -> None:
@@ -294,7 +294,7 @@ class _Zstd(io.RawIOBase):
 def kind_of(content: IO[bytes]) -> str:
     """Return csv, json, parquet, feather or excel for an unpacked file; rewinds it.
 
-    Raises FileError for what is no table.
+    Raises FileError for a file that is not a table.
     """
     start = content.read(2048)
     content.seek(0)
@@ -346,7 +346,7 @@ def bad_byte(content: bytes, position: int, encoding: str) -> str:
 class Lines(io.BufferedIOBase):
     """The bytes of a text. Raises FileError for a line of more than LONGEST."""
 
-    name = ""  # which TextIOWrapper asks for
+    name = ""  # TextIOWrapper reads it
 
     def __init__(self, content: IO[bytes]) -> None:
         self._content, self._length = content, 0
@@ -356,7 +356,7 @@ class Lines(io.BufferedIOBase):
 
     def read1(self, size: int = -1) -> bytes:
         block = self._content.read(size)
-        # Not exact, but quick: within a block that has an end of line, nothing is counted.
+        # Fast but not exact: a block with an end of line counts as 0.
         self._length = 0 if b"\n" in block or b"\r" in block else self._length + len(block)
         if self._length > LONGEST:
             raise FileError(f"it has a line of more than {LONGEST // 2**20} MB: is it a table?")
@@ -364,12 +364,12 @@ class Lines(io.BufferedIOBase):
 
 
 def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
-    """Return the rows of some lines, which keep their ends; empty lines are left out."""
+    """Return the rows of some lines with line ends; empty lines are skipped."""
     return (row for row, _ in parse_lines(lines, dialect))
 
 
 def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[str], str]]:
-    """Yield the rows of some lines, as `parse`, and what is wrong with the quotes of one."""
+    """Yield the rows of some lines, as `parse` does, each with the problem of its quotes."""
     separator = dialect.separator
     blank = len(separator) == 2 and separator[1] == " "
     if len(separator) > 1 and not blank:
@@ -408,10 +408,10 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
 
 
 def check_quotes(row: Iterable[list[str]], quote: str) -> str:
-    """Return what is wrong with the quotes of a row of several lines, which a strict reader has.
+    """Return the problem that a strict reader finds in the quotes of a row of several lines.
 
-    Other readers take what stands behind a quote for a part of the value: of a quote that is open by
-    mistake, the next one would be the end, some rows below.
+    Other readers take text after a closing quote as part of the value. A quote opened by mistake
+    would then end at the next quote, some rows below.
     """
     try:
         list(row)
@@ -423,9 +423,9 @@ def check_quotes(row: Iterable[list[str]], quote: str) -> str:
 
 
 def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float, int, float]:
-    """Return whether the header has the target, the share of rows of its length, its names.
+    """Return whether the header has the target, the share of rows with its length, its names.
 
-    The share comes first rounded, as some rows may be ragged, and last as it is.
+    The share comes first rounded, because some rows may be ragged, and last exact.
     """
     try:
         header, *rows = parse(lines[dialect.skip : dialect.skip + 500], dialect)
@@ -436,13 +436,13 @@ def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float,
     even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
     if has and len(rows) > 1 and all(len(row) == width + 1 for row in rows):
         even = 0.9  # see TextRows
-    # What is left of n | w | y between blanks is no name.
+    # The rest of n | w | y, split at blanks, is not a name.
     named = sum(bool(re.search(r"\w", name)) for name in header)
     return has, round(even, 1) if width > 1 or has else 0, named, even
 
 
 def candidates(sample: str, separators: Iterable[str], skip: int) -> Iterator[Dialect]:
-    """Yield the dialects that a text may have, the usual ones first."""
+    """Yield the possible dialects of a text, the usual ones first."""
     for separator in separators:
         for quote, escape in (('"', ""), ('"', "\\"), ("'", ""), ("'", "\\")):
             if escape not in sample or quote == "'" and quote not in sample:
@@ -465,11 +465,11 @@ def declared_separator(line: str) -> str:
 
 
 def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
-    """Return how a text is written: so that a line has the target, and the rows below its length.
+    """Return the dialect in which a line has the target, and the rows below it have its length.
 
     `cut` says that the last line of the sample may be cut off.
     """
-    lines = list(io.StringIO(sample, newline=""))  # splitlines has more ends of lines
+    lines = list(io.StringIO(sample, newline=""))  # splitlines splits at more characters
     if not lines:
         raise FileError("it is empty")
     if cut and len(lines) > 1:
@@ -478,14 +478,14 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
     first, separators = (1, [named]) if named else (0, SEPARATORS)
 
     def best(skip: int) -> tuple[Dialect, bool]:
-        """Return the dialect of the lines below some, and whether it has the target."""
+        """Return the dialect of the lines after the first `skip`, and whether it has the target."""
         found = max(candidates(sample, separators, skip), key=lambda one: judge(lines, one, target))
         has, even, *_ = judge(lines, found, target)
         return found, has and even > 0.5
 
     dialect, fits = best(first)
     if target and not fits:
-        # Below a title, there may be a line that has the target.
+        # Below a title, a line may have the target.
         below = range(first + 1, min(HEADER_LINES, len(lines)))
         for skip in sorted(below, key=lambda number: lines[number].startswith("#")):
             if target in lines[skip]:
@@ -496,7 +496,7 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
 
 
 def names_of(header: list[str]) -> list[str]:
-    """Return the names of columns, each different: as pandas calls those without a name, or twice.
+    """Return unique names of columns: missing and repeated ones are named as in pandas.
 
     >>> names_of(["", "x", " x "])
     ['Unnamed: 0', 'x', 'x.1']
@@ -515,14 +515,14 @@ def names_of(header: list[str]) -> list[str]:
 class TextRows:
     """The rows of a text file, each as long as the header.
 
-    `names` are the columns; `short` counts the rows so far that had fewer cells, which are filled
-    with blank ones, and `first_short` is the first of them; `first_row` is the number of the row
-    below the header.
+    `names` are the columns. `short` counts the rows so far that had fewer cells than the header and
+    were filled with blank cells; `first_short` is the first of them. `first_row` is the number of
+    the row below the header.
 
-    The last row of a text that is `cut` may be a part of one, which is left out.
+    If the text is `cut`, its last row may be incomplete, and is left out.
 
-    Raises FileError for a row with more cells than the header, or whose quotes do not end, or a byte
-    that does not decode.
+    Raises FileError for a row with more cells than the header or with unclosed quotes, or for a
+    byte that does not decode.
     """
 
     def __init__(self, content: IO[bytes], kind: str, dialect: Dialect, cut: bool = False) -> None:
@@ -537,7 +537,7 @@ class TextRows:
             first = list(islice(rows, FIRST))
             rows = chain(first, rows)
             if len(first) > 1 and all(len(row) == len(header) + 1 for row in first):
-                # R's write.table numbers the rows by a column without a name.
+                # R's write.table numbers the rows in an unnamed column.
                 header = ["", *header]
         if len(header) > COLUMNS:
             raise FileError(f"it has more than {COLUMNS} columns: is the separator right?")
@@ -551,7 +551,7 @@ class TextRows:
 
     def _csv(self) -> Iterator[list[str]]:
         encoding = self._dialect.encoding
-        # A mark at the start is no part of the first name.
+        # A byte order mark is not part of the first name.
         codec = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
         text = io.TextIOWrapper(Lines(self._content), codec, newline="")
         try:
@@ -670,9 +670,9 @@ class TextRows:
 
 
 def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:
-    """Yield the entries of a JSON array, of which only some are in memory at a time.
+    """Yield the entries of a JSON array, holding only some in memory at a time.
 
-    Raises JSONDecodeError where it is none, and for an entry of more than LONGEST.
+    Raises JSONDecodeError for other text, and for an entry of more than LONGEST.
     """
     part, place = text.read(SAMPLE).lstrip()[1:], 0
     while True:
@@ -683,7 +683,7 @@ def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:
         try:
             entry, place = decoder.raw_decode(part, place)
         except json.JSONDecodeError:
-            # It may go on in what is not read yet.
+            # It may continue in text that is not read yet.
             more = text.read(max(SAMPLE, len(part) - place))
             if not more or len(part) - place > LONGEST:
                 raise
@@ -702,7 +702,7 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def unambiguous(number: str) -> str:
-    """Return a number that a file has as such so that its point marks no thousands.
+    """Return a number that a file stores as a number so that its point marks no thousands.
 
     >>> unambiguous("1.234"), unambiguous("12.5")
     ('1.2340', '12.5')
@@ -711,7 +711,7 @@ def unambiguous(number: str) -> str:
 
 
 def as_stored(cell: str) -> str:
-    """Return a number that `unambiguous` has changed as it was, and another cell as it is.
+    """Undo `unambiguous`; return any other cell unchanged.
 
     >>> as_stored("1.2340"), as_stored("12.50")
     ('1.234', '12.50')
@@ -720,11 +720,11 @@ def as_stored(cell: str) -> str:
 
 
 class Number(str):
-    """A number in a JSON file, as it is written there."""
+    """A number in a JSON file, as the file spells it."""
 
 
 def flat(entry: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return an object with what is in objects inside of it, by names with a point.
+    """Return an object with the values of nested objects, under dotted names.
 
     Raises FileError when two values get the same name.
 
@@ -742,7 +742,7 @@ def flat(entry: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _as_cell(value: Any) -> str:
-    """Return a value of JSON as a cell: a text without its quotes, the others as they are written."""
+    """Return a JSON value as a cell: a text without its quotes, any other value as in the file."""
     if value is None or value == {}:
         return ""
     if isinstance(value, Number):

@@ -1,7 +1,7 @@
-"""What a model and its scores should make one look at, before somebody believes them.
+"""Findings: reasons to look closer before believing a model and its scores.
 
-Each check below yields findings; its docstring says when. The model for some of them are the checks
-of skore, https://docs.skore.probabl.ai, user guide, automated checks.
+Each check below yields findings; its docstring says when. Some follow the automated checks of
+skore, https://docs.skore.probabl.ai, user guide.
 """
 
 import math
@@ -19,37 +19,37 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-# Rows that are looked at, and what is too few to tell anything
+# The number of rows to check, and the minimum for any conclusion
 ROWS, FEW = 1000, 50
-# R² or balanced accuracy from which a feature, or a sum of features, is the target in other words
+# R² or balanced accuracy from which a feature, or a sum of features, determines the target
 DETERMINED = 0.995
-# The share of rows in which a part of a sum has a value
+# The minimum fraction of rows in which a part of a sum has a value
 FILLED = 0.8
-# A part of a sum that moves the target by less than this share of its spread is left out.
+# Parts of a sum that move the target by a smaller fraction of its spread are ignored.
 SHARE = 0.01
-# What an identifier, or the row before, must tell of the target beyond the baseline
+# The gain over the baseline at which an identifier, or the previous row, predicts the target
 TELLING = 0.5
-# A gain over the baseline, in R² or balanced accuracy, that is next to nothing
+# A negligible gain over the baseline, in R² or balanced accuracy
 SLIGHT = 0.05
-# The share of the largest class from which accuracy says little, and a class of few test rows
+# The fraction of the largest class above which accuracy says little; test rows of a rare class
 LARGEST, RARE = 0.8, 10
-# Permutation importance that is nothing, on so many rows, and the correlation of ranks of twins
+# Negligible permutation importance, and the rows to judge it; the rank correlation of twins
 USELESS, USELESS_ROWS = 1e-3, 200
 TWINS, TWIN_COLUMNS = 0.99, 300
-# The share of test rows that may be in training as well
+# The fraction of test rows in training that is worth a finding
 REPEATED = 0.01
-# Of columns with fewer combinations of values than that, times the rows, rows repeat by chance.
+# Rows repeat by chance if their columns have fewer combinations of values than this, per row.
 CHANCE = 10
-# From how many groups on, and how alike their rows are that make one of a split a copy of others
+# The minimum number of groups, and the likeness at which a group's rows are copies of each other
 FEWEST, ALIKE = 10, 0.8
-# How far a fold must be from the others: in R² or balanced accuracy, and in deviations
+# The distance of a fold from the others: in R² or balanced accuracy, and in deviations
 FOLD, DEVIATIONS = 0.1, 10
-# How many times as far from the median as half of all a target is that looks like a typing error
+# Interquartile ranges from the median at which a target looks like a typing error
 FAR = 1000
 
 
 class Finding(NamedTuple):
-    """`code` mutes it, by findings.mute in params.yaml; the others are what was seen, what to do."""
+    """`code` is for findings.mute in params.yaml; `seen` is the finding, `advice` the remedy."""
 
     code: str
     seen: str
@@ -58,13 +58,14 @@ class Finding(NamedTuple):
 
 @dataclass
 class Evidence:
-    """What the checks look at.
+    """The input of the checks.
 
-    `test` has the test rows; `training` the training rows, of their features the times or all; `first` the same of the
-    first rows of the prepared table, in the order of the file.
-    `scores` are those on the test, with their `intervals`; `baseline` and `fitted` those without
-    features and on the training rows. `trials` is what stage train tells of cross-validation,
-    `plots` the tables of plots.plot_data, and `columns` the lines of results/data.json.
+    `test` has the test rows, `training` the training rows, with only the times among their features
+    or with all features; `first` has the first rows of the prepared table in the same form, in file
+    order. `scores` are the test scores, with their `intervals`; `baseline` and `fitted` are the
+    scores without features and on the training rows. `trials` is the report of stage train on
+    cross-validation, `plots` the tables of plots.plot_data, and `columns` the lines of
+    results/data.json.
     """
 
     test: Rows
@@ -94,7 +95,7 @@ class Evidence:
 
     @property
     def weigh(self) -> str:
-        """The first half of an advice on rare classes, unless it is followed already."""
+        """The first half of the advice on rare classes, unless the user follows it already."""
         balanced = self.trials.get("class_weight") == "balanced"
         return "" if balanced else "set train.class_weight to balanced, or "
 
@@ -105,7 +106,7 @@ class Evidence:
 def find(evidence: Evidence, mute: Sequence[str] = ()) -> list[Finding]:
     """Return the findings whose codes are not in `mute`, findings.mute of params.yaml.
 
-    Raises InputError when that holds an unknown code.
+    Raises InputError when `mute` has an unknown code.
     """
     for code in mute:
         if code not in CODES:
@@ -120,7 +121,7 @@ def name_some(names: Sequence[Any], most: int = 5) -> str:
 
 
 def check_target(evidence: Evidence) -> Iterator[Finding]:
-    """The target is the same in all rows of a part."""
+    """The target has a single value in all rows of a part."""
     targets = {"training": evidence.training.target, "test": evidence.test.target}
     parts = [part for part, target in targets.items() if (target == target.iloc[0]).all()]
     if parts:
@@ -131,7 +132,7 @@ def check_target(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_far(evidence: Evidence) -> Iterator[Finding]:
-    """A few targets are so far from all others that they make most of every error."""
+    """A few targets are so far from all others that they dominate every error."""
     if not evidence.regression:
         return
     target = pd.concat([evidence.training.target, evidence.test.target])
@@ -144,7 +145,7 @@ def check_far(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_baseline(evidence: Evidence) -> Iterator[Finding]:
-    """The interval of the test score holds what is reached without any feature."""
+    """The interval of the test score contains the score without features."""
     metric = evidence.metric
     if not {metric} <= evidence.scores.keys() & evidence.baseline.keys():
         return
@@ -167,7 +168,7 @@ def check_baseline(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_fit(evidence: Evidence) -> Iterator[Finding]:
-    """Over half of what training gains over the baseline is lost, or there is hardly any gain."""
+    """The test loses over half of training's gain over the baseline, or the gain is tiny."""
     metric = evidence.metric
     parts = evidence.scores, evidence.fitted, evidence.baseline
     if not all(metric in part for part in parts):
@@ -186,7 +187,7 @@ def check_fit(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_perfect(evidence: Evidence) -> Iterator[Finding]:
-    """Nearly all of many test rows are right, which features that are known beforehand hardly allow."""
+    """Nearly all of many test rows are right, which is rare with features known beforehand."""
     score, floor = (part.get(evidence.metric, 0) for part in (evidence.scores, evidence.baseline))
     if len(evidence.test) >= USELESS_ROWS and score >= DETERMINED > floor:
         seen = f"{evidence.metric} is {score:.4g} on {len(evidence.test)} test rows"
@@ -261,16 +262,16 @@ def same_order(one: pd.Series, other: pd.Series) -> bool:
 
 
 def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
-    """Return R² or balanced accuracy of a tree of one feature, fitted to half of the rows, on the rest.
+    """Return R² or balanced accuracy of a one-feature tree: half of the rows fit it, half score it.
 
-    A gap is a value like others. Of two numbers, the correlation of their ranks counts as well.
+    A gap is a value like others. For two numbers, their rank correlation counts as well.
     """
     if column.dtype == "str":
         column = column.astype("category").cat.codes
     elif pd.api.types.is_datetime64_any_dtype(column):
         column = (column - column.min()).dt.total_seconds()
     elif regression and column.nunique() > FEW and same_order(column, target):
-        return 1.0  # of a long tail, a tree of so few rows does not see the end
+        return 1.0  # a tree of so few rows misses the end of a long tail
     x, y = column.to_numpy(dtype="float64")[:, None], target.to_numpy()
     tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
     half, rest = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
@@ -284,9 +285,9 @@ def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float
 
 
 def check_single(evidence: Evidence) -> Iterator[Finding]:
-    """A feature alone tells the target; of an identifier, half of it is enough.
+    """A feature alone determines the target; for an identifier, half of the gain is enough.
 
-    Of many features, these are the most important ones.
+    With many features, only the most important ones are checked.
     """
     sample, floor = evidence.sample(), evidence.baseline.get(evidence.metric, 0)
     features, target = sample.features, sample.target
@@ -298,9 +299,9 @@ def check_single(evidence: Evidence) -> Iterator[Finding]:
     times = {line["name"] for line in evidence.columns if line["role"] == "time"}
     for name in evidence.plots["importance"]["feature"][:FEATURES]:
         if name in times:
-            continue  # which is known beforehand
+            continue  # a time is known beforehand
         score = score_alone(features[name], target, evidence.regression)
-        # Words are no identifier, even if all differ.
+        # Free text is not an identifier, even if all values differ.
         words = features[name].dtype == "str" and features[name].str.contains(" ").mean() > 0.5
         if name in identifiers and not words and score - floor >= TELLING * (1 - floor):
             seen = f"{name} looks like an identifier and tells the target: rows came in its order"
@@ -311,7 +312,7 @@ def check_single(evidence: Evidence) -> Iterator[Finding]:
 
 
 def follows_rows(target: pd.Series, regression: bool) -> bool:
-    """Return whether a row's neighbours tell its target, in a file that is not sorted by it."""
+    """Return whether a row's neighbours predict its target, in a file not sorted by the target."""
     if regression:
         values = target.to_numpy()
         steps = np.diff(values)
@@ -329,7 +330,7 @@ def follows_rows(target: pd.Series, regression: bool) -> bool:
 
 
 def check_order(evidence: Evidence) -> Iterator[Finding]:
-    """Rows split at random are in order of time, or resemble their neighbours in the file."""
+    """Rows split at random are sorted by time, or resemble their neighbours in the file."""
     if not evidence.at_random:
         return
     first, ordered = evidence.first, False
@@ -358,9 +359,9 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
 
 
 def likeness(places: np.ndarray, values: np.ndarray) -> float:
-    """Return how alike values of one group are: 1 if they are the same, about 0 if groups do not matter.
+    """Return how alike the values in a group are: 1 if equal, about 0 if groups do not matter.
 
-    It is one minus the variance within groups as a share of all.
+    It is one minus the fraction of the variance that lies within groups.
     """
     means = np.bincount(places, values) / np.bincount(places)
     within = ((values - means[places]) ** 2).sum() / max(len(values) - len(means), 1)
@@ -368,7 +369,7 @@ def likeness(places: np.ndarray, values: np.ndarray) -> float:
 
 
 def check_groups(evidence: Evidence) -> Iterator[Finding]:
-    """Rows that share a value of a feature are alike in the others and in the target, on both sides."""
+    """Rows with the same value of a feature are alike in other features and the target."""
     if not evidence.at_random:
         return
     features, target = evidence.test.features, evidence.test.target
@@ -391,7 +392,7 @@ def check_groups(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
-    """Test rows are in training as well, not by chance; looked at if prepare keeps such rows."""
+    """Test rows are in training as well, not by chance; checked if prepare keeps such rows."""
     test, training = evidence.test.table, evidence.training.table
     if not test.columns.equals(training.columns):
         return
@@ -407,8 +408,8 @@ def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
 def check_folds(evidence: Evidence) -> Iterator[Finding]:
     """A fold's score is far from the others', by more than its number of rows explains.
 
-    The bounds are such that of tables of 300 rows that are all alike, with targets that are normal or
-    counts, it is told of one in thirty, and of lognormal ones of one in eight.
+    With these bounds, the finding is a false alarm for one in thirty homogeneous tables of 300 rows
+    whose targets are normal or counts, and for one in eight with lognormal targets.
     """
     folds = evidence.trials.get("folds", [])
     values = np.array([one.get(evidence.metric, np.nan) for one in folds])
@@ -436,7 +437,7 @@ def check_folds(evidence: Evidence) -> Iterator[Finding]:
 def check_useless(evidence: Evidence) -> Iterator[Finding]:
     """Shuffling a feature does not lower a score that is better than the baseline.
 
-    Of classes, the rarest must have enough rows to tell.
+    For a classification, the rarest class must have enough rows.
     """
     table, metric = evidence.plots["importance"], evidence.metric
     gain = evidence.scores.get(metric, 0) - evidence.baseline.get(metric, 0)
@@ -470,7 +471,7 @@ def check_twins(evidence: Evidence) -> Iterator[Finding]:
                 pairs.append((texts[codes], name))
             texts[codes] = name
         elif not pd.api.types.is_datetime64_any_dtype(column):
-            # Of two times, what lies between them may matter.
+            # For two times, the difference between them may matter.
             ranks[name] = column.rank().fillna(len(column) / 2)
     if len(ranks) > 1:
         names = list(ranks)
@@ -485,14 +486,14 @@ def check_twins(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_search(evidence: Evidence) -> Iterator[Finding]:
-    """The best setting of a search lies at the edge of what it could draw, see search.edges."""
+    """The best setting of a search lies at the edge of its space, see search.edges."""
     if edges := evidence.trials.get("edges"):
         advice = "a better one may lie beyond: widen the entry's `search`"
         yield Finding("search-edge", f"best at the edge: {name_some(edges)}", advice)
 
 
 def check_warnings(evidence: Evidence) -> Iterator[Finding]:
-    """The fit of the model warned, as of an optimum that it did not reach."""
+    """The fit of the model raised a warning, for example that it did not converge."""
     for line in evidence.trials.get("warnings", []):
         category, _, message = line.partition(": ")
         if category == "ConvergenceWarning":

@@ -2,8 +2,8 @@
 
 Efron and Tibshirani, An Introduction to the Bootstrap, chapters 8 and 13. Rows are drawn in blocks,
 and all metrics are computed from sums over blocks, so that a million rows cost little more than a
-thousand. What is drawn anew varies too little if there are few blocks, and not at all if all rows
-are right: `spread` and `share` make up for that.
+thousand. Resampled scores vary too little if there are few blocks, and not at all if all rows are
+right: `spread` and `share` correct this.
 """
 
 from collections.abc import Iterable
@@ -25,28 +25,28 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, stdtrit
 
-# Of 100 tests, so many have the true score in the interval.
+# The number of tests, out of 100, whose interval contains the true score
 LEVEL = 95
 ENDS = ("low", "high")
 DRAWS = 1000
-# Rows of a large test are drawn in so many blocks, those of a split by time in so many stretches.
+# Number of blocks in which a large test is drawn, and of periods for a split by time
 BLOCKS = 500
 STRETCHES = 30
-# Probabilities and errors are told apart by quantiles of so many rows.
+# Quantiles that bin probabilities and errors, and the number of rows to compute them from
 QUANTILES, SEEN = np.linspace(0, 1, 201), 10_000
-# A function of one's own is called so often, for so many rows.
+# Number of calls of a user's metric, and of rows in each
 OWN_DRAWS = 200
 OWN_ROWS = 2000
-# What a metric can be at least and at most
+# The minimum and the maximum of each metric
 LIMITS = {name: (0, np.inf) for name in LOWER_IS_BETTER} | {"r2": (-np.inf, 1)}
-# Those that are a share of something
+# Metrics that are fractions
 SHARES = set(CLASSIFICATION) - set(LOWER_IS_BETTER)
 
 
 def blocks_of(index: pd.Index) -> np.ndarray:
-    """Return the number of the block of each row: what belongs together is drawn together.
+    """Return the number of each row's block; the rows of a block are drawn together.
 
-    By the key of the rows, see Rows, that is a group or a stretch of time.
+    Blocks come from the key of the rows (see Rows): a group or a period.
     """
     if index.name == "group":
         return pd.factorize(index)[0] % BLOCKS
@@ -57,7 +57,7 @@ def blocks_of(index: pd.Index) -> np.ndarray:
 
 
 def draw_weights(blocks: int, draws: int = DRAWS) -> np.ndarray:
-    """Return how often each block is drawn, a row a draw; the first row has each block once."""
+    """Return how often each block is drawn, one row per draw; the first row has each block once."""
     drawn = np.random.default_rng(0).integers(blocks, size=(draws, blocks))
     drawn += np.arange(draws)[:, None] * blocks
     weights = np.bincount(drawn.ravel(), minlength=draws * blocks).reshape(draws, blocks)
@@ -65,7 +65,7 @@ def draw_weights(blocks: int, draws: int = DRAWS) -> np.ndarray:
 
 
 class Sums:
-    """Sums over the rows that each of `weights` draws; `blocks` has the block of each row."""
+    """Sums over the rows of each draw in `weights`; `blocks` has the block of each row."""
 
     def __init__(self, weights: np.ndarray, blocks: np.ndarray) -> None:
         self.weights, self.blocks = weights, blocks
@@ -84,7 +84,7 @@ class Sums:
 
 
 def quantiles(values: np.ndarray) -> np.ndarray:
-    """Return some of `values`, rising, with about as many rows between one and the next."""
+    """Return increasing `values` with about equal numbers of rows between them."""
     some = values[:: max(len(values) // SEEN, 1)]
     return np.unique(np.quantile(some, QUANTILES, method="inverted_cdf"))
 
@@ -135,7 +135,7 @@ def resample_ranking(sums: Sums, members: np.ndarray, scores: np.ndarray) -> np.
 
 def resample_numbers(sums: Sums, actual: pd.Series, predicted: np.ndarray) -> dict[str, np.ndarray]:
     """Return each metric of a regression for each draw."""
-    # Around the mean: squares of large numbers would lose their digits.
+    # Centred on the mean: squares of large numbers would lose their digits.
     centred = actual.to_numpy() - actual.mean()
     errors = np.abs(actual.to_numpy() - predicted)
     rows = sums.of(np.ones(len(actual)))
@@ -156,7 +156,7 @@ def resample_numbers(sums: Sums, actual: pd.Series, predicted: np.ndarray) -> di
 def resample_own(
     blocks: np.ndarray, actual: pd.Series, predictions: Predictions, metrics: Iterable[str]
 ) -> dict[str, np.ndarray]:
-    """Return the metrics of train.metrics for each draw, which has some of the rows if many."""
+    """Return the metrics of train.metrics for each draw, from a sample of the rows if many."""
     rows = draw_rows(len(actual), OWN_ROWS)
     grouped = actual.index.name is not None
     scale = 1.0 if grouped else np.sqrt(len(rows) / len(actual))
@@ -170,16 +170,16 @@ def resample_own(
             try:
                 values.append(apply_metric(name, function, targets[some], predicted[some]))
             except MetricError:
-                values.append(np.nan)  # not defined for what was drawn
+                values.append(np.nan)  # not defined for this draw
         drawn[name] = values[0] + (np.array(values) - values[0]) * scale
     return drawn
 
 
 def spread(values: np.ndarray, blocks: int) -> tuple[float, float]:
-    """Return between which quantiles of what was drawn a score lies.
+    """Return the quantiles of the resampled `values` that bound a score.
 
-    They are as much farther out as Student's t makes an interval of so few blocks wider (Hesterberg,
-    What Teachers Should Know about the Bootstrap, 2015, 5.3: expanded percentiles).
+    They are widened as Student's t widens an interval of so few blocks (Hesterberg, What Teachers
+    Should Know about the Bootstrap, 2015, 5.3: expanded percentiles).
     """
     tail = ndtr(-students_t(blocks) * np.sqrt(blocks / (blocks - 1)))
     low, high = np.quantile(values, [tail, 1 - tail])
@@ -187,11 +187,11 @@ def spread(values: np.ndarray, blocks: int) -> tuple[float, float]:
 
 
 def share(score: float, values: np.ndarray, blocks: int, rows: int) -> tuple[float, float]:
-    """Return Wilson's interval of a share, as it is of so many rows that it varies like `values`.
+    """Return Wilson's interval of a fraction, with a sample size that fits the spread of `values`.
 
-    `rows` serves where they do not vary. The interval is not empty then: of 60 rows that are all
-    right, the next one may be wrong. (Dean and Pagano, Evaluating confidence interval methods for
-    binomial proportions in clustered surveys, 2015.)
+    If they do not vary, the sample size is `rows`, and the interval is not empty: if all of 60 rows
+    are right, the next one may be wrong. (Dean and Pagano, Evaluating confidence interval methods
+    for binomial proportions in clustered surveys, 2015.)
 
     >>> [round(end, 3) for end in share(1.0, np.ones(3), blocks=60, rows=60)]
     [0.937, 1.0]
@@ -218,9 +218,9 @@ def intervals(
 ) -> dict[str, dict[str, float]]:
     """Return the `low` and the `high` end of the interval of each of `scores`.
 
-    The index of `actual` says what belongs together, see `blocks_of`, and `metrics` is
-    train.metrics of params.yaml. Without a second row or group there is none, nor have ROC AUC and
-    average precision of many classes one.
+    The index of `actual` says which rows belong together, see `blocks_of`; `metrics` is
+    train.metrics of params.yaml. With a single row or group there are no intervals, nor are there
+    any for ROC AUC and average precision of many classes.
     """
     blocks = blocks_of(actual.index)
     if blocks.max() == 0:
@@ -236,7 +236,7 @@ def intervals(
     for name, score in scores.items():
         if name not in drawn:
             continue
-        # Around the score: that of quantiles may differ a little.
+        # Centred on the score: the score of binned values may differ slightly.
         values = score + drawn[name][1:] - drawn[name][0]
         values = np.clip(values[np.isfinite(values)], *LIMITS.get(name, (None, None)))
         if not len(values):

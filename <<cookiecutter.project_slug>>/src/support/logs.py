@@ -1,4 +1,4 @@
-"""What DagsHub reads of a run: hyperparameters and metrics, in the formats of its logger."""
+"""Hyperparameters and metrics in the formats of DagsHub's logger."""
 
 import csv
 import inspect
@@ -12,13 +12,13 @@ from sklearn.pipeline import Pipeline
 
 
 def hyperparameters(estimator: BaseEstimator) -> dict[str, Any]:
-    """Return the model's class and every hyperparameter in effect, those that were set first.
+    """Return the model's class and every effective hyperparameter, those that were set first.
 
-    Those of an average are its models by their names.
+    The hyperparameters of an average are its models by name.
 
-    The layout is that of DagsHub's logger: `model_class`, and `model` from get_params() with
-    everything but numbers, booleans, None and strings turned into a string. scikit-learn marks
-    parameters that are on their way out, and have no effect, by the value "deprecated".
+    The layout is that of DagsHub's logger: `model_class`, and `model` from get_params(), in which
+    all values except numbers, booleans, None and strings become strings. scikit-learn gives
+    deprecated parameters, which have no effect, the value "deprecated".
     """
     model = innermost(estimator)
     settings = model.get_params()
@@ -33,7 +33,7 @@ def hyperparameters(estimator: BaseEstimator) -> dict[str, Any]:
     }
     arguments = inspect.signature(type(model)).parameters
     defaults = {name: argument.default for name, argument in arguments.items()}
-    # By their text: NaN is not equal to itself.
+    # Compare strings: NaN is not equal to itself.
     values = dict(
         sorted(values.items(), key=lambda item: str(item[1]) == str(defaults.get(item[0])))
     )
@@ -41,18 +41,18 @@ def hyperparameters(estimator: BaseEstimator) -> dict[str, Any]:
 
 
 def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
-    """Write metrics as DagsHub's logger does, those of a part as `part.name`.
+    """Write metrics as DagsHub's logger does; those of a part are called `part.name`.
 
-    There are four columns, and quotes around what is no number but in the header. Timestamp is in
-    epoch milliseconds, and always 0: with the time of the run, the file would differ each time, and
-    so would the commit.
+    There are four columns; all values that are not numbers are quoted, except in the header.
+    Timestamp is in epoch milliseconds, and always 0: with the time of the run, the file and the
+    commit would differ each time.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write("Name,Value,Timestamp,Step\n")
         rows = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         for name, value in metrics.items():
             parts = value if isinstance(value, dict) else {"": value}
-            # A setting that a search chose may be a text.
+            # A setting from a search may be text.
             parts = {key: one for key, one in parts.items() if isinstance(one, int | float)}
             rows.writerows([f"{name}.{key}".rstrip("."), one, 0, 1] for key, one in parts.items())
 
@@ -60,7 +60,7 @@ def write_metrics_csv(metrics: dict[str, Any], path: Path) -> None:
 def encoding(estimator: BaseEstimator) -> list[list[str]]:
     """Return the kinds of columns of a fitted pipeline: name, steps of the encoder, and number.
 
-    Those of an average are the kinds of its members.
+    For an average, they are the kinds of its members.
     """
     if not isinstance(estimator, Pipeline):
         members = [encoding(one.estimator) for one in estimator.named_estimators_.values()]

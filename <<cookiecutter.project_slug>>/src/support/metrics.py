@@ -35,14 +35,14 @@ LOSSES = ("_error", "_loss", "_deviance")
 
 
 class MetricError(ValueError):
-    """What is wrong with a metric that train.metrics of params.yaml names."""
+    """A problem with a metric that train.metrics of params.yaml names."""
 
 
 class Predictions(NamedTuple):
-    """What an estimator says of some rows.
+    """An estimator's predictions for some rows.
 
-    `values` has the predicted target of each row; `probabilities`, if the estimator gives any, a
-    column for each of `classes`, which a regression does not have. Of two classes, the second one
+    `values` has the predicted target of each row. `probabilities`, if the estimator gives any, has
+    a column for each of `classes`; a regression has no classes. With two classes, the second one
     is the positive class; `positive` says whether train.positive named it.
     """
 
@@ -96,9 +96,9 @@ def load_metrics(paths: Iterable[str]) -> dict[str, Callable[[np.ndarray, np.nda
 
 
 def apply_metric(name: str, function: Callable, actual: np.ndarray, predicted: np.ndarray) -> float:
-    """Return what `function` makes of the actual and the predicted targets, one each a row.
+    """Return `function` of the actual and the predicted targets, one of each per row.
 
-    Raises MetricError when it fails or returns no number.
+    Raises MetricError when it fails or does not return a number.
     """
     try:
         return float(function(actual, predicted))
@@ -119,8 +119,8 @@ def score(
 ) -> dict[str, float]:
     """Return the metrics of `predictions` for rows whose target is `actual`.
 
-    `metrics` are those of train.metrics in params.yaml, or what `load_metrics` returns for them;
-    what is not defined is nan.
+    `metrics` are those of train.metrics in params.yaml, or the result of `load_metrics` for them.
+    Undefined metrics are nan.
 
     Raises MetricError when one of these fails.
     """
@@ -137,7 +137,7 @@ def score(
 def score_numbers(actual: pd.Series, predicted: np.ndarray) -> dict[str, float]:
     """Return R² (at most 1) and errors in the target's unit: mean and median absolute, RMSE.
 
-    R² of rows with one and the same target is nan.
+    R² is nan if all rows have the same target.
     """
     varies = len(actual) > 1 and np.ptp(actual.to_numpy()) > 0
     return {
@@ -151,7 +151,7 @@ def score_numbers(actual: pd.Series, predicted: np.ndarray) -> dict[str, float]:
 def balanced_accuracy(actual: pd.Series, predicted: np.ndarray) -> float:
     """Return the mean recall of the classes that occur.
 
-    It is scikit-learn's balanced_accuracy_score, which warns when others are predicted.
+    It equals scikit-learn's balanced_accuracy_score, which warns if other classes are predicted.
     """
     codes, classes = pd.factorize(actual)
     right = codes == classes.get_indexer(predicted)
@@ -159,10 +159,10 @@ def balanced_accuracy(actual: pd.Series, predicted: np.ndarray) -> float:
 
 
 def count_classes(codes: tuple[np.ndarray, np.ndarray], classes: int) -> list[np.ndarray]:
-    """Return how many rows of each class are right, are predicted to be of it, and are of it.
+    """Return the number of correct, predicted and actual rows of each class.
 
-    `codes` are the actual and the predicted classes by number, -1 for one that is not known, which
-    comes first in what is returned.
+    `codes` are the actual and the predicted classes by number. Unknown classes have the number -1,
+    and come first in the result.
     """
     actual, predicted = codes[0] + 1, codes[1] + 1
     hits = np.bincount(actual[actual == predicted], minlength=classes + 1)
@@ -174,8 +174,9 @@ def rates(
 ) -> dict[str, np.ndarray]:
     """Return accuracy, balanced accuracy, precision, recall and F1 from numbers of rows.
 
-    These are as those of `count`, with the classes along the last axis. Precision, recall and F1
-    are means over the classes that occur or are predicted, or with `positive` those of the last.
+    The numbers come from `count_classes`, with the classes along the last axis. Precision, recall
+    and F1 are means over the classes that occur or are predicted; with `positive`, those of the
+    last class.
     """
     occurs, known = actual > 0, (actual > 0) | (predicted > 0)
     recall = hits / np.maximum(actual, 1)
@@ -196,9 +197,9 @@ def rates(
 def losses(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
     """Return the log loss (nats) and the Brier score of each row.
 
-    `actual` numbers the columns of `probabilities`; -1, a class that they do not have, gives nan.
-    The Brier score is the sum of the squared errors of the probabilities, from 0 to 2; of two
-    classes, half of it, from 0 to 1. See
+    `actual` has the column of `probabilities` for each row; -1, an unknown class, gives nan. The
+    Brier score is the sum of the squared errors of the probabilities, from 0 to 2; with two
+    classes, half of that, from 0 to 1. See
     https://scikit-learn.org/stable/modules/model_evaluation.html#brier-score-loss
     """
     stated = np.take_along_axis(probabilities, np.maximum(actual, 0)[:, None], axis=1)[:, 0]
@@ -220,12 +221,12 @@ def score_classes(
 ) -> dict[str, float]:
     """Return fractions between 0 and 1 and, given `probabilities`, log loss and Brier score too.
 
-    Precision, recall and F1 are means over the classes, or with `positive` those of the second.
-    `probabilities` has a row a prediction and a column for each of `classes`. ROC AUC and average
-    precision are those of the second of two classes; of more, the mean of each against the rest.
-    What is not defined, as for classes that do not occur, is nan.
+    Precision, recall and F1 are means over the classes; with `positive`, those of the second.
+    `probabilities` has a row per prediction and a column for each of `classes`. ROC AUC and average
+    precision are those of the second of two classes; with more, the mean of one class against the
+    rest. Undefined metrics, as for classes that do not occur, are nan.
     """
-    # Numbers instead of names: on a million rows of text, the metrics take ten times as long.
+    # Numbers instead of names: with a million rows of text, the metrics take ten times as long.
     numbering = pd.Index(classes)
     codes = numbering.get_indexer(actual), numbering.get_indexer(predicted)
     scores = {
@@ -252,9 +253,9 @@ def score_classes(
 def baseline(
     known: pd.Series, actual: pd.Series, positive: Any = "", metrics: Iterable[str] = ()
 ) -> dict[str, float]:
-    """Return the scores, for `actual`, of a model that knows no feature, only the target `known`.
+    """Return the scores, for `actual`, of a model that uses no feature, only the target `known`.
 
-    It predicts the mean, or the most frequent class and the classes' shares as probabilities.
+    It predicts the mean, or the most frequent class with the class frequencies as probabilities.
     `positive` and `metrics` are those of the section `train` in params.yaml.
     """
     rows = len(actual)
@@ -269,8 +270,8 @@ def baseline(
 def per_class(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
     """Return a row for each class, the most frequent first.
 
-    It holds the `class`, its `rows`, how often it is `predicted`, and precision, recall and F1,
-    fractions between 0 and 1.
+    It has the `class`, its number of `rows`, the number of rows `predicted` as this class, and
+    precision, recall and F1, fractions between 0 and 1.
     """
     classes = pd.Index(predictions.classes)
     codes = classes.get_indexer(actual), classes.get_indexer(predictions.values)
@@ -287,7 +288,7 @@ def per_class(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
 
 
 def tidy(scores: dict[str, float]) -> dict[str, float]:
-    """Return `scores` as plain numbers, without those that are not defined.
+    """Return `scores` as plain numbers, without undefined ones.
 
     Six digits: the rest is noise that differs between processors.
     """

@@ -17,11 +17,11 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 MODEL = Path("models/model.skops")
 
-# Types that a model file may contain beyond those that skops trusts by itself (scikit-learn's
-# estimators, NumPy's arrays) and those of evaluate.trusted_types in params.yaml: what some
-# estimators of scikit-learn are made of, and our encoders. None of them runs code when it is
-# loaded. Trees hold raw indices, which scikit-learn does not check: a forged file could crash the
-# process that predicts with it.
+# Types that a model file may contain in addition to those that skops trusts (scikit-learn's
+# estimators, NumPy's arrays) and those of evaluate.trusted_types in params.yaml: parts of some
+# scikit-learn estimators, and our encoders. None of them runs code when it is loaded. Trees hold
+# raw indices, which scikit-learn does not check: a forged file could crash the process that
+# predicts with it.
 TRUSTED = [
     "functools.partial",
     "numpy.dtype",
@@ -49,9 +49,9 @@ def save(estimator: BaseEstimator, path: Path) -> None:
     """Write `estimator` in skops format, the same bytes for the same estimator.
 
     skops names the members of its zip archive after memory addresses, repeats these as `__id__`
-    and `file` in schema.json, and stamps each member with the time. Here addresses become
-    numbers in order of appearance, and every member has ZipInfo's default date, 1980-01-01.
-    HistGradientBoosting keeps the number of threads that its fit ran in, which is not used again.
+    and `file` in schema.json, and stamps each member with the time. Here addresses become numbers
+    in order of appearance, and every member has ZipInfo's default date, 1980-01-01. The thread
+    count that HistGradientBoosting stores, which is not used again, is set to 1.
     """
     numbers: dict[str, int] = {}
 
@@ -87,14 +87,14 @@ def save(estimator: BaseEstimator, path: Path) -> None:
 def check_types(estimator: Pipeline) -> None:
     """Raise InputError if skops cannot save `estimator`, or `load` would refuse it.
 
-    Types that are not trusted come as a line to paste. This decides whether a stage stops, not what
-    it makes: dvc.yaml need not declare the parameter.
+    The error lists untrusted types as a line to paste. The check decides whether a stage stops, not
+    its output, so dvc.yaml need not declare the parameter.
     """
     known = load_params("evaluate")["trusted_types"]
     name = type(innermost(estimator)).__name__
     try:
         types = set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
-    except Exception as error:  # noqa: BLE001, what an object raises when it is taken apart
+    except Exception as error:  # noqa: BLE001, an object may raise anything when it is saved
         raise InputError(f"params.yaml: skops cannot save {name}: {first_line(error)}") from None
     if missing := types - {*TRUSTED, *known}:
         raise InputError(
@@ -105,9 +105,9 @@ def check_types(estimator: Pipeline) -> None:
 
 
 def check_size(path: Path) -> None:
-    """Raise ValueError for a file that takes far more memory than it is long: `save` packs nothing.
+    """Raise ValueError for a file that unpacks to far more than its size: `save` packs nothing.
 
-    But SciPy packs sparse matrices, each into an archive of its own.
+    SciPy, however, packs sparse matrices, each into its own archive.
     """
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
@@ -125,7 +125,7 @@ def load(path: Path, trusted_types: list[str]) -> BaseEstimator:
 
     `trusted_types` comes from the section `evaluate` of params.yaml.
 
-    Raises InputError when the file is missing, is no skops file, needs a package that is not
+    Raises InputError when the file is missing, is not a skops file, needs a package that is not
     installed, or contains types that neither skops, TRUSTED nor `trusted_types` lists.
     """
     trusted = [*TRUSTED, *trusted_types]
@@ -147,7 +147,7 @@ def load(path: Path, trusted_types: list[str]) -> BaseEstimator:
         raise InputError(
             f"{path}: {first_line(error)}; `pip install -r requirements.txt` may help"
         ) from None
-    except Exception as error:  # noqa: BLE001, what is damaged or forged makes skops raise anything
+    except Exception as error:  # noqa: BLE001, skops may raise anything for a damaged file
         raise InputError(
             f"{path} is not a model that src/train.py saved: {first_line(error)}"
         ) from None

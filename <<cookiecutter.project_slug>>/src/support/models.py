@@ -22,11 +22,11 @@ from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
-# Packages whose classifiers take no classes but 0, 1, 2 ...
+# Packages whose classifiers accept only the classes 0, 1, 2 ...
 NUMBERED = ["xgboost"]
-# What keeps a package from printing a line a tree, unless the entry says otherwise
+# Arguments that keep a package from printing a line per tree, unless the entry sets them
 QUIET = {"lightgbm": {"verbose": -1}}
-# A model, or some by their names, whose average it is
+# A model, or several models by name, to average
 Model: TypeAlias = BaseEstimator | dict[str, BaseEstimator]
 HIST_GRADIENT_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
@@ -34,10 +34,10 @@ HIST_GRADIENT_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRe
 def create(name: str, spec: dict[str, Any], setting: dict[str, Any], params: Any) -> BaseEstimator:
     """Return the model of `spec`, unfitted.
 
-    `spec` is an entry of `models` in params.yaml: `class`, the dotted path of an estimator, and
-    its keyword arguments, which those of `setting` replace. Of `params`, the section `train`,
-    `seed` becomes its random_state, and `class_weight`, unless `none`, its class_weight, if neither
-    gives them.
+    `spec` is an entry of `models` in params.yaml: `class`, the dotted path of an estimator, and its
+    keyword arguments, which the arguments in `setting` replace. From `params`, the section `train`,
+    `seed` becomes its random_state, and `class_weight`, unless it is `none`, its class_weight, if
+    neither sets them.
 
     Raises InputError when the class cannot be imported or does not take an argument.
     """
@@ -59,9 +59,9 @@ def create(name: str, spec: dict[str, Any], setting: dict[str, Any], params: Any
         if params["class_weight"] == "none":
             del defaults["class_weight"]
         elif not weighs_classes(model) and not weighs_rows(model):
-            # Not all say so themselves.
+            # Not all classes check this themselves.
             raise TypeError("it takes no class_weight; set train.class_weight to none")
-        # Not the arguments again: a function may take others than the model that it returns.
+        # Not the arguments again: a function may take other arguments than its model.
         known = model.get_params().keys() - arguments.keys()
         model.set_params(**{key: defaults[key] for key in defaults.keys() & known})
         get_tags(model)  # raises unless it is an estimator
@@ -83,10 +83,11 @@ def weighs_rows(model: BaseEstimator) -> bool:
 
 
 def build(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> Pipeline:
-    """Return an unfitted pipeline: an encoder of the features of `rows`, those to fit, then `model`.
+    """Return an unfitted pipeline: an encoder of the features of `rows` to fit, then `model`.
 
     `params` is the section `train` of params.yaml. With `scale_target`, the target of a regression
-    is standardised, unless the model needs a positive one, or takes gaps: trees need no scale.
+    is standardised, unless the model needs a positive target, or accepts gaps: trees need no
+    scaling.
     """
     tags = get_tags(model)
     takes_gaps = tags.input_tags.allow_nan
@@ -101,7 +102,7 @@ def build(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> Pipeline:
     if params["scale_target"] and is_regressor(model) and not takes_gaps and not positive:
         model = TransformedTargetRegressor(model, transformer=StandardScaler())
     if is_classifier(model) and package_of(model) in NUMBERED:
-        # It numbers the classes of each table that it is fitted to; a vote of one is its own.
+        # It numbers the classes of each training table; a vote of one is the model's own.
         model = VotingClassifier([("classifier", model)], voting="soft")
     return Pipeline([("columns", columns), ("model", model)])
 
@@ -109,9 +110,9 @@ def build(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> Pipeline:
 def fit(model: Model, rows: Rows, params: dict[str, Any]) -> BaseEstimator:
     """Return the pipeline of `model` fitted to `rows`.
 
-    Of several models it is the average of their pipelines: of the probabilities, or the numbers.
+    For several models, it averages their pipelines: the probabilities, or the numbers.
 
-    Raises ValueError with the first line of whatever the model raises.
+    Raises ValueError with the first line of the model's error.
     """
     features, target = rows.features, rows.target
     if isinstance(model, dict):
@@ -131,18 +132,18 @@ def fit(model: Model, rows: Rows, params: dict[str, Any]) -> BaseEstimator:
             arguments["model__sample_weight"] = weights
         estimator.fit(features, target, **arguments)
     except Exception as error:
-        # Each package raises its own kinds.
+        # Each package raises its own exceptions.
         raise ValueError(first_line(error)) from error
     forget_folds(estimator["columns"])
     return estimator
 
 
 def innermost(estimator: BaseEstimator) -> BaseEstimator:
-    """Return the model in a fitted pipeline, without what `build` put around it, or the average."""
+    """Return the model in a fitted pipeline, without the wrappers of `build`, or the average."""
     if not isinstance(estimator, Pipeline):
         return estimator
     model = estimator["model"]
     if isinstance(model, VotingClassifier):
-        # A vote of the user's own has other members.
+        # A voting estimator from the user has other members.
         return model.named_estimators_.get("classifier", model)
     return model.regressor_ if isinstance(model, TransformedTargetRegressor) else model

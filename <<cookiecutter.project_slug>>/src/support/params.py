@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 PARAMS = Path("params.yaml")
-# How messages call the types of values
+# Names of value types in messages
 TYPES = {
     str: "a text",
     bool: "true or false",
@@ -20,7 +20,7 @@ TYPES = {
     list: "a list",
     dict: "a mapping",
 }
-# Keys that the template's first version had not, with their defaults as params.yaml spells them
+# Keys missing in the template's first version, with their defaults as params.yaml spells them
 ADDED = {
     "prepare.quote": "'\"'",
     "prepare.escape": "''",
@@ -37,15 +37,15 @@ ADDED = {
     "train.scale_target": "true",
     "findings": "{mute: []}",
 }
-# More values than anybody writes into params.yaml
+# More values than anybody would write into params.yaml
 MANY = 1_000_000
 
 
 class InputError(SystemExit):
     """A mistake in the data or in params.yaml, for the person who runs the stage.
 
-    Uncaught, Python prints the message without a traceback and exits with status 1. A name or a cell
-    in it may hold line breaks, or what a terminal takes for commands: they become blanks.
+    Uncaught, Python prints the message without a traceback and exits with status 1. Line breaks and
+    terminal control characters in names or cells become blanks.
     """
 
     def __init__(self, *lines: str) -> None:
@@ -57,13 +57,13 @@ def printable(text: str) -> str:
 
 
 def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return one section of params.yaml, which must be as `expected`, see `check`.
+    """Return one section of params.yaml, which must match `expected`, see `check_value`.
 
     Raises InputError when the file, the section or a key is missing, unknown or malformed.
     """
     try:
-        # DVC writes the file by this parser, which reads YAML 1.2 as it was meant: `No` is a text,
-        # 12:30 as well, and 1e-05 a number.
+        # DVC writes the file with this parser, which follows YAML 1.2: `No` and 12:30 are text, and
+        # 1e-05 is a number.
         params = YAML(typ="safe", pure=True).load(PARAMS.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
@@ -72,7 +72,7 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise InputError(f"{PARAMS}, line {line}: {error.problem}") from None
-    except Exception as error:  # noqa: BLE001, a value that is none, or no text at all
+    except Exception as error:  # noqa: BLE001, an invalid value, or a file that is not text
         raise InputError(f"{PARAMS} cannot be read: {first_line(error)}") from None
     if size_of(params, {}) > MANY:
         raise InputError(f"{PARAMS}: its aliases stand for more than {MANY:,} values")
@@ -88,9 +88,9 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
 
 
 def size_of(value: Any, known: dict[int, float]) -> float:
-    """Return of how many values something from a YAML file is made, each alias counted anew.
+    """Return the number of values in an object from a YAML file, counting every use of an alias.
 
-    A few lines can stand for billions. What holds itself has no end.
+    A few lines can expand to billions of values; an object that contains itself is infinite.
     """
     if id(value) not in known:
         known[id(value)] = math.inf
@@ -102,10 +102,10 @@ def size_of(value: Any, known: dict[int, float]) -> float:
 
 
 def check_value(name: str, value: Any, expected: Any) -> None:
-    """Raise InputError that names the parameter unless its value is what is expected.
+    """Raise InputError that names the parameter unless its value is as expected.
 
-    `expected` is a type or a tuple of types, a list of choices, or a mapping of keys to what is
-    expected there. These keys have to be there and no others: a misspelt one would be ignored.
+    `expected` is a type or a tuple of types, a list of choices, or a mapping of keys to expected
+    values. Exactly these keys must be present: a misspelt key would be ignored.
     """
     if isinstance(expected, dict):
         if not isinstance(value, dict):
@@ -122,14 +122,14 @@ def check_value(name: str, value: Any, expected: Any) -> None:
             raise InputError(f"{PARAMS}: {name} is {value!r}{nearest(value, expected)}")
     else:
         types = expected if isinstance(expected, tuple) else (expected,)
-        # Not isinstance: true is no number.
+        # Not isinstance: true is not a number.
         if type(value) not in types and not (float in types and type(value) is int):
             kinds = " or ".join(TYPES[one] for one in types)
             raise InputError(f"{PARAMS}: {name} is {value!r}; give {kinds}")
 
 
 def missing(section: str, keys: Iterable[str]) -> str:
-    """Return which keys a section lacks, or the lines to add if a newer template brought them."""
+    """Return the missing keys of a section, or the lines to add if a newer template needs them."""
     added = [name.split(".")[1] for name in ADDED if name in {f"{section}.{key}" for key in keys}]
     others = sorted(set(keys) - set(added))
     if others:
@@ -145,7 +145,7 @@ def first_line(error: object) -> str:
 def nearest(name: object, choices: Iterable[object]) -> str:
     """Return "; did you mean 'x'?" for the choice closest to `name`, else a list of them."""
     names = [str(choice) for choice in choices]
-    # Matched without case: the commonest slip in a column name is its capitals.
+    # Ignores case: capitals are the most common mistake in a column name.
     folded = {choice.casefold(): choice for choice in names}
     match = difflib.get_close_matches(str(name).casefold(), folded, n=1)
     if match:

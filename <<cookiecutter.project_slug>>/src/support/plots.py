@@ -1,4 +1,4 @@
-"""The data of the plots: small tables, however large the test set is."""
+"""The data of the plots: small tables for a test set of any size."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import precision_recall_curve, r2_score, roc_curve
 from tqdm import tqdm
 
-# What bounds the size of the files, and the time that they take
+# Limits on the size of the files and the time to make them
 CLASSES = 20
 CURVES = 9
 CURVE_POINTS = 101
@@ -26,14 +26,14 @@ SIZES = 5
 
 
 def draw_rows(total: int, number: int) -> np.ndarray:
-    """Return `number` of the positions below `total`, always the same, in order; or all."""
+    """Return `number` positions below `total`, sorted and always the same; or all."""
     if total <= number:
         return np.arange(total)
     return np.sort(np.random.default_rng(0).choice(total, number, replace=False))
 
 
 def draw_each(target: pd.Series, number: int) -> np.ndarray:
-    """Return `number` of the positions in `target` as draw_rows does, of each class as many as it can.
+    """Return `number` positions in `target` as draw_rows does, with classes as equal as possible.
 
     >>> draw_each(pd.Series(["a"] * 6 + ["b"] * 2), 4)[-2:]
     array([6, 7])
@@ -47,15 +47,15 @@ def draw_each(target: pd.Series, number: int) -> np.ndarray:
 
 
 def confusion(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
-    """Return how often each pair of `actual` and `predicted` class occurs: `count`.
+    """Return the `count` of each pair of `actual` and `predicted` class.
 
-    All pairs of the most frequent classes are there; the other classes are taken together.
+    The table has all pairs of the most frequent classes; the other classes are combined.
     """
     classes = actual.value_counts().index[:CLASSES]
     labels = [str(label) for label in sorted(classes)]
     others = "(other)"
     while others in labels:
-        others = f"({others})"  # a class may be called so
+        others = f"({others})"  # a class may have this name
     pair = [pd.Series(values, dtype=object) for values in (actual.to_numpy(), predicted)]
     pair = [values.where(values.isin(classes), others).astype(str) for values in pair]
     if any((values == others).any() for values in pair):
@@ -73,10 +73,10 @@ def is_pairwise(estimator: Any) -> bool:
 def one_against_rest(
     actual: pd.Series, scores: np.ndarray, classes: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return whether each row is of a class, and its score, for each class that can be told apart.
+    """Return, for each class with a defined curve, which rows belong to it, and all scores.
 
-    The keys name the class and its number of rows, the most frequent first. Of two classes, that is
-    the second one.
+    The keys name the class and its number of rows, the most frequent first. With two classes, only
+    the second one is returned.
     """
     columns = scores.T if scores.ndim == 2 else [None, scores]
     pairs = list(zip(classes, columns, strict=True))
@@ -86,7 +86,7 @@ def one_against_rest(
         by_label, frequent = dict(pairs), actual.value_counts().index[:CLASSES]
         pairs = [(label, by_label[label]) for label in frequent if label in by_label]
     told = {label: (actual.to_numpy() == label, column) for label, column in pairs}
-    # Not only members, nor none: a curve would not be defined.
+    # Neither all rows nor none: a curve would be undefined.
     return {
         f"{label} ({one.sum()} rows)": (one, column)
         for label, (one, column) in told.items()
@@ -95,9 +95,9 @@ def one_against_rest(
 
 
 def curve_table(curves: dict[str, tuple[np.ndarray, np.ndarray]], x: str, y: str) -> pd.DataFrame:
-    """Return some curves, each its rising values of `x` and those of `y`, by their `class`.
+    """Return curves, each with increasing values of `x` and values of `y`, by `class`.
 
-    Each has points at equal steps between 0 and 1.
+    Each curve has points at equal steps between 0 and 1.
     """
     grid = np.linspace(0, 1, CURVE_POINTS)
     parts = [
@@ -121,7 +121,7 @@ def roc(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
         false, true, _ = roc_curve(one, scores)
         curves[name] = (false, true)
     table = curve_table(curves, "false_positive_rate", "true_positive_rate")
-    # Up from the origin: what is found without any false positive comes second.
+    # Start at the origin; true positives without any false positive come second.
     origins = pd.DataFrame({"class": list(curves), table.columns[1]: 0.0, table.columns[2]: 0.0})
     return pd.concat([origins, table]).sort_values("class", kind="stable")
 
@@ -140,7 +140,7 @@ def calibration(
 ) -> pd.DataFrame:
     """Return the mean `probability` of each bin of equal width, and the `fraction` that was right.
 
-    Of two classes, the probability is that of the second; of more, that of the predicted class.
+    With two classes, it is the probability of the second; with more, of the predicted class.
     """
     if len(classes) == 2:
         stated, right = probabilities[:, 1], actual.to_numpy() == classes[1]
@@ -152,7 +152,7 @@ def calibration(
 
 
 def most_used(estimator: Any, features: pd.DataFrame) -> pd.DataFrame:
-    """Return the IMPORTANCE_FEATURES columns by which a forest best imitates `estimator`."""
+    """Return the IMPORTANCE_FEATURES columns with which a forest best imitates `estimator`."""
     classify = hasattr(estimator, "classes_")
     if hasattr(estimator, "predict_proba"):
         predicted = estimator.predict_proba(features)
@@ -160,18 +160,18 @@ def most_used(estimator: Any, features: pd.DataFrame) -> pd.DataFrame:
         predicted = estimator.predict(features)
         predicted = pd.get_dummies(predicted) if classify else predicted
     forest = ExtraTreesRegressor(max_features=0.3, min_samples_leaf=3, random_state=0)
-    # By their ranks, times and texts are numbers as well.
+    # Ranks turn times and texts into numbers as well.
     forest.fit(features.rank().to_numpy(), predicted)
     best = np.argsort(-forest.feature_importances_, kind="stable")[:IMPORTANCE_FEATURES]
     return features.iloc[:, np.sort(best)]
 
 
 def importance(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> pd.DataFrame:
-    """Return how much worse the score gets when a feature's values change places, largest first.
+    """Return the loss of score when each feature is shuffled, largest first.
 
     The score is the balanced accuracy or R². See
     https://scikit-learn.org/stable/modules/permutation_importance.html
-    Of more than IMPORTANCE_FEATURES, only those that the model uses most change places.
+    With more than IMPORTANCE_FEATURES features, only those that the model uses most are shuffled.
     """
     rows = draw_each(actual, IMPORTANCE_ROWS)
     features, actual = features.iloc[rows], actual.iloc[rows]
@@ -182,7 +182,7 @@ def importance(estimator: Any, features: pd.DataFrame, actual: pd.Series) -> pd.
     repeats = IMPORTANCE_REPEATS if features.shape[1] <= FEATURES else 1
     metric = balanced_accuracy if hasattr(estimator, "classes_") else r2_score
     total = 1 + repeats * shuffled.shape[1]
-    # The bar is for terminals, and for tables of many columns.
+    # Show the bar only on terminals, and for many columns.
     with tqdm(desc="importance", total=total, leave=False, disable=None, delay=0.2) as bar:
 
         def score(model: Any, x: pd.DataFrame, y: pd.Series) -> float:
@@ -210,7 +210,7 @@ def residuals(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
 def errors_by_size(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
     """Return the errors, in the target's unit, of rows whose target is `from` one value `to` another.
 
-    There are up to SIZES parts of about as many rows each. `mean_error` is positive where
+    There are up to SIZES parts with about equal numbers of rows. `mean_error` is positive if
     predictions are too high; the others are the mean and the median of absolute errors.
     """
     values = actual.to_numpy()
@@ -236,7 +236,7 @@ def errors_by_size(actual: pd.Series, predicted: np.ndarray) -> pd.DataFrame:
 def plot_data(
     estimator: Any, features: pd.DataFrame, actual: pd.Series, predictions: Predictions
 ) -> dict[str, pd.DataFrame]:
-    """Return the table of each plot by its name; one that is not defined for a model has no rows.
+    """Return the table of each plot by name; a plot that is undefined for a model has no rows.
 
     A classification has confusion, roc and precision_recall (the mean over the classes, and each
     class), calibration and classes (see metrics.per_class), a regression predictions and errors, and
@@ -256,7 +256,7 @@ def plot_data(
         elif hasattr(estimator, "decision_function") and not is_pairwise(estimator):
             scores = estimator.decision_function(features.iloc[rows])
             if scores.ndim == 1 and predictions.classes[0] != estimator.classes_[0]:
-                scores = -scores  # they were of the other class
+                scores = -scores  # they were scores of the other class
         pairs = {} if scores is None else one_against_rest(some, scores, predictions.classes)
         drawn = dict(list(pairs.items())[:CURVES])
         stated = pd.DataFrame(columns=["probability", "fraction", "rows"])

@@ -1,4 +1,4 @@
-"""Read a table in batches of rows, whatever file it is in."""
+"""Read a table in batches of rows, from a file in any format."""
 
 import atexit
 import datetime
@@ -42,24 +42,24 @@ from tqdm import tqdm
 from tqdm.utils import CallbackIOWrapper
 
 BLOCK = 2**21  # bytes that Arrow parses at a time: it reads some 30 blocks ahead
-BATCH = 2**24  # bytes of a batch, about
+BATCH = 2**24  # approximate bytes per batch
 ROWS = 50_000  # rows that Python parses at a time
-POOL = ThreadPoolExecutor()  # for what Arrow does, which lets other threads run
-# What `batches` returned and is not read to its end
+POOL = ThreadPoolExecutor()  # for work in Arrow, which lets other threads run
+# Iterators from `batches` that are not exhausted
 READING: WeakSet[Generator[pa.RecordBatch]] = WeakSet()
 
 
 @atexit.register
 def stop() -> None:
-    """Take back the files that are being read when an error ends the process, see Loan."""
+    """Reclaim the open files when an error ends the process, see Loan."""
     for batches in list(READING):
         batches.close()
 
 
 class Loan:
-    """A file that Arrow's threads read ahead, and that they let go of some time later.
+    """A file that Arrow's threads read ahead, and release some time later.
 
-    A thread that lets go of what is Python's while the interpreter ends would abort the process.
+    A thread that releases a Python object while the interpreter exits would abort the process.
     """
 
     def __init__(self, content: IO[bytes]) -> None:
@@ -68,14 +68,14 @@ class Loan:
         self._watch = ref(self._handle, self._returned.put)
 
     def stream(self, encoding: str) -> pa.BufferedInputStream:
-        """Return the file in UTF-8. Its buffer copies what is read: what Arrow holds is its own."""
+        """Return the file in UTF-8. Its buffer copies the data: Arrow owns what it holds."""
         stream = pa.PythonFile(self._handle, "r")
         if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
             stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
         return pa.BufferedInputStream(stream, BLOCK)
 
     def end(self) -> None:
-        """Wait until no thread has the file. Whatever reads by it has to be gone."""
+        """Wait until no thread holds the file. Its streams must be deleted first."""
         self._handle = None
         self._returned.get()
 
@@ -83,25 +83,25 @@ class Loan:
 class Table:
     """The table of a file, or of a folder of files with the same header.
 
-    `names` are its columns, in a folder also `file`, the name of the file that a row is from, unless
-    there is another column of that name. `short` counts the rows that had fewer cells than the
-    header, and `first_row` is the number of the row below it. `batches` can be called more than
-    once. Its cells are strings, as they are written, but for a
-    Parquet or Feather file, whose columns keep their types.
+    `names` are its columns, and for a folder also `file`, the name of each row's file, unless there
+    is another column of that name. `short` counts the rows with fewer cells than the header, and
+    `first_row` is the number of the row below the header. `batches` can be called more than once.
+    It returns cells as strings, unchanged, except for a Parquet or Feather file, whose columns keep
+    their types.
 
-    Raises InputError when there is no such file, or no table in it that could be read.
+    Raises InputError when the file is missing, or has no readable table.
     """
 
     def __init__(self, path: str | Path, params: dict[str, Any]) -> None:
         self.path, self.params = Path(path), params
         self.short, self.first_short, self.first_row = 0, 0, 2
-        # Names that the header has more than once
+        # Names that occur more than once in the header
         self.repeated: set[str] = set()
-        # What the columns of a Parquet or Feather file, or a folder of them, become
+        # The types that the columns of Parquet or Feather files become
         self._types: dict[str, pa.DataType] = {}
         # Columns of a type that no model takes, and that type
         self.unusable: dict[str, str] = {}
-        # Arrow's parser takes rows of one length only; Python's serves where they are not.
+        # Arrow's parser needs rows of equal length; otherwise Python's parser reads them.
         self._ragged: set[Path] = set()
         self._kinds: dict[Path, str] = {}
         self._merged = self._rounded = 0
@@ -118,7 +118,7 @@ class Table:
 
     @property
     def has_numbers(self) -> bool:
-        """Whether the file has numbers as such among the strings that stand for its cells."""
+        """Whether the file stores numbers as numbers, although its cells are read as strings."""
         return not {"excel", "json"}.isdisjoint(self._kinds.values())
 
     @contextmanager
@@ -133,7 +133,7 @@ class Table:
             raise InputError(f"{self.path} cannot be read: {reason_of(error)}") from None
 
     def notes(self) -> list[str]:
-        """Return what to know of the header, and of the rows that `batches` has yielded."""
+        """Return notes on the header, and on the rows that `batches` has yielded."""
         notes = [
             f"the header has {name!r} more than once: the second one is called {name}.1"
             for name in sorted(self.repeated - {""})
@@ -191,7 +191,7 @@ class Table:
                 ) from None
 
     def batches(self) -> Generator[pa.RecordBatch]:
-        """Return an iterator over the rows, some at a time, in their order."""
+        """Return an iterator over batches of the rows, in order."""
         batches = self._read()
         READING.add(batches)
         return batches
@@ -217,7 +217,7 @@ class Table:
                     if self.tells_file:
                         file = pa.repeat(str(part.relative_to(self.path)), len(batch))
                         batch = batch.append_column("file", file)
-                    # The file is read ahead of them: without this, the bar might never show.
+                    # The file is read ahead: without this, the bar might never show.
                     bar.update(0)
                     yield batch
 
@@ -254,7 +254,7 @@ class Table:
             self.short += rows.short
 
     def _arrow_csv(self, content: IO[bytes], header: list[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a CSV file; their text is not looked at.
+        """Yield the rows of a CSV file, without interpreting their text.
 
         Raises ArrowInvalid when rows differ in length, and for bytes that do not decode.
         """
@@ -262,7 +262,7 @@ class Table:
         try:
             stream = loan.stream(self.params["encoding"])
             reader = pa.csv.open_csv(stream, *self._arrow_options(len(header)))
-            # The header is read as a row, and left out: its names may repeat.
+            # The header is read as a row, and skipped: its names may repeat.
             last = None
             for batch in reader:
                 if last:
@@ -341,16 +341,16 @@ def open_workbook(content: IO[bytes]) -> Any:
 
 
 def sheets_of(book: Any) -> list[str]:
-    """Return the names of the sheets of a workbook, those that people see before hidden ones."""
+    """Return the names of the sheets of a workbook, visible ones before hidden ones."""
     seen = [one.name for one in book.sheets_metadata if one.visible == type(one.visible).Visible]
     return sorted(book.sheet_names, key=lambda name: name not in seen)
 
 
 def may_hold_rows(cells: pa.Array, separator: str, width: int) -> bool:
-    """Return whether one of some strings may be rows that a quote by mistake has made one value.
+    """Return whether a string may be several rows that a stray quote has merged into one value.
 
-    A row that holds it is as long as the header only if it has the separators of all these lines.
-    A NUL byte, as no text has, is left to Python's parser as well.
+    A row with such a value is as long as the header only if the value has the separators of all
+    these lines. Text with a NUL byte is left to Python's parser as well.
     """
     content = bytes_of(cells)
     if not (content <= ord("\n")).any():
@@ -365,7 +365,7 @@ def may_hold_rows(cells: pa.Array, separator: str, width: int) -> bool:
 def find_sheet(content: IO[bytes], target: str) -> tuple[str, int]:
     """Return the first sheet of an Excel file whose header has the target, and the rows above it.
 
-    The sheet is empty if it is the first one, or if no header has the target.
+    The sheet is "" if it is the first one, or if no header has the target.
     """
     book = open_workbook(content)
     names = sheets_of(book)
@@ -378,7 +378,7 @@ def find_sheet(content: IO[bytes], target: str) -> tuple[str, int]:
 
 
 def grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in batches of about BATCH bytes; none are empty."""
+    """Yield the same rows in non-empty batches of about BATCH bytes."""
     group, size = [], 0
     for batch in batches:
         if len(batch):
@@ -392,7 +392,7 @@ def grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def ahead(parts: Iterator[Any]) -> Iterator[Any]:
-    """Yield what `parts` yields, the next of which is read in the meantime."""
+    """Yield the items of `parts`, reading the next one in the meantime."""
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, parts, None)
         while (part := following.result()) is not None:
@@ -407,7 +407,7 @@ def _stored(
     if kind == "parquet":
         import pyarrow.parquet as pq
 
-        # What it reads ahead, Arrow would read in threads of its own, see Loan.
+        # Without this, Arrow would read ahead in its own threads, see Loan.
         file = pq.ParquetFile(content, pre_buffer=False)
         schema, batches = file.schema_arrow, file.iter_batches(ROWS * 2)
     else:
@@ -418,7 +418,7 @@ def _stored(
 
     def rows() -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            # Else a damaged or forged file could end the process, or show what is in its memory.
+            # Otherwise a damaged or forged file could end the process, or expose its memory.
             batch.validate(full=True)
             for start in range(0, len(batch), ROWS * 2):
                 columns = [plain(column) for column in batch.slice(start, ROWS * 2).columns]
@@ -428,9 +428,9 @@ def _stored(
 
 
 def joint(one: pa.DataType, other: pa.DataType, name: str) -> pa.DataType:
-    """Return the type that holds what two files of a folder have in a column.
+    """Return the type that can hold a column of two files in a folder.
 
-    Raises FileError if there is none.
+    Raises FileError if there is no such type.
     """
     numbers = {pa.int64(), pa.float64()}
     if pa.types.is_null(one) or {one, other} == numbers:
@@ -446,11 +446,11 @@ def usable(kind: pa.DataType) -> bool:
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """Return a column in one of the types that this project knows.
+    """Return a column in one of the types that this project uses.
 
-    They are string, bool, int64, float64 and timestamp in microseconds. Whole numbers that int64
-    may not hold become strings, durations and times of day seconds; a type that holds no single
-    values, such as a list, becomes null.
+    These are string, bool, int64, float64 and timestamp in microseconds. Integers that may not fit
+    int64 become strings, durations and times of day become seconds; a type without single values,
+    such as a list, becomes null.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -483,7 +483,7 @@ def plain(column: pa.Array) -> pa.Array:
 
 
 def _excel_text(value: Any) -> str:
-    """Return what a cell of a spreadsheet shows, dates in the ISO format."""
+    """Return the text of a spreadsheet cell, with dates in ISO format."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e22:
@@ -495,7 +495,7 @@ def _excel_text(value: Any) -> str:
 
 @dataclass
 class Stored:
-    """A column that has a type in its file; `exact` unless it holds integers beyond 2**53."""
+    """A column with a type in its file; `exact` unless it has integers beyond 2**53."""
 
     type: pa.DataType
     exact: bool = True
@@ -513,10 +513,10 @@ class Stored:
 
 
 class Survey:
-    """An iterator over the rows of a table that counts how the cells of each column are written.
+    """An iterator over the rows of a table that counts the formats of the cells in each column.
 
-    It yields batches whose cells have no blanks around them. `profiles` say how the cells so far
-    are written, or what type they have in the file if they are no strings; `rows` is their number.
+    It yields batches of stripped cells. `profiles` has the formats of the cells so far, or the type
+    of a column that is not strings in the file; `rows` is the number of rows.
     """
 
     def __init__(self, table: Table, forms: Forms) -> None:
@@ -538,7 +538,7 @@ class Survey:
         return pa.RecordBatch.from_arrays(columns, names=names)
 
     def state(self) -> list[tuple[Any, ...]]:
-        """Return what was seen, but not how often: while it is the same, so are most decisions."""
+        """Return what was seen, without counts: while this is unchanged, so are most decisions."""
         return [
             (one.varies, one.blank > 0, one.exact)
             if isinstance(one, Stored)
@@ -565,9 +565,9 @@ class Survey:
 
 
 def count_blanks(profile: Profile, cells: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Count cells that are empty, and those with blanks around them.
+    """Count empty cells, and cells with surrounding blanks.
 
-    Returns all cells without these blanks, and those of them that are left.
+    Returns all cells, stripped, and those that are not empty.
     """
     if cells.null_count:
         cells = cells.fill_null("")
@@ -577,16 +577,16 @@ def count_blanks(profile: Profile, cells: pa.Array) -> tuple[pa.Array, pa.Array]
     blank = len(cells) - (pc.sum(filled).as_py() or 0)
     profile.rows += len(cells)
     profile.blank += blank
-    # How many bytes there are tells whether a look at each cell is needed.
+    # The number of bytes tells whether each cell must be checked.
     if stripped is not cells and pc.sum(pc.binary_length(cells)).as_py() != pc.sum(lengths).as_py():
         profile.padded += pc.sum(pc.and_(filled, pc.not_equal(cells, stripped))).as_py() or 0
     return stripped, stripped.filter(filled) if blank else stripped
 
 
 def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
-    """Count some more cells of a column, as Profile.add does, but by Arrow.
+    """Count a batch of cells of a column with Arrow, as Profile.add does.
 
-    Returns them without the blanks around them.
+    Returns the cells stripped.
     """
     start = profile.next_row
     stripped, rest = count_blanks(profile, cells)
@@ -602,13 +602,13 @@ def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
         values, numbers = pc.value_counts(part).flatten()
         profile.add_counts(dict(zip(values.to_pylist(), numbers.to_pylist(), strict=True)), row_of)
 
-    # Arrow counts the forms that are known to occur. What they are, a few cells tell, which are
-    # often also enough to see that a column is text.
+    # Arrow counts the forms that are known to occur. A few cells reveal these forms, and often also
+    # that a column is text.
     some = 0 if profile.forms else 1000
     if some and len(rest):
         add(rest[:some])
         rest = rest[some:]
-    # The user's own pattern comes first: it may fit cells that have another form as well.
+    # The user's pattern comes first: it may fit cells that also have another form.
     forms = ["pattern"] if "pattern" in profile.known.patterns else []
     forms += [one for one, _ in profile.forms.most_common() if one in profile.known.patterns]
     for form in dict.fromkeys(forms):
@@ -624,7 +624,7 @@ def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
 
 
 def count_units(profile: Profile, cells: pa.Array) -> pa.Array:
-    """Count the numbers with units that are known to occur, and return the other cells."""
+    """Count numbers with units that are known to occur, and return the other cells."""
     numbers, units = split_units(cells)
     plain = pc.invert(matches(cells, ".*[(].*", ".*-"))
     known = pc.is_in(units, pa.array(sorted({*profile.units} - {""}), pa.string()))

@@ -1,4 +1,4 @@
-"""The DVC remote: does it answer as one, and a token for it."""
+"""Probe the DVC remote, and store a token for it."""
 
 import getpass
 import os
@@ -20,18 +20,18 @@ from support.params import InputError, first_line
 WRONG_TOKEN = "the token may have expired, or may not use this repository"
 NO_REMOTE = "answers with a page where it has no object: a login page, or no DVC remote"
 
-# Seconds to wait for an answer. A server may accept a connection and keep silent.
+# Seconds to wait for an answer. A server may accept a connection and stay silent.
 PATIENCE = 20
-# The same for files, which a server may take and then check for a while
+# The same for files, which a server may check for a while after the upload
 SILENCE = 60
 
 
 def login_options(config: dict[str, Any], token: str, user: str | None) -> dict[str, str]:
     """Return the options that hold `token` for a remote with these options.
 
-    DagsHub accepts a token with any of its users' names; by default it is the one in the URL.
+    DagsHub accepts a token with any user name; the default is the name in the URL.
 
-    Raises InputError for a remote that takes no token.
+    Raises InputError for a remote that accepts no token.
     """
     url = urlsplit(config["url"])
     if url.scheme in ("http", "https"):
@@ -45,7 +45,7 @@ def login_options(config: dict[str, Any], token: str, user: str | None) -> dict[
 
 
 def log_in(repo: Any, name: str, user: str | None) -> None:
-    """Store the token of DAGSHUB_USER_TOKEN, or one that is typed, in .dvc/config.local."""
+    """Store the token of DAGSHUB_USER_TOKEN, or a typed one, in .dvc/config.local."""
     token = os.environ.get("DAGSHUB_USER_TOKEN", "")
     if not token and sys.stdin.isatty():
         token = getpass.getpass("Token (not shown): ")
@@ -61,14 +61,14 @@ def log_in(repo: Any, name: str, user: str | None) -> None:
 
 
 def traffic() -> int:
-    """Return how many bytes this process has sent and received, of those that did arrive.
+    """Return how many bytes this process has received, and sent with acknowledgement.
 
     The two fields of Linux's `struct tcp_info` (linux/tcp.h) are tcpi_bytes_acked and
-    tcpi_bytes_received. Where the system does not tell, it is 0.
+    tcpi_bytes_received. On a system without them, the result is 0.
     """
     total = 0
     for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
-        # Other sockets raise it, and what another thread has closed.
+        # Raised by other sockets, and by those that another thread has closed
         with suppress(OSError):
             if not stat.S_ISSOCK(os.stat(int(name)).st_mode):
                 continue
@@ -79,13 +79,13 @@ def traffic() -> int:
 
 
 def within(url: str, function: Callable, *arguments: Any, sending: bool = False) -> Any:
-    """Return function(*arguments), which asks `url`, or is `sending` files there.
+    """Return function(*arguments), which queries `url`, or sends files there if `sending`.
 
-    DVC's own limits hold while it waits for an answer, not while it sends.
+    DVC's own limits apply while it waits for an answer, not while it sends.
 
-    Raises InputError if for PATIENCE seconds nothing is heard of the other side, for SILENCE when
-    sending. Where the system does not count bytes, a question has PATIENCE seconds in all, and
-    files have no limit.
+    Raises InputError if the other side is silent for PATIENCE seconds, or for SILENCE when sending.
+    On a system that does not count bytes, a query has PATIENCE seconds in all, and sending has no
+    limit.
     """
     outcome: list[Any] = []
 
@@ -95,7 +95,7 @@ def within(url: str, function: Callable, *arguments: Any, sending: bool = False)
         except Exception as error:  # noqa: BLE001, it is raised again below
             outcome.append(error)
 
-    # A daemon, so that the program can end while the call still waits
+    # A daemon thread, so that the program can end while the call still waits
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
     limit = SILENCE if sending else PATIENCE
@@ -116,11 +116,11 @@ def within(url: str, function: Callable, *arguments: Any, sending: bool = False)
 def probe(odb: Any, config: dict[str, Any]) -> str | None:
     """Ask the remote for an object that cannot exist; return what is wrong with the answer.
 
-    An HTTP server must say 404: one that shows a login page, or sends people there, does not.
+    An HTTP server must answer 404; a login page, or a redirect to one, is not a DVC remote.
     """
     path = odb.oid_to_path("0" * 32)
     is_http = urlsplit(config["url"]).scheme in ("http", "https")
-    # Other ways to log in are left to DVC's own client.
+    # DVC's own client handles other ways to log in.
     plain = config.get("auth") in (None, "basic") and not config.get("ask_password")
     if not (is_http and plain):
         try:
@@ -134,7 +134,7 @@ def probe(odb: Any, config: dict[str, Any]) -> str | None:
 
 
 def _ask(url: str, config: dict[str, Any]) -> str | None:
-    """Return what is wrong with how an HTTP server answers for an object that it does not have."""
+    """Return what is wrong with an HTTP server's answer for an object that it does not have."""
     import requests  # comes with DVC
 
     auth = None
@@ -146,7 +146,7 @@ def _ask(url: str, config: dict[str, Any]) -> str | None:
             auth=auth,
             timeout=10,
             allow_redirects=False,
-            stream=True,  # the status will do, a login page need not be read
+            stream=True,  # the status is enough, a login page need not be read
             verify=config.get("ssl_verify", True),
         )
     except requests.Timeout:
@@ -179,7 +179,7 @@ def _ask(url: str, config: dict[str, Any]) -> str | None:
 def reach(repo: Any, name: str) -> Any:
     """Return the object store of the remote `name`.
 
-    Raises InputError with what is wrong when it does not answer as one within PATIENCE seconds.
+    Raises InputError with the problem if it does not answer as a remote within PATIENCE seconds.
     """
     config = repo.config["remote"][name]
     try:
@@ -194,9 +194,9 @@ def reach(repo: Any, name: str) -> Any:
 
 
 def address(config: dict[str, Any]) -> str:
-    """Return the URL of a remote to show, without a password or a signature in it.
+    """Return the URL of a remote for display, without a password or signature.
 
-    DagsHub's S3 buckets are told apart by their endpoint alone.
+    DagsHub's S3 buckets differ only in their endpoint.
 
     >>> address({"url": "https://me:secret@host/x?sig=1"}), address({"url": "ssh://me@host/x"})
     ('https://me@host/x', 'ssh://me@host/x')
@@ -205,7 +205,7 @@ def address(config: dict[str, Any]) -> str:
 
 
 def hide(url: str) -> str:
-    """Return a URL without its password and its parameters; another place as it is."""
+    """Return a URL without its password and parameters; any other place unchanged."""
     if "://" not in url:
         return url
     url = re.split("[?#]", url)[0]

@@ -1,4 +1,4 @@
-"""The plots as pictures, and a report that git hosts show as it lies."""
+"""The plots as images, and a Markdown report that git hosts render."""
 
 import re
 import warnings
@@ -16,19 +16,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# The same bytes for all: no person's own settings, ids from a fixed salt, no date. Text stays text.
+# The same bytes for everyone: no user settings, ids from a fixed salt, no date. Text stays text.
 mpl.rcdefaults()
 mpl.rcParams.update({"svg.hashsalt": "0", "svg.fonttype": "none"})
-# Of a wide table, the report lists only so many columns; data.json has them all.
+# The report lists at most this many columns; data.json lists all.
 COLUMNS = 100
 COLOR, FAINT = "#3b6ea5", "#b0b0b0"
-# Of a plot between its axes, in inches
+# The size of a plot between its axes, in inches
 SIDE = 3
 
 
 def draw_confusion(axes: Axes, table: pd.DataFrame) -> None:
     counts = table.pivot(index="actual", columns="predicted", values="count")
-    # pivot sorts, and would move what stands last
+    # pivot sorts, and would move the last row
     order = table["actual"].unique()
     counts = counts.loc[order, order]
     shares = counts.div(counts.sum(axis="columns").clip(lower=1), axis="index")
@@ -93,7 +93,7 @@ def draw_residuals(axes: Axes, table: pd.DataFrame) -> None:
     axes.set(title="Residuals", xlabel="Predicted value", ylabel="Actual - predicted")
 
 
-# What is drawn of each table of plots.plot_data
+# The function that draws each table of plots.plot_data
 PICTURES = {
     "confusion": {"confusion": draw_confusion},
     "roc_classes": {"roc": draw_roc},
@@ -110,13 +110,13 @@ def one_line(text: object) -> str:
 
 
 def shorten(name: str, length: int = 30) -> str:
-    """Return a name on one line, without what Matplotlib would take for mathematics."""
+    """Return a name on one line, without characters that Matplotlib takes for mathematics."""
     name = one_line(name).replace("$", r"\$")
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def draw_pictures(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
-    """Write a picture, NAME.svg, of each plot that has rows; return the names."""
+    """Write an image, NAME.svg, of each plot that has rows; return the names."""
     names = []
     for table_name, table in tables.items():
         for name, draw_on in PICTURES.get(table_name, {}).items():
@@ -125,10 +125,10 @@ def draw_pictures(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
             figure = Figure(figsize=(SIDE, SIDE))
             draw_on(figure.add_axes((0, 0, 1, 1)), table)
             with warnings.catch_warnings():
-                # Whoever shows the picture has the font for a text, even if Matplotlib has not.
+                # The viewer of the image has a font for the text, even if Matplotlib does not.
                 warnings.filterwarnings("ignore", "Glyph .* missing from font")
                 metadata = {"Date": None, "Creator": None}
-                # Tight: the axes keep their size, and names get the room that they take.
+                # Tight: the axes keep their size, and names get the space that they need.
                 path = folder / f"{name}.svg"
                 figure.savefig(path, format="svg", bbox_inches="tight", metadata=metadata)
             names.append(name)
@@ -136,14 +136,14 @@ def draw_pictures(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
 
 
 def escape(text: object) -> str:
-    """Return a text that Markdown shows as it is, on one line."""
+    """Return a text on one line, escaped for Markdown."""
     # An underscore within a word means nothing in GitHub's Markdown.
     special = r"[\\`*\[\]<>#|$~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"
     return re.sub(special, r"\\\g<0>", one_line(text))
 
 
 def table_of(header: list[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return a table in Markdown; what is not in the first column is aligned to the right."""
+    """Return a table in Markdown; all columns but the first are right-aligned."""
     cells = [[escape(cell) for cell in row] for row in rows]
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *cells])
@@ -166,10 +166,10 @@ def scores_section(
     folds: dict[str, float],
     trials: dict[str, Any],
 ) -> str:
-    """Return the metrics of each part side by side, and what to know of them.
+    """Return the metrics of each part side by side, with notes on them.
 
     `metrics` are those of results/metrics.json, `intervals` those of the test, `folds` the standard
-    deviations over the folds, and `trials` is what led to the model, see train.train.
+    deviations over the folds, and `trials` says how the model was found, see train.train.
     """
     parts = {"training": "Training", "cv": "Cross-validation", "baseline": "Without features"}
     parts = {part: title for part, title in parts.items() if part in metrics}
@@ -280,10 +280,10 @@ def write_report(
     """Return the report in Markdown.
 
     `metrics` and `hyperparameters` are those of the results, `data` is the report of stage
-    prepare, `rows` the size of the `training` and the `test` table, and `pictures` names those in
-    the folder plots/ beside the report. `plots` has the tables of plots.plot_data, `encoding` a
-    line for each kind of columns, `ranking` the table of train.ranking; for `intervals`, `folds`
-    and `trials` see `scores_section`.
+    prepare, `rows` the size of the `training` and the `test` table, and `pictures` names the images
+    in the folder plots/ next to the report. `plots` has the tables of plots.plot_data, `encoding` a
+    line for each kind of column, `ranking` the table of train.ranking; for `intervals`, `folds`
+    and `trials`, see `scores_section`.
     """
     target = next(line["name"] for line in data["columns"] if line["role"] == "target")
     gallery = "\n".join(f"![{name}](plots/{name}.svg)" for name in pictures)

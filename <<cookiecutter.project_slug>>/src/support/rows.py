@@ -1,4 +1,4 @@
-"""The rows that models are fitted to and tried on."""
+"""The rows that models are fitted to and scored on."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows as stage split writes them.
+    """Rows in the format of stage split.
 
-    In `table` the features have a column each, and the last column is the target: texts are classes,
-    numbers are those of a regression. The index has the group or the time of each row and is called
-    `group` or `time`, if prepare.group or prepare.time names a column for it.
+    `table` has a column for each feature, and the target as the last column: text for a
+    classification, numbers for a regression. If prepare.group or prepare.time names a column, the
+    index has the group or the time of each row, and is called `group` or `time`.
     """
 
     table: pd.DataFrame
@@ -35,7 +35,7 @@ class Rows:
 
     @property
     def by(self) -> str:
-        """What no split may tear apart: `group`, `time`, or nothing."""
+        """The key that the split respects: `group`, `time`, or ""."""
         return self.table.index.name or ""
 
     @property

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 KEY = b"schema"
-# The parameters that say how the file is written
+# The parameters that describe the file format
 FILE = {"encoding": str, "separator": str, "quote": str, "escape": str, "skip": int, "sheet": str}
 STORED = {
     pa.int64(): "integer",
@@ -34,12 +34,12 @@ STORED = {
 
 @dataclass
 class Schema:
-    """What a model has to know of the table that it was trained on, to read new rows alike.
+    """The description of the training table that a model needs to read new rows in the same way.
 
-    `file` says how the file was written, see FILE. `columns` are those of the file, `derived` those
-    of src/features.py; `roles` says what each is: target, group, time (which is a feature as well),
-    order (a time that is none), split, feature or unused.
-    `labels` is the type of a classification's target, and `whole` are the integers without gaps.
+    `file` is the format of the file, see FILE. `columns` are the columns of the file, `derived`
+    those of src/features.py; `roles` has the role of each: target, group, time (which is a feature
+    as well), order (a time that is not a feature), split, feature or unused.
+    `labels` is the type of a classification's target, and `whole` names the integers without gaps.
     `gaps` are the words of prepare.na_values, if it is a list.
     """
 
@@ -71,7 +71,7 @@ class Schema:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What no split may tear apart, `group` or `time`, and its column; "" if there is none."""
+        """The key that the split respects, `group` or `time`, and its column; "" without a key."""
         kinds = {"group": "group", "time": "time", "order": "time"}
         keys = [(kinds[one], name) for name, one in self.roles.items() if one in kinds]
         return keys[0] if keys else ("", "")
@@ -80,9 +80,9 @@ class Schema:
         return next(one for one in [*self.columns, *self.derived] if one.name == name)
 
     def add_derived(self, frame: pd.DataFrame, params: dict[str, Any]) -> None:
-        """Take in the columns of `frame` that the file does not have.
+        """Add the columns of `frame` that the file does not have.
 
-        Raises InputError when params.yaml names a feature that neither has.
+        Raises InputError when params.yaml names a feature that neither of them has.
         """
         known = {column.name for column in self.columns}
         derived = []
@@ -110,18 +110,17 @@ class Schema:
         add_features: Callable[[pd.DataFrame], pd.DataFrame],
         seen: bool = False,
     ) -> pd.DataFrame:
-        """Return some rows of the file as they are to be used; the first of them is `row`.
+        """Return a batch of rows with the types of their columns; the first of them is `row`.
 
-        The index has the number of each row. The values have the types of their kinds;
-        `add_features` adds derived columns. The target is there if the file has it, but
-        `add_features` does not see it: new rows have none. Of rows that were not `seen` when the
-        schema was decided, a column that the model does not need is left out when its cells do not
-        fit.
+        The index has the number of each row. `add_features` adds derived columns. The target is
+        included if the file has it, but `add_features` does not see it, because new rows have none.
+        If the rows were not `seen` when the schema was decided, a column that the model does not
+        need is left out when its cells do not fit.
 
         Raises InputError for a cell that does not fit its column.
         """
         there = [one for one in self.columns if one.name in batch.schema.names]
-        # Of several cells that do not fit, the first column's is named.
+        # If several cells do not fit, the error names the first column's.
         values = POOL.map(lambda one: self._read(source, batch, one, row, seen), there)
         columns = {
             one.name: some for one, some in zip(there, values, strict=True) if some is not None
@@ -131,13 +130,13 @@ class Schema:
         hidden = frame[[name for name in self.names("target") if name in frame]]
         derived = _derive(frame.drop(columns=hidden.columns), add_features)
         if not seen:
-            # As in stage prepare, what no model can hold is missing.
+            # As in stage prepare, values that no model can hold are missing.
             own = [one.name for one in self.derived if one.kind == "number" and one.name in derived]
             derived[own] = derived[own].where(derived[own].abs() <= LARGEST)
         return pd.concat([derived.drop(columns=hidden.columns, errors="ignore"), hidden], axis=1)
 
     def marked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows of a file that has numbers as such, these with the columns' decimal marks."""
+        """Return rows of a file that stores numbers, with the decimal marks of the columns."""
         for column in self.columns:
             if column.decimal == "," and column.name in batch.schema.names:
                 cells, place = batch.column(column.name), batch.schema.names.index(column.name)
@@ -149,9 +148,9 @@ class Schema:
     def _read(
         self, source: str | Path, batch: pa.RecordBatch, column: Column, row: int, seen: bool
     ) -> pa.Array | None:
-        """Return the values of a column; None, unless `seen`, where they neither fit nor matter."""
+        """Return the values of a column; None if, not `seen`, they neither fit nor matter."""
         cells = batch.column(column.name)
-        # In texts, those that were seen are the column's own.
+        # For strings that were seen, `column.gaps` has all of these words.
         words = [] if seen and pa.types.is_string(cells.type) else self.gaps
         try:
             values = read_values(cells, replace(column, gaps=column.gaps + words), seen)
@@ -173,21 +172,21 @@ class Schema:
                     f"{source}, row {row + position}: {column.name} is "
                     f"{cells[position].as_py()!r}, too large for a model"
                 )
-        # Models take 1 and 0, and pandas no gap among booleans.
+        # Models need 1 and 0, and pandas has no gaps among booleans.
         return values.cast(pa.float64()) if column.kind == "boolean" else values
 
 
 def _derive(
     frame: pd.DataFrame, add_features: Callable[[pd.DataFrame], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return what the user's function makes of a table, or say what is wrong with it."""
+    """Apply the user's function to a table, or report what is wrong with it."""
     rows, names = len(frame), list(frame.columns)
     try:
         derived = add_features(frame)
     except KeyError as error:
         hint = nearest(error.args[0], names)
         raise InputError(f"src/features.py: add_features needs a column {error}{hint}") from None
-    except Exception as error:  # noqa: BLE001, each mistake has its own
+    except Exception as error:  # noqa: BLE001, each mistake raises its own
         raise InputError(
             f"src/features.py: add_features: {type(error).__name__}: {first_line(error)}"
         ) from None
@@ -199,7 +198,7 @@ def _derive(
 def open_survey(table: Table, params: dict[str, Any]) -> Survey:
     """Return the survey by which the schema of a table is decided.
 
-    Raises InputError for a pattern of dates that is not understood.
+    Raises InputError for an invalid pattern of dates.
     """
     dates = params["dates"]
     if dates not in ("auto", *DATES) and "%" not in dates:
@@ -217,9 +216,9 @@ def decide_schema(
 ) -> Schema:
     """Return the schema of a table, from the cells that `survey` has seen.
 
-    `params` is the section `prepare` of params.yaml, and `roles` are those that it gives.
+    `params` is the section `prepare` of params.yaml, and `roles` come from it.
 
-    Raises InputError when the table and they do not go together.
+    Raises InputError when the table does not fit them.
     """
     source, target, time = params["raw"], params["target"], params["time"]
     profiles, roles = survey.profiles, dict(roles)
@@ -269,11 +268,11 @@ def decide_columns(
     params: dict[str, Any],
     roles: dict[str, str],
 ) -> dict[str, Column]:
-    """Return the column of each name, decided by how its cells are written.
+    """Return the column of each name, decided from the formats of its cells.
 
-    Raises InputError for a parameter that says what there is not.
+    Raises InputError for a parameter that does not apply.
     """
-    # Groups, parts and files are told apart by what is written.
+    # Groups, parts and files are compared as text.
     apart = [name for name, role in roles.items() if role in ("group", "split")]
     apart += ["file"] * table.tells_file
     params = params | {"text": [*params["text"], *apart]}
@@ -291,9 +290,9 @@ def decide_columns(
 
 
 def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:
-    """Return whether the rows before `row` have the same values by either schema.
+    """Return whether the rows before `row` have the same values in both schemas.
 
-    The later one was decided from more rows, which may hold further words for gaps.
+    The later schema was decided from more rows, which may have further words for gaps.
     """
     if any(earlier.roles[name] != role for name, role in later.roles.items()):
         return False
@@ -315,9 +314,9 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
     """Return the role of each column: target, group, time, split, feature, or unused.
 
     A list of features may name derived columns, which are not in the file. `split_by` is the column
-    that says which rows are the test, if one does.
+    that marks the test rows, if any.
 
-    Raises InputError when `params` names another column that is not there, or one twice.
+    Raises InputError when `params` names another missing column, or a column twice.
     """
     names = table.names
     source, features = params["raw"], params["features"]
@@ -331,14 +330,14 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
     keys += [(split_by, "split")] * bool(split_by)
     listed, drop = [] if features == "all" else features, params["drop"]
     check_columns([*drop, *(column for column, _ in keys)], names, source)
-    # In the order of the list, if there is one
+    # In the order of the list, if `features` is a list
     roles = dict.fromkeys([*listed, *names], "unused" if listed else "feature")
     roles |= dict.fromkeys(listed, "feature") | dict.fromkeys(drop, "unused")
     used = roles.get(params["time"])
     roles |= dict(keys)
     if used == "unused":
         roles[params["time"]] = "order"
-    # A time may be a feature or not; groups and parts are none, as `drop` may say.
+    # A time may be a feature or not; groups and parts never are, so `drop` may name them.
     named = Counter(column for column, _ in keys)
     named.update(column for column in drop if roles[column] in ("unused", "target"))
     named.update(column for column in listed if column != params["time"])
@@ -354,7 +353,7 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
 
 
 def check_columns(wanted: Iterable[str], names: Iterable[str], source: str | Path) -> None:
-    """Raise InputError with the columns that are missing and what is nearest to the first."""
+    """Raise InputError with the missing columns and the closest match to the first."""
     missing = [column for column in wanted if column not in names]
     if missing:
         listed = ", ".join(map(repr, missing))
@@ -367,8 +366,8 @@ def check_columns(wanted: Iterable[str], names: Iterable[str], source: str | Pat
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a Parquet file.
 
-    Numbers hardly repeat: a dictionary of them would only take time, as would the range of each
-    column, for which no stage asks.
+    Numbers hardly repeat, so a dictionary would only take time; so would the range of each column,
+    which no stage reads.
     """
     texts = [field.name for field in schema if pa.types.is_large_string(field.type)]
     return pq.ParquetWriter(
@@ -377,18 +376,18 @@ def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 class Writer:
-    """Writes frames to a Parquet file, which is there once it is finished."""
+    """Writes frames to a Parquet file, which appears once it is complete."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.rows = path, 0
         self._part = path.with_name(f"{path.name}.part")
-        self._writer: Any = None  # once the first rows tell the types of the columns
-        # While one part is written, the next is prepared.
+        self._writer: Any = None  # created once the first rows give the column types
+        # One batch is written while the next is prepared.
         self._pool = ThreadPoolExecutor(1)
         self._writing: Future | None = None
 
     def write(self, frame: pd.DataFrame) -> None:
-        """Write some rows; the columns keep the types of the first ones."""
+        """Write a batch of rows; the columns keep the types of the first batch."""
         self.rows += len(frame)
         keep = frame.index.name is not None
         if not self._writer:
@@ -404,7 +403,7 @@ class Writer:
             self._writing.result()
 
     def finish(self, schema: Schema) -> None:
-        """Put the file with its schema in its place."""
+        """Move the file, with its schema, to its place."""
         self._wait()
         self._writer.add_key_value_metadata({KEY: json.dumps(asdict(schema)).encode()})
         self._writer.close()

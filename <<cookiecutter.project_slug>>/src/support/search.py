@@ -43,9 +43,9 @@ from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 TRAIN = Path("data/train.parquet")
-# A file for each entry that competes with train.model
+# One file per entry that competes with train.model
 COMPARED = Path("results/compared")
-# Of the section `train` of params.yaml
+# Expected in the section `train` of params.yaml
 EXPECTED = {
     "model": str,
     "compare": list,
@@ -66,8 +66,8 @@ Folds = list[tuple[np.ndarray, np.ndarray]]
 def make_folds(rows: Rows, number: int, seed: int) -> Folds:
     """Return the rows to fit and the rows to score, by position, of each fold of `rows`.
 
-    The folds follow the rule of the split: no group is on both sides; of rows in order of time, only
-    older ones are fitted; others are drawn at random, of each class in the same proportions.
+    The folds follow the rule of the split: no group is on both sides; with times, only older rows
+    are fitted; otherwise rows are drawn at random, with equal class proportions.
 
     Raises InputError when there are fewer groups, times or rows than folds.
     """
@@ -75,14 +75,14 @@ def make_folds(rows: Rows, number: int, seed: int) -> Folds:
     if number < 2:
         raise InputError(f"params.yaml: train.search.folds is {number}; give 2 or more, or 0")
     available = key.nunique() if rows.by else len(rows)
-    # What is older than the first fold of times takes one more.
+    # A split by time needs one more part, older than the first fold.
     if available < number + (rows.by == "time"):
         raise InputError(
             f"params.yaml: train.search.folds is {number}, but the training table has only "
             f"{available} {rows.by or 'row'}s; lower it, or set it to 0"
         )
-    # A class that is rarer than there are folds is missing in some of them, with a warning; if
-    # all are, scikit-learn gives up.
+    # A class with fewer rows than folds is missing in some of them, with a warning. If all classes
+    # are that rare, scikit-learn raises an error.
     stratify = rows.is_classification and rows.target.value_counts().max() >= number
     try:
         if rows.by == "time":
@@ -104,7 +104,7 @@ def make_folds(rows: Rows, number: int, seed: int) -> Folds:
 
 
 def folds_of(rows: Rows, params: dict[str, Any]) -> Folds:
-    """Return the folds of `rows` by the section `train` of params.yaml, none if it asks for 0."""
+    """Return the folds of `rows` that the section `train` of params.yaml asks for, perhaps none."""
     number = params["search"]["folds"]
     if number == 0:
         return []
@@ -112,7 +112,7 @@ def folds_of(rows: Rows, params: dict[str, Any]) -> Folds:
 
 
 def range_of(values: dict[str, Any]) -> tuple[Any, bool]:
-    """Return the distribution that a range stands for, and whether it is one of whole numbers."""
+    """Return the distribution of a range, and whether it consists of integers."""
     low, high = values["low"], values["high"]
     whole = isinstance(low, int) and isinstance(high, int)
     if values.get("log"):
@@ -121,10 +121,10 @@ def range_of(values: dict[str, Any]) -> tuple[Any, bool]:
 
 
 def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[str, Any]]:
-    """Return `number` settings drawn from `space`, different ones, fewer if no more are found.
+    """Return up to `number` different settings drawn from `space`, fewer if no more are found.
 
-    `space` gives an argument a list of values, or a range: {low: 1, high: 9}, of whole numbers if
-    both are, and with `log: true` by order of magnitude.
+    `space` maps an argument to a list of values, or to a range: {low: 1, high: 9}, of integers if
+    both ends are integers, and logarithmic with `log: true`.
 
     Raises InputError when `space` is malformed.
     """
@@ -140,7 +140,7 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
             continue
         try:
             choices[argument], is_whole = range_of(values)
-            choices[argument].rvs(random_state=seed)  # an empty range says so only now
+            choices[argument].rvs(random_state=seed)  # an empty range raises only now
         except (KeyError, TypeError, ValueError, AttributeError):
             raise InputError(
                 f"params.yaml: models.{name}.search.{argument} must be a list of values, or "
@@ -149,11 +149,11 @@ def draw_candidates(name: str, space: Any, number: int, seed: int) -> list[dict[
         if is_whole:
             whole.add(argument)
         size = float("inf")
-    # Of ranges of whole numbers, the same may be drawn again.
+    # Ranges of integers may yield the same setting again.
     sampler = ParameterSampler(choices, int(min(20 * number, size)), random_state=seed)
     candidates: list[dict[str, Any]] = []
     for drawn in sampler:
-        # NumPy's numbers would end up in the results as such.
+        # NumPy's number types would end up in the results.
         one = {
             key: value.item() if isinstance(value, np.generic) else value
             for key, value in drawn.items()
@@ -193,7 +193,7 @@ def check_rows(rows: Rows, params: dict[str, Any]) -> None:
             f"{TRAIN} has a single class, {target.iloc[0]}: the others are in the test; change "
             "`split`, or prepare.group or prepare.time, in params.yaml"
         )
-    # Trees count in numbers of 32 bits; sums and squares of larger ones are infinite elsewhere.
+    # Trees compute in 32 bits; in other models, sums and squares of larger numbers are infinite.
     numbers = rows.features.select_dtypes("number")
     largest = numbers.abs().max()
     for name in largest.index[largest > np.finfo("float32").max]:
@@ -205,7 +205,7 @@ def check_rows(rows: Rows, params: dict[str, Any]) -> None:
 
 
 def check_metrics(rows: Rows, params: dict[str, Any]) -> None:
-    """Raise InputError for a train.positive or train.metrics that `rows` cannot be scored by."""
+    """Raise InputError for a train.positive or train.metrics that cannot score `rows`."""
     target, positive = rows.target, params["positive"]
     if positive != "":
         classes = [str(one) for one in sorted(target.unique())] if rows.is_classification else []
@@ -227,10 +227,10 @@ def check_metrics(rows: Rows, params: dict[str, Any]) -> None:
 
 
 def rehearse(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> None:
-    """Raise InputError if a model could not be saved, or not be loaded, once it is fitted.
+    """Raise InputError if a fitted model could not be saved or loaded.
 
-    Some types appear only in the fit, and a long one would be in vain: here it has few rows and
-    few trees or steps. An error of this fit is left to the true one, which has all rows.
+    Some types appear only in the fit, and a long fit would be wasted: this one has few rows and few
+    trees or steps. It ignores errors, which the real fit on all rows will raise.
     """
     groups = [rows.target] if rows.is_classification else np.zeros(len(rows))
     some = Rows(rows.table.groupby(groups, sort=False).head(50)[:200])
@@ -253,11 +253,11 @@ def fit_and_score(
 ) -> dict[str, float]:
     """Fit `model` to the rows of a fold; return its scores on others, and the seconds it took.
 
-    `table` is that of Rows, a class that a worker of a cluster does not know beforehand.
+    `table` is Rows.table: a cluster's worker does not know the class Rows beforehand.
     """
     rows, others = (Rows(table).take(positions) for positions in folds[number])
     start = time.perf_counter()
-    # What the fit to all rows warns of is told, see train.fit_best.
+    # Warnings are reported for the fit to all rows, see train.fit_best.
     with warnings.catch_warnings(action="ignore"):
         estimator = fit(model, rows, params)
     fitted = time.perf_counter()
@@ -269,21 +269,21 @@ def fit_and_score(
 def cross_validate(
     models: Sequence[Model], rows: Rows, folds: Folds, params: dict[str, Any]
 ) -> list[pd.DataFrame]:
-    """Return for each of `models` its scores and seconds of work, a row for each fold.
+    """Return the scores and seconds of work of each of `models`, with a row for each fold.
 
-    Everything that is learnt from rows, preprocessing included, is learnt anew for each fold.
+    Everything that is learnt from rows, including preprocessing, is learnt again in each fold.
     """
     threads = ThreadpoolController()
-    # The functions themselves: a worker of a cluster could not import the project's own.
+    # Send the functions themselves: a cluster's worker could not import the project's code.
     params = params | {"metrics": load_metrics(params["metrics"])}
     works = [Task(partial(fit_and_score, model, params), threads) for model in models]
-    # Where `workers` says; the scores do not depend on where, nor on how many there are.
+    # Runs where `workers` says; the scores do not depend on the place or number of workers.
     tasks = joblib.Parallel(return_as="generator")(
         joblib.delayed(work)(rows.table, folds, number)
         for work in works
         for number in range(len(folds))
     )
-    # The bar is for terminals, and for what takes a while.
+    # Show the bar only on terminals, and for longer work.
     total = len(models) * len(folds)
     progress = tqdm(tasks, "cross-validation", total, leave=False, disable=None, delay=0.2)
     scores = pd.DataFrame(list(progress))
@@ -293,19 +293,19 @@ def cross_validate(
 def search(
     name: str, spec: dict[str, Any], rows: Rows, folds: Folds, params: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return the candidates of an entry of `models`: the entry as it stands, then those drawn.
+    """Return the candidates of an entry of `models`: the unchanged entry, then the drawn settings.
 
-    Each holds the `model`, its name; the `setting`, arguments that replace those of the entry; all
-    arguments that are searched, as `arguments`; its `scores`, means over the folds, with the standard
-    deviation of the search's metric; the mean `seconds` of a fold; and the scores of each of the
-    `folds`. Without folds there are none.
+    Each has the name of the `model`; the `setting`, arguments that replace those of the entry; all
+    searched `arguments`; its `scores`, means over the folds, with the standard deviation of the
+    search's metric; the mean `seconds` of a fold; and the scores of each of the `folds`. Without
+    folds there are no scores.
 
     Raises InputError for an entry of the other task, or a value that its class rejects.
     """
     settings: list[dict[str, Any]] = [{}]
     if number := params["search"]["candidates"]:
         settings += draw_candidates(name, spec.get("search"), number, params["seed"])
-    # An argument that it does not take is named here: threads cannot end the stage.
+    # Report an invalid argument here: threads cannot end the stage.
     models = [create(name, spec, setting, params) for setting in settings]
     classify = rows.is_classification
     if not (is_classifier if classify else is_regressor)(models[0]):
@@ -319,7 +319,7 @@ def search(
             f"params.yaml: train.search.metric: {metric} takes probabilities, and models.{name} "
             f"({spec['class']}) gives none"
         )
-    # What is not a number may bring another type: a solver, a kernel, an estimator.
+    # A value that is not a number may bring another type: a solver, a kernel, an estimator.
     tried = []
     for setting, model in zip(settings, models, strict=True):
         words = {key: one for key, one in setting.items() if not isinstance(one, int | float)}
@@ -347,7 +347,7 @@ def candidate(
     result: pd.DataFrame | None,
     metric: str,
 ) -> dict[str, Any]:
-    """Return a candidate, as of `search`, with the means of its `result`, a row for each fold."""
+    """Return a candidate, as `search` does, with the means of `result`, one row per fold."""
     scores: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     if result is not None:
@@ -373,12 +373,12 @@ def average(
     folds: Folds,
     params: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return the average of the best entries, with the `models` it takes, as one more candidate.
+    """Return the average of the best entries as another candidate, with the names in `models`.
 
-    `candidates` come from the best to the worst, `specs` are their entries of `models`. An entry
-    takes part by its best candidate, a classifier if it gives probabilities.
+    `candidates` are sorted, best first; `specs` are their entries of `models`. Each entry takes
+    part with its best candidate; a classifier must give probabilities.
 
-    Raises InputError when fewer than two can.
+    Raises InputError when fewer than two entries can take part.
     """
     best: dict[str, dict[str, Any]] = {}
     for one in candidates:
@@ -404,8 +404,8 @@ def scores_of_folds(result: pd.DataFrame) -> list[dict[str, float]]:
 def edges(setting: dict[str, Any], space: dict[str, Any] | None) -> list[str]:
     """Return the arguments of `setting` that lie at the edge of their `space`, as NAME=VALUE.
 
-    That is the first or the last twentieth of a range, or the least or the largest number of a list
-    of three or more. A count of 1, and a fraction of 0 or 1, is no edge: there is nothing beyond.
+    The edge is the first or the last twentieth of a range, or the smallest or largest number in a
+    list of three or more. A count of 1 or a fraction of 0 or 1 is not an edge: nothing lies beyond.
     """
     found = []
     for name, value in setting.items():
@@ -430,9 +430,9 @@ def edges(setting: dict[str, Any], space: dict[str, Any] | None) -> list[str]:
 
 
 def rank(candidates: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """Return `candidates` from the best to the worst by `metric`; of equals, the first stays first.
+    """Return `candidates` sorted by `metric`, best first; ties keep their order.
 
-    Raises InputError when one of several does not have the metric in every fold.
+    Raises InputError when one of several candidates lacks the metric in a fold.
     """
     if len(candidates) < 2:
         return candidates
@@ -458,7 +458,7 @@ def print_candidates(candidates: list[dict[str, Any]], metric: str) -> None:
 
 
 def explain_fit(error: ValueError, name: str, rows: Rows, folds: Folds) -> InputError:
-    """Return what to say when a model cannot be fitted to `rows` or some of their folds."""
+    """Return the error to show if a model cannot be fitted to `rows` or some of their folds."""
     if isinstance(error, MetricError):
         return InputError(f"params.yaml: {error}")
     # 445 instead of np.int64(445)

@@ -1,4 +1,4 @@
-"""What the commits need on the DVC remotes, and whether it is there."""
+"""Find the objects that commits need on the DVC remotes, and check that they are there."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ Store = tuple[str, str]
 
 
 def home(repo: Any, out: Any) -> str:
-    """Return the name of the remote that an output belongs on, "" for one that DVC never pushes.
+    """Return the name of an output's remote, "" for an output that DVC never pushes.
 
     Raises InputError when there is no such remote.
     """
@@ -40,9 +40,9 @@ def home(repo: Any, out: Any) -> str:
 
 
 def shared_outs(repo: Any) -> list[Any]:
-    """Return the outputs that DVC caches, the withheld ones first, because they decide for others.
+    """Return the outputs that DVC caches, withheld ones first, because they decide for others.
 
-    Outputs without a hash were never made: there is nothing to share yet.
+    Outputs without a hash do not exist yet, and cannot be shared.
     """
     outs = [out for out in repo.index.outs if out.use_cache and out.hash_info]
     return sorted(outs, key=lambda out: bool(home(repo, out)))
@@ -58,7 +58,7 @@ def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, str]]:
     """Yield the hash of each object of an output, and its file's path.
 
     The list of a directory's files is itself an object. It is read from the cache, else from the
-    remote `name`, if any; one that is nowhere yields no files.
+    remote `name`, if any; a missing list yields no files.
     """
     yield out.hash_info.value, str(out)
     if not out.is_dir_checksum:
@@ -74,18 +74,19 @@ def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, str]]:
 
 
 def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict[str, str]]:
-    """Return what `commits` need: for each remote, the hash of each object and its file's path.
+    """Return the objects of `commits`: for each remote, each object's hash and its file's path.
 
-    `commits` has the parents of each, behind it. What is withheld today, by `push: false` or a remote
-    of its own, must not leave with an older commit: the workspace, then later commits decide for the
-    same path in those they came from, and for a withheld content at any path, unless the workspace
-    shares it at another one. A commit that DVC cannot read is told and left out, if others follow it:
-    nobody can check its data out. One without the project needs none.
+    `commits` maps each commit to its parents. Data that is withheld today, by `push: false` or a
+    remote of its own, must not be pushed with an older commit. So the workspace, then later commits
+    decide for the same path in their ancestors, and for withheld content at any path, unless the
+    workspace shares that content at another path. A commit that DVC cannot read is reported and
+    skipped if others follow it: nobody can check its data out. A commit without the project needs
+    no objects.
     """
     needed: dict[Store, dict[str, str]] = {}
     shared: set[str] = set()
     older = {parent for parents in commits.values() for parent in parents}
-    # What the workspace, then the commits that came from it withhold: paths, and contents
+    # Paths and contents that the workspace, then the later commits withhold
     rules: dict[str, tuple[dict[Any, str], set[str]]] = {"workspace": ({}, set())}
     now = rules["workspace"]
     for commit in ["workspace", *commits]:
@@ -119,11 +120,11 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
 
 
 def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
-    """Return the commits that `git push` is about to send, with their parents, which follow them.
+    """Return the commits that `git push` is about to send, mapped to their parents.
 
-    They come from what git tells its hook: a line is "LOCAL-REF HASH REMOTE-REF HASH", see
-    https://git-scm.com/docs/githooks#_pre_push; the first hash is all zeros where a branch is deleted.
-    Without any line another hook may have read them: then it is the last commit.
+    Git passes lines "LOCAL-REF HASH REMOTE-REF HASH" to its hook, see
+    https://git-scm.com/docs/githooks#_pre_push; the first hash is all zeros if a branch is deleted.
+    Without lines, another hook may have read them: then it is the last commit.
 
     Raises InputError for a hash that git does not know.
     """
@@ -142,7 +143,7 @@ def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
 
 
 def check_index(repo: Any) -> None:
-    """Raise InputError when git's index is in a form for which DVC would wait for ever."""
+    """Raise InputError when git's index has a form on which DVC would wait forever."""
     try:
         _ = pygit2.Repository(repo.scm.root_dir).index
     except pygit2.GitError as error:
@@ -157,12 +158,12 @@ def check_remote(repo: Any, commits: dict[str, list[str]], repair: bool) -> str:
 
     `commits` are those of needed_objects.
 
-    With `repair`, objects that are missing or damaged are uploaded from the local cache.
+    With `repair`, missing or damaged objects are uploaded from the local cache.
 
-    Raises InputError with what is wrong otherwise.
+    Raises InputError with the problem otherwise.
     """
     check_index(repo)
-    # First, because to list what a directory holds may take a remote
+    # First, because listing a directory may need a remote
     reached = remotes(repo)
     for name in reached:
         reach(repo, name)
@@ -184,9 +185,9 @@ def check_remote(repo: Any, commits: dict[str, list[str]], repair: bool) -> str:
 
 
 def find_bad(cache: Any, odb: Any, needed: dict[str, str], url: str) -> dict[str, str]:
-    """Return the hash of each object that is not well on a remote, and what is wrong with it.
+    """Return the hash of each missing or damaged object on a remote, and its problem.
 
-    The size of an object is compared where it is in the local cache.
+    The size of an object is compared if the object is in the local cache.
 
     Raises InputError when the remote does not answer in time.
     """
@@ -211,7 +212,7 @@ def find_bad(cache: Any, odb: Any, needed: dict[str, str], url: str) -> dict[str
 def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
     """Upload objects from the local cache, in place of what the remote has.
 
-    Raises InputError when the cache lacks one of them, or the remote does not take it.
+    Raises InputError when the cache lacks an object, or the remote does not accept it.
     """
     for oid, what in bad.items():
         if not Path(cache.oid_to_path(oid)).exists():
@@ -224,7 +225,7 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
 
     def send(oids: list[str]) -> None:
         for oid in oids:
-            # Stores write-protect objects. HTTP cannot remove any, but overwrites them.
+            # Stores write-protect objects. HTTP cannot remove objects, but overwrites them.
             if not bad[oid].endswith(" is missing"):
                 with suppress(FileNotFoundError, NotImplementedError):
                     odb.fs.remove(odb.oid_to_path(oid))
@@ -232,7 +233,7 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
         options = {"check_exists": False, "verify": False, "on_error": refused.__setitem__}
         odb.add(paths, cache.fs, oids, callback=bar, **options)
 
-    # A directory's list of files goes last: for DVC it says that they are all there.
+    # A directory's list of files goes last: it tells DVC that all the files are there.
     files = [oid for oid in bad if not oid.endswith(".dir")]
     lists = [oid for oid in bad if oid.endswith(".dir")]
     with TqdmCallback(desc="Pushing", unit="file") as bar:
@@ -249,7 +250,7 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
 
 
 def describe(bad: dict[str, str], total: int, url: str) -> str:
-    """Return what is wrong with the objects `bad`, of `total` that were looked for."""
+    """Return a description of the `bad` objects among `total` checked ones."""
     first, *others = bad.values()
     if others and len(bad) == total and all(what.endswith(" is missing") for what in bad.values()):
         return f"{url} has none of the {total} files: is the address right, and was `dvc push` run?"

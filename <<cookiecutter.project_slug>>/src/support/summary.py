@@ -1,4 +1,4 @@
-"""What stage prepare tells of a table: a line for each column, and what to know of it."""
+"""The report of stage prepare on a table: a line for each column, with notes."""
 
 import re
 from typing import Any
@@ -7,12 +7,12 @@ from support.columns import IDENTIFIER, YEARS, Column
 
 import pandas as pd
 
-# More different values than that are not counted.
+# Counting stops at this many different values.
 DISTINCT = 10_000
 
 
 class Values:
-    """Counts the values of a column that comes in parts; of `ordered` ones, also their range."""
+    """Counts the values of a column that is read in parts; for `ordered` values, also the range."""
 
     def __init__(self, ordered: bool) -> None:
         self.ordered = ordered
@@ -42,7 +42,7 @@ class Values:
 
     @property
     def known(self) -> int:
-        """The number of different values, and one for gaps, as far as they are counted."""
+        """The number of different values, plus one for gaps, as far as they are counted."""
         return len(self._known) + (self.missing > 0)
 
     @property
@@ -51,7 +51,7 @@ class Values:
 
     @property
     def all_differ(self) -> bool:
-        """Whether there is no gap, and no value twice, as far as they are counted."""
+        """Whether there are no gaps and no repeated values, as far as they are counted."""
         return not self.missing and len(self._known) == self._counted > 1
 
     @property
@@ -63,7 +63,8 @@ class Values:
 def stand_in(numbers: list[float]) -> str:
     """Return which of some different numbers may stand for a gap; "" if none.
 
-    By custom it is made of nines. It is ten times as far from zero as all others on its side.
+    By convention, it consists of nines. It is ten times as far from zero as the other numbers with
+    its sign.
 
     >>> stand_in([3, -999, 41]), stand_in([1, 2, 9999.0]), stand_in([-99, -40, 12])
     ('-999', '9999', '')
@@ -85,7 +86,7 @@ def warn_of_gaps(column: Column, values: Values) -> list[str]:
 
 
 def advise(column: Column, values: Values, has_time: bool) -> list[str]:
-    """Return what to know about a feature before it is used."""
+    """Return notes on a feature that matter before its use."""
     if column.kind == "text" and values.all_differ:
         return ["has another text in each row: if it is an identifier, add it to prepare.drop"]
     if column.kind == "integer" and values.all_differ:
@@ -111,7 +112,7 @@ def advise(column: Column, values: Values, has_time: bool) -> list[str]:
 
 
 def tell_dropped(dropped: dict[str, int]) -> str:
-    """Return why how many rows are left out.
+    """Return the number of dropped rows for each reason.
 
     >>> tell_dropped({"duplicate": 2, "no target": 0, "a feature missing": 1})
     '2 duplicate, 1 a feature missing'
@@ -120,7 +121,7 @@ def tell_dropped(dropped: dict[str, int]) -> str:
 
 
 def summarise(report: dict[str, Any]) -> str:
-    """Return the report as lines for people: rows, a line a column, warnings."""
+    """Return the report as readable lines: rows, a line per column, warnings."""
     rows = report["rows"]
     dropped = tell_dropped(rows["dropped"])
     lines = [
@@ -146,7 +147,7 @@ def summarise(report: dict[str, Any]) -> str:
             f"{duplicates} rows repeat others; if they are observations of their own, set "
             "prepare.duplicates to keep"
         )
-    # Many columns may have the same to say.
+    # Many columns may have the same note.
     told: dict[str, list[str]] = {}
     for line in report["columns"]:
         for note in line["notes"]:

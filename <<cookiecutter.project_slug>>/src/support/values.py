@@ -1,4 +1,4 @@
-"""The values in cells, read as their column's kind and format say."""
+"""Read the values of cells by the kind and format of their column."""
 
 import datetime
 import re
@@ -34,7 +34,7 @@ TYPES = {
     "text": pa.string(),
     "empty": pa.null(),
 }
-# How columns are written that Arrow reads by itself: decimal, thousands, unit, dates
+# The formats that Arrow reads by itself: decimal, thousands, unit, dates
 PLAIN = {(".", "", "", ""), (".", "", "", "ISO8601")}
 # A date, and the parts of the time that may follow it
 _PARTS = (
@@ -47,7 +47,7 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 
 class MisfitError(ValueError):
-    """A cell that is not of its column's kind, at `position` among those that were given."""
+    """A cell that does not fit its column's kind, at `position` among the given cells."""
 
     def __init__(self, position: int, cell: object) -> None:
         super().__init__(position, cell)
@@ -55,24 +55,24 @@ class MisfitError(ValueError):
 
 
 def trim(cells: pa.Array) -> pa.Array:
-    """Return strings without the blanks around them, and other values as they are."""
+    """Return strings without surrounding blanks, and other values unchanged."""
     if not pa.types.is_string(cells.type) or not may_have_blanks(cells):
         return cells
-    # It takes the same for blanks as Python's strip.
+    # Strips the same characters as Python's strip.
     return pc.utf8_trim_whitespace(cells)
 
 
 def may_have_blanks(cells: pa.Array) -> bool:
-    """Return whether some strings hold a byte that can be of a blank: a look at each cell costs more.
+    """Return whether strings have bytes that may belong to blanks, cheaper than checking each cell.
 
-    Beyond ASCII, any byte can.
+    Any non-ASCII byte may.
     """
     # Those from ! to the end of ASCII become 0 to 94.
     return bool((bytes_of(cells) - np.uint8(ord("!")) > 94).any())
 
 
 def bytes_of(cells: pa.StringArray) -> np.ndarray:
-    """Return the bytes of all cells, one behind the other."""
+    """Return the concatenated bytes of all cells."""
     _, offsets, content = cells.buffers()
     if content is None:
         return np.array([], np.uint8)
@@ -81,14 +81,14 @@ def bytes_of(cells: pa.StringArray) -> np.ndarray:
 
 
 def matches(cells: pa.Array, *patterns: str) -> pa.Array:
-    """Return whether each whole string is as one of the patterns says."""
+    """Return whether each whole string matches one of the patterns."""
     return pc.match_substring_regex(cells, rf"\A(?:{'|'.join(patterns)})\z")
 
 
 def split_units(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return the numbers in some cells, and what stands beside them, as cells.undecorate does.
+    """Return the numbers in cells and their units, as cells.undecorate does.
 
-    A cell with anything else is in both as it is. Brackets, or a minus behind them, are a minus.
+    Any other cell is in both unchanged. Brackets or a trailing minus mean a minus.
     """
     numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\9\2\5")
     negative = pc.match_substring(cells, "(")
@@ -100,11 +100,11 @@ def split_units(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array:
-    """Return the values of some cells in the type of the column's kind, see TYPES; gaps are null.
+    """Return the values of cells in the type of the column's kind, see TYPES; gaps are null.
 
-    `cells` are strings, or of a type that reader.plain returns. If they were `seen` when the column
-    was decided, they have no blanks around them any more, and plain numbers and dates need no
-    second look at how they are written.
+    `cells` are strings, or have a type that reader.plain returns. If they were `seen` when the
+    column was decided, they are stripped already, and the format of plain numbers and dates need
+    not be checked again.
 
     Raises MisfitError for the first cell that does not fit the column.
     """
@@ -115,7 +115,7 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
     gaps = pc.equal(pc.binary_length(cells), 0)
     words = set(column.gaps)
     if not seen and column.kind != "text":
-        # The rows for training may have had no gaps.
+        # The training rows may have had no gaps.
         words |= NO_VALUES | MAYBE_VALUES
     if words:
         gaps = pc.or_(gaps, pc.is_in(cells, pa.array(sorted(words), pa.string())))
@@ -143,7 +143,7 @@ def _check(cells: pa.Array, fits: pa.Array) -> None:
 
 
 def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
-    """Return values that come from a file with types."""
+    """Return values from a file with typed columns."""
     wanted = TYPES[column.kind]
     if pa.types.is_null(cells.type) or column.kind == "empty":
         return pa.nulls(len(cells), wanted)
@@ -169,7 +169,7 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
     numbers = cells
     if column.unit:
         numbers, units = split_units(cells)
-        # Infinity is a number, and nothing beside one.
+        # Infinity is a number, not a unit.
         units = pc.if_else(matches(cells, FORMS["infinite"]), "", units)
         known = [column.unit] if column.unit != "()" else []
         if not known or re.fullmatch(CURRENCY, column.unit):
@@ -194,13 +194,13 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
 
 
 def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
-    """Return points in time, in UTC where the cells have a zone."""
+    """Return points in time, in UTC if the cells have a zone."""
     if column.dates not in DATES:
         return _read_pattern(cells, column.dates)
     _check(cells, matches(cells, *(FORMS[form] for form in sorted(DATES[column.dates]))))
     with suppress(pa.ArrowInvalid):
         return cells.cast(pa.timestamp("us"))
-    # Not all are as ISO 8601 has it, so part by part
+    # Not all are in ISO 8601, so read them part by part
     date, *time = pc.extract_regex(cells, _PARTS).flatten()
     day = _as_iso(date, column.dates).cast(pa.timestamp("us")).cast(pa.int64())
     times = pc.add(day, _microseconds(*time))
@@ -211,7 +211,7 @@ def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
 
 
 def _as_iso(dates: pa.Array, order: str) -> pa.Array:
-    """Return days that are written in any known way as ISO 8601 has them."""
+    """Convert dates in any known format to ISO 8601."""
     days = dates
     for number in range(1, 5):
         days = pc.replace_substring_regex(
@@ -257,7 +257,7 @@ def _microseconds(
     half: pa.Array,
     zone: pa.Array,
 ) -> pa.Array:
-    """Return the time since midnight in UTC; parts that are not written are empty strings."""
+    """Return the time since midnight in UTC; missing parts are empty strings."""
 
     def whole(text: pa.Array) -> pa.Array:
         return pc.if_else(pc.equal(pc.binary_length(text), 0), "0", text).cast(pa.int64())
@@ -281,11 +281,11 @@ def _microseconds(
 
 
 def _read_pattern(cells: pa.Array, dates: str) -> pa.Array:
-    """Return points in time that are written in a pattern of strftime."""
+    """Return points in time from cells in a strftime pattern."""
     digits = datetime.datetime(2000, 1, 1).strftime(dates)
-    # By %d%m%Y, 1022020 is the first of February.
+    # With %d%m%Y, 1022020 is 1 February.
     width = len(digits) if digits.isdigit() else 0
-    # Not Arrow's own strptime, which has other directives on each system
+    # Not Arrow's strptime, whose directives differ between systems
     encoded = cells.dictionary_encode()
     known = {}
     for value in encoded.dictionary.to_pylist():
