@@ -140,7 +140,7 @@ def check_place(url: str, slug: str, folder: str = "") -> None:
         raise FailedHookException(f"remote: {url[:60]!r}... is too long for the name of a folder.")
     if place and os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", url):
         raise FailedHookException(
-            f"remote: {url[:60]!r} is a folder of Windows: give it as this system has it, as /mnt/c/..."
+            f"remote: {url[:60]!r} is a Windows path: give it as this system sees it, such as /mnt/c/..."
         )
     if place and place.exists() and not place.is_dir():
         raise FailedHookException(f"remote: {url[:60]!r} is no folder.")

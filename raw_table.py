@@ -373,7 +373,7 @@ def identifiers_in(report: dict[str, Any]) -> list[str]:
 
 
 def tell_drop(names: list[str]) -> str:
-    return f"{', '.join(names)} tells each row apart: it is in prepare.drop"
+    return f"{', '.join(names)} identifies each row: it is in prepare.drop"
 
 
 def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def test_answers_of_a_replay_are_checked_too(bake, template, env, tmp_path):
         ("remote", "./iris-classifier/store", "is in the project"),
         ("remote", __file__, "is no folder"),
         *[
-            ("remote", path, "is a folder of Windows")
+            ("remote", path, "is a Windows path")
             for path in (r"C:\data\store", "D:/store", r"\\nas\share")
             if os.name != "nt"
         ],

@@ -322,7 +322,7 @@ def test_a_hook_that_is_there_stays_and_the_line_to_add_works(reproduced, tmp_pa
     assert hook.read_text() == "#!/bin/sh\necho mine\n"
     assert installed(hook.parent) == NAMES
     [line] = said.splitlines()
-    assert line.startswith(f"{hook} stays as it is; add to it, or to what makes it: ")
+    assert line.startswith(f"{hook} was left unchanged; add this to it, or to what generates it: ")
     with hook.open("a") as file:
         file.write(f"{line.partition('makes it: ')[2]}\n")
     assert project.run(HOOKS) == ""
@@ -340,7 +340,9 @@ def test_a_hook_that_ends_in_exec_is_told_apart(baked, tmp_path):
     project = baked.copy(tmp_path / "project")
     hook = mine(project.path / ".git/hooks/pre-commit", "#!/bin/sh\n  exec true\n")
     [line] = project.run(HOOKS, status=1).splitlines()
-    assert line.startswith(f"{hook} stays as it is; add to it above its exec, or to what makes it:")
+    assert line.startswith(
+        f"{hook} was left unchanged; add this to it above its exec, or to what generates it:"
+    )
 
 
 def test_a_new_branch_before_the_first_run_needs_no_advice(baked, tmp_path):
@@ -377,7 +379,10 @@ def test_a_line_behind_the_end_of_a_hook_does_not_count(baked, tmp_path):
     script = "#!/bin/sh\n# git_hook.sh pre-push\nif false; then\n  exit 1\nfi\nexit 0\n"
     hook = mine(project.path / ".git/hooks/pre-push", script)
     [line] = project.run(HOOKS, status=1).splitlines()
-    assert f"{hook} stays as it is; add to it above its exit, or to what makes it: " in line
+    assert (
+        f"{hook} was left unchanged; add this to it above its exit, or to what generates it: "
+        in line
+    )
     call = line.partition("makes it: ")[2]
     hook.write_text(f"{script}{call}\n")
     assert project.run(HOOKS, status=1).splitlines() == [line]
@@ -463,7 +468,7 @@ def test_pre_commit_takes_our_hooks_over_and_gives_them_back(pre_commit):
     pre_commit.run("pre-commit install --hook-type pre-commit")
     (hooks / "pre-commit.legacy").write_bytes(legacy.read_bytes())
     [line] = pre_commit.run(HOOKS, status=1).splitlines()
-    assert line.startswith(f"{hooks}/pre-commit.legacy stays as it is; add to it")
+    assert line.startswith(f"{hooks}/pre-commit.legacy was left unchanged; add this to it")
 
 
 def test_a_hook_that_reads_what_git_sends_leaves_the_check_of_the_last_commit(
@@ -481,7 +486,7 @@ def test_hooks_of_a_git_template_and_of_a_hook_manager_are_kept(bake, settings, 
     own = mine(home / "template/hooks/pre-commit")
     project = bake(tmp_path, env=settings(f"[init]\ntemplateDir = {home / 'template'}"))
     assert (project.path / ".git/hooks/pre-commit").read_text() == own.read_text()
-    assert "pre-commit stays as it is; add to it" in project.output
+    assert "pre-commit was left unchanged; add this to it" in project.output
     assert "one commit" in project.output
 
     # As husky does it: a folder of scripts that it makes anew

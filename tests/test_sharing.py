@@ -529,7 +529,9 @@ def test_hooks_leave_a_hook_of_somebody_else_alone(share):
     hook = project.path / ".git/hooks/pre-commit"
     hook.write_text("#!/bin/sh\necho mine\n")
     output = project.run("python src/share.py hooks", status=1)
-    assert output.startswith(f"{hook} stays as it is; add to it, or to what makes it: ")
+    assert output.startswith(
+        f"{hook} was left unchanged; add this to it, or to what generates it: "
+    )
     assert len(output.splitlines()) == 1
     assert "mine" in hook.read_text()
 

@@ -162,7 +162,7 @@ def test_a_table_is_described_and_its_dubious_columns_are_named(bake, tmp_path):
     table = pd.read_csv(path).assign(Id=range(1000, 1344))
     table.to_csv(tmp_path / "with_id.csv", index=False)
     project = bake(tmp_path, data=str(tmp_path / "with_id.csv"), target="Species")
-    assert "with_id.csv: Id tells each row apart: it is in prepare.drop" in project.output
+    assert "with_id.csv: Id identifies each row: it is in prepare.drop" in project.output
     project = Project(tmp_path / "with-id-classifier", project.env)
     assert yaml.safe_load((project.path / "params.yaml").read_text())["prepare"]["drop"] == ["Id"]
     output = project.scripts("prepare", "split")
@@ -261,7 +261,7 @@ def test_a_column_that_only_numbers_the_rows_is_dropped(tmp_path):
     frame.assign(price_id=1.5).to_csv(tmp_path / "t.csv")
     table = inspect(str(tmp_path / "t.csv"), "classification", "label")
     assert table["drop"] == ["Unnamed: 0", "customer_id"]
-    assert "Unnamed: 0, customer_id tells each row apart" in table["notes"][0]
+    assert "Unnamed: 0, customer_id identifies each row" in table["notes"][0]
 
 
 def test_the_table_in_a_workbook_is_found(tmp_path):
@@ -484,7 +484,7 @@ def test_a_file_with_types_is_checked_where_that_is_possible(tmp_path, web):
     frame = pd.DataFrame({"x": range(20), "label": ["a", "b"] * 10}).sample(16, random_state=0)
     frame.to_parquet(folder / "t.parquet")
     table = inspect(str(folder / "t.parquet"), "classification", "label")
-    assert table["drop"] == ["__index_level_0__"] and "tells each row apart" in table["notes"][0]
+    assert table["drop"] == ["__index_level_0__"] and "identifies each row" in table["notes"][0]
     with pytest.raises(FailedHookException, match=r"no column 'labl'; did you mean 'label'\?"):
         inspect(str(folder / "t.parquet"), "classification", "labl")
     frame.assign(one="a", lists=[[1]] * 16).to_parquet(folder / "u.parquet")

@@ -21,7 +21,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Share data and models through the DVC remote.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="could a teammate get all of this commit?")
-    check.add_argument("--repair", action="store_true", help="upload what is bad there")
+    check.add_argument("--repair", action="store_true", help="upload missing or damaged files")
     check.add_argument(
         "--pushed",
         action="store_true",

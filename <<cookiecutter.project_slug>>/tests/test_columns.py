@@ -204,7 +204,10 @@ def test_other_columns_decide_what_one_leaves_open():
         (["2024Q1"], "holds quarters, taken as their first days"),
         (["true", "1", "false"], "text because of 1 values that are no true or false, .* row 3"),
         *[
-            (["", cell], f"is text: {re.escape(repr(cell))} in row 3 is no number or date that")
+            (
+                ["", cell],
+                f"is text: {re.escape(repr(cell))} in row 3 is not a recognised number or date",
+            )
             for cell in ("12:30", "1_000", "\u0663", "1/2", "3-5", "--5", "1.000.00", "\ufeff1")
             + (
                 "Jan-24",

@@ -477,7 +477,7 @@ class _Decision:
         ):
             row, cell = min((profile.rows_of[cell], cell) for cell in profile.others)
             self.note(
-                f"is text: {cell!r} in row {row} is no number or date that is understood; "
+                f"is text: {cell!r} in row {row} is not a recognised number or date; "
                 "prepare.columns takes a pattern of dates such as '%H:%M'"
             )
 

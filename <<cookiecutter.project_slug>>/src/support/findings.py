@@ -161,8 +161,8 @@ def check_baseline(evidence: Evidence) -> Iterator[Finding]:
     ranked = evidence.intervals.get("roc_auc", {"low": 0.0})["low"]
     if metric == "balanced_accuracy" and ranked > 0.5:
         advice = (
-            f"but roc_auc is {evidence.scores['roc_auc']:.3g}: its probabilities tell the classes, so "
-            f"{evidence.weigh}take a threshold of your own"
+            f"but roc_auc is {evidence.scores['roc_auc']:.3g}: its probabilities separate the classes, so "
+            f"{evidence.weigh}choose a decision threshold"
         )
     yield Finding("no-better-than-baseline", seen, advice)
 
@@ -304,7 +304,7 @@ def check_single(evidence: Evidence) -> Iterator[Finding]:
         # Free text is not an identifier, even if all values differ.
         words = features[name].dtype == "str" and features[name].str.contains(" ").mean() > 0.5
         if name in identifiers and not words and score - floor >= TELLING * (1 - floor):
-            seen = f"{name} looks like an identifier and tells the target: rows came in its order"
+            seen = f"{name} looks like an identifier but predicts the target: rows may have been sorted by it"
             yield Finding("leak-identifier", seen, "add it to prepare.drop")
         elif score >= DETERMINED:
             advice = "add it to prepare.drop unless it is known beforehand"

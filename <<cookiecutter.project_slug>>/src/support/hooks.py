@@ -158,7 +158,9 @@ def install() -> None:
             elif runner == path:
                 end = end or re.search(rb"(?m)^\s*(exec)\b", text)
                 where = f" above its {end[1].decode()}" if end else ""
-                left.append(f"{path} stays as it is; add to it{where}, or to what makes it: {line}")
+                left.append(
+                    f"{path} was left unchanged; add this to it{where}, or to what generates it: {line}"
+                )
             else:
                 left.append(f"{path} is made by husky; add to {runner}: {line}")
             continue

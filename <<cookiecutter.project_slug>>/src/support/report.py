@@ -187,16 +187,16 @@ def scores_section(
     notes = []
     if intervals:
         notes.append(
-            f"In about {LEVEL} of 100 such tests, the interval holds the score on new rows (bootstrap "
-            "of the test's rows, groups or stretches of time); in fewer for losses and errors of which "
-            "a few rows make most."
+            f"In about {LEVEL} of 100 such tests, the interval contains the score on new rows "
+            "(bootstrap over test rows, groups or periods); in fewer for losses and errors that a few "
+            "rows dominate."
         )
     if "precision" in metrics:
         notes.append(
             f"Precision, recall, F1, ROC AUC and average precision are of {trials['positive']}."
             if trials.get("positive", "") != ""
             else "Precision, recall and F1 are means over the classes; so are ROC AUC and average "
-            "precision, but of two classes those of the second by name (see `train.positive`)."
+            "precision, but with two classes, these are of the second by name (see `train.positive`)."
         )
     if "cv" in metrics:
         notes.append("± is the standard deviation over the folds.")
