@@ -324,7 +324,7 @@ def test_a_hook_that_is_there_stays_and_the_line_to_add_works(reproduced, tmp_pa
     [line] = said.splitlines()
     assert line.startswith(f"{hook} was left unchanged; add this to it, or to what generates it: ")
     with hook.open("a") as file:
-        file.write(f"{line.partition('makes it: ')[2]}\n")
+        file.write(f"{line.partition('generates it: ')[2]}\n")
     assert project.run(HOOKS) == ""
     project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
     output = project.run("git push origin main")
@@ -383,7 +383,7 @@ def test_a_line_behind_the_end_of_a_hook_does_not_count(baked, tmp_path):
         f"{hook} was left unchanged; add this to it above its exit, or to what generates it: "
         in line
     )
-    call = line.partition("makes it: ")[2]
+    call = line.partition("generates it: ")[2]
     hook.write_text(f"{script}{call}\n")
     assert project.run(HOOKS, status=1).splitlines() == [line]
     hook.write_text(script.replace("exit 0", f"{call}\nexit 0"))
