@@ -197,7 +197,7 @@ def profile(rows: TextRows, target: str) -> tuple[dict[str, Profile], list[str]]
     identifiers = [
         name
         for name, cells in numbering.items()
-        if len(cells) == number > 1 and not profiles[name].count(["point", "point3"])
+        if len(cells) == number > 1 and not profiles[name].count(["point", "point3", "stored"])
     ]
     return profiles, identifiers
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from support.files import as_stored, declared_separator, kind_of, unpack
+from support.cells import as_stored
+from support.files import declared_separator, kind_of, unpack
 from support.metrics import predict
 from support.model_file import MODEL, load
 from support.params import InputError, load_params
@@ -38,7 +39,7 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     header: list[str] = []
     row = table.first_row
     for batch in table.batches():
-        read = schema.marked(batch) if table.has_numbers else batch
+        read = schema.unmarked(batch) if table.has_numbers else batch
         frame = schema.frame(table.path, read, row, add_features)
         row += len(batch)
         check_columns(features, frame.columns, "src/features.py")

@@ -245,13 +245,16 @@ def prepare_once(
     def decide() -> Schema:
         return decide_schema(table, survey, params, roles)
 
+    def add(preparation: Preparation, batch: pa.RecordBatch, schema: Schema) -> None:
+        preparation.add(schema.unmarked(batch) if table.has_numbers else batch, schema)
+
     # The rows so far nearly always tell how to read the later ones. The table is read again only if
     # later rows show that this was wrong, or to draw a sample.
     if not params["max_rows"]:
         with suppress(SurpriseError), open_writer(path) as writer:
             preparation = Preparation(params, writer, table.first_row)
             for schema, batch in ahead(read_once(survey, decide, table.first_row)):
-                preparation.add(batch, schema)
+                add(preparation, batch, schema)
             return preparation.finish(schema, table)
     for _ in survey:
         pass
@@ -261,7 +264,7 @@ def prepare_once(
         for batch in table.batches():
             columns = [trim(cells) for cells in batch.columns]
             trimmed = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-            preparation.add(trimmed, schema)
+            add(preparation, trimmed, schema)
         return preparation.finish(schema, table)
 
 

@@ -37,6 +37,9 @@ MAYBE_VALUES = frozenset(
     | {"inconnu", "desconocido", "desconhecido", "not available", "Not available", "Not Available"}
     | {"(blank)", "(empty)", "(Leer)", "\u2013", "\u2014"}
 )
+# A number or date that its file stores as such ends with this character, which no text uses: a text
+# beside it tells nothing of its decimal mark, nor it of the text's.
+MARK = "\ue000"
 # A profile keeps this many different cells without a form. With more, the column is text.
 SPELLINGS = 20
 
@@ -66,10 +69,11 @@ _NAMES = (
 _MONTH = f"(?:{'|'.join(_NAMES)})"
 _WEEKDAY = "(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
 _ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9](?::?[0-5][0-9])?)"
-_TIME = (
-    "(?:(?:T|,? |:)(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-    f"(?: ?[AaPp][.]?[Mm][.]?)?(?:{_ZONE})?)?"
+_CLOCK = (
+    "(?:T|,? |:)(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    "(?: ?[AaPp][.]?[Mm][.]?)?"
 )
+_TIME = f"(?:{_CLOCK}(?:{_ZONE})?)?"
 
 
 def _day(
@@ -140,7 +144,8 @@ FORMS = {
     "spaces": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}}){{1,4}}",
     "spaces_point": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}}){{1,4}}[.][0-9]+",
     "spaces_comma": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}}){{1,4}},[0-9]+",
-    "exponent": f"{_SIGN}(?:(?:[0-9]+[.][0-9]*|[.][0-9]+)[eE]{_SIGN}|[0-9]+[eE][+-])[0-9]{{1,3}}",
+    "exponent": f"{_SIGN}(?:[0-9]+[.][0-9]*|[.][0-9]+)[eE]{_SIGN}[0-9]{{1,3}}",
+    "exponent_whole": f"{_SIGN}[0-9]+[eE]{_SIGNS}[0-9]{{1,3}}",
     "exponent_comma": f"{_SIGN}[0-9]+,[0-9]+[eE]{_SIGN}[0-9]{{1,3}}",
     # 12e45 may be a number or a code.
     "bare_exponent": f"{_SIGN}[0-9]+[eE][0-9]{{1,3}}",
@@ -156,6 +161,11 @@ FORMS = {
     "month_name": f"{_MONTH}[.]?,?[ -]{_YEAR}",
     "quarter": f"(?:{_YEAR}[ -]?[Qq][1-4]|[Qq][1-4][ /-]?{_YEAR})",
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
+    "iso": f"(?:{_DATES['iso']})(?:{_CLOCK})?",
+    "iso_zone": f"(?:{_DATES['iso']}){_CLOCK}{_ZONE}",
+    "stored_integer": f"-?{_WHOLE}{MARK}",
+    "stored": f"-?[0-9]+(?:[.][0-9]+(?:[eE][+-]?[0-9]{{1,3}})?|[eE][+-]?[0-9]{{1,3}}){MARK}",
+    "stored_date": f"(?:{_DATES['iso']})(?:{_CLOCK})?{MARK}",
 }
 # What may stand next to a number: a currency, a percent sign, brackets or a trailing minus, which
 # accountants write, or a unit, such as km/h
@@ -179,8 +189,11 @@ PLURAL = "([A-Za-z]{2,})s"
 # The forms that a decimal mark can turn into numbers, and the forms that reveal the mark
 POINT = frozenset({"point", "commas", "commas_point", "spaces_point", "exponent"})
 COMMA = frozenset({"comma", "points", "points_comma", "spaces_comma", "exponent_comma"})
-_ANY = {"integer", "large", "point3", "comma3", "spaces", "bare_exponent", "infinite"}
+_ANY = {"integer", "large", "point3", "comma3", "spaces", "bare_exponent", "exponent_whole"}
+_ANY |= {"infinite", "stored", "stored_integer"}
 NUMBERS = {".": POINT | _ANY, ",": COMMA | _ANY}
+# Those that would lose digits as numbers
+CODES = frozenset({"zeros", "long"})
 # The forms in which marks or blanks group the digits
 GROUPED = {
     ".": frozenset({"comma3", "commas", "commas_point"}),
@@ -190,10 +203,27 @@ SPACES = frozenset({"spaces", "spaces_point", "spaces_comma"})
 PERIODS = frozenset({"season", "month", "month_slash", "month_name", "quarter"})
 # The forms of dates, by their first part
 DATES = {
-    "ISO8601": PERIODS | {"iso", "iso_slash"},
-    "day first": frozenset({"day_first", "day_dot", "either", "day_name", "name_day"}),
-    "month first": frozenset({"month_first", "either", "day_name", "name_day"}),
+    "ISO8601": PERIODS | {"iso", "iso_zone", "iso_slash", "stored_date"},
+    "day first": frozenset(
+        {"day_first", "day_dot", "either", "day_name", "name_day", "stored_date"}
+    ),
+    "month first": frozenset({"month_first", "either", "day_name", "name_day", "stored_date"}),
 }
+
+
+def stored(value: str) -> str:
+    """Return a number or date that a file stores as such, marked unless it is like no such value.
+
+    >>> stored("1.5") == "1.5" + MARK, stored("NaN"), as_stored(stored("1.5"))
+    (True, 'NaN', '1.5')
+    """
+    forms = (FORMS[form] for form in ("stored", "stored_integer", "stored_date"))
+    return value + MARK if re.fullmatch("|".join(forms), value + MARK) else value
+
+
+def as_stored(cell: str) -> str:
+    """Return a cell without the mark of `stored`."""
+    return cell.removesuffix(MARK)
 
 
 def undecorate(cell: str) -> tuple[str, str] | None:
@@ -264,6 +294,8 @@ class Forms:
         self, na_values: str | list[Any] = "auto", dates: str = "", first_row: int = 2
     ) -> None:
         self.first_row = first_row
+        # Words that users list may have a form, such as -999.
+        self.listed = na_values != "auto"
         self.words = NO_VALUES | MAYBE_VALUES if na_values == "auto" else spellings(na_values)
         self.patterns = ({"pattern": pattern_of(dates)} if dates else {}) | FORMS
 
@@ -331,6 +363,13 @@ class Profile:
         """Return the number of cells in some forms, with or without a unit."""
         return sum(self.forms[form] + self.forms[f"{form}*"] for form in forms)
 
+    @property
+    def recorded(self) -> Counter[str]:
+        """The cells whose spelling is known, with their numbers: all words, and others that are rare."""
+        single = [cell for form, (_, cell) in self.first.items() if self.forms[form] == 1]
+        found = self.words + self.others + self.beside
+        return found + Counter(cell for cell in single if cell not in found)
+
     def first_of(self, form: str) -> tuple[int, str]:
         """Return the row and the cell where a form first occurs, with or without a unit."""
         return min(self.first[one] for one in (form, f"{form}*") if one in self.first)
@@ -366,10 +405,11 @@ class Profile:
     def add_counts(self, counts: dict[str, int], row_of: Callable[[str], int]) -> None:
         """Count stripped cells; `row_of` finds the first row of a cell."""
         for cell, number in counts.items():
-            if cell in self.known.words:
-                self.words[cell] += number
-                if cell not in self.rows_of:
-                    self.rows_of[cell] = row_of(cell)
+            word = as_stored(cell)
+            if word in self.known.words:
+                self.words[word] += number
+                if word not in self.rows_of:
+                    self.rows_of[word] = row_of(cell)
                 continue
             form = "" if self.is_text else self.known.of(cell)
             if form.endswith("*") and (parts := undecorate(cell)):
@@ -388,4 +428,5 @@ class Profile:
                 if cell not in self.rows_of:
                     self.rows_of[cell] = row_of(cell)
             if form not in self.first:
-                self.first[form] = (row_of(cell), cell)
+                self.first[form] = (row_of(cell), word)
+                self.rows_of.setdefault(word, self.first[form][0])

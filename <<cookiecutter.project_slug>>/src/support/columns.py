@@ -8,13 +8,16 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from support.cells import (
+    CODES,
     COMMA,
     CURRENCY,
     DATES,
     GROUPED,
+    MARK,
     NO_VALUES,
     NUMBERS,
     PERIODS,
@@ -23,6 +26,7 @@ from support.cells import (
     SPACES,
     SPELLINGS,
     Profile,
+    as_stored,
     pattern_of,
     undecorate,
 )
@@ -49,6 +53,13 @@ _SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
 _FRACTIONS = {
     ".": {"point", "point3", "commas_point", "spaces_point", "exponent"},
     ",": {"comma", "comma3", "points_comma", "spaces_comma", "exponent_comma"},
+}
+_FRACTIONS = {mark: forms | {"exponent_whole", "stored"} for mark, forms in _FRACTIONS.items()}
+# The forms of each kind that users may give a column
+_FORMS_OF = {
+    "number": NUMBERS["."] | NUMBERS[","] | CODES,
+    "boolean": frozenset({"boolean"}),
+    "date": frozenset().union(*DATES.values()),
 }
 # Labels that spreadsheets give to sums
 TOTAL = re.compile(
@@ -148,6 +159,8 @@ def decide(
         if "%" in kind:
             pattern_of(kind)
         column = _Decision(name, profile, hints, params, kind, name in strict).column
+        if name in params["columns"]:
+            check_kind(column, profile, kind)
         is_class = params.get("task") == "classification" and name == params.get("target")
         if is_class and column.kind not in ("text", "boolean") and type_of_labels(column) == "text":
             # Labels stay unchanged, so notes on how numbers or dates were read do not matter.
@@ -160,6 +173,20 @@ def number_like(profile: Profile | None) -> bool:
     """Return whether all cells look like numbers; some may be codes, such as 1e5 or 007."""
     codes = {"zeros", "long"}
     return bool(profile and profile.filled == profile.count(NUMBERS["."] | NUMBERS[","] | codes))
+
+
+def check_kind(column: Column, profile: Profile, kind: str) -> None:
+    """Raise ValueError for a column that is not of the kind that prepare.columns gives it."""
+    found = {"integer": "number"}.get(column.kind, column.kind)
+    if kind not in _FORMS_OF or found in (kind, "empty"):
+        return
+    misfits = [
+        place
+        for form, place in profile.first.items()
+        if form.removesuffix("*") not in _FORMS_OF[kind]
+    ]
+    row, cell = min(misfits, default=min(profile.first.values(), default=(0, "")))
+    raise ValueError(f"prepare.columns: {column.name} is {kind!r}, but row {row} is {cell!r}")
 
 
 class _Decision:
@@ -233,10 +260,12 @@ class _Decision:
             if not (self.wanted or few or (only_words and bad <= profile.filled // 4)):
                 return False
             # Only recorded cells can count as gaps in new rows as well.
-            if sum(profile.others.values()) != bad:
+            single = {cell for form, (_, cell) in misfits.items() if profile.forms[form] == 1}
+            recorded = single | set(profile.others)
+            if sum(profile.recorded[cell] for cell in recorded) != bad:
                 return False
             row, cell = min(misfits.values())
-            self.column.gaps += sorted(profile.others)
+            self.column.gaps += sorted(recorded)
             self.note(
                 f"has {bad} value{'s' * (bad > 1)} taken as missing because the others are "
                 f"{kind}s, such as row {row}: {cell!r}; name it in prepare.text to keep them"
@@ -253,13 +282,14 @@ class _Decision:
 
     def number(self) -> bool:
         profile = self.profile
-        if not self.wants("number") or not profile.count(NUMBERS["."] | NUMBERS[","]):
+        numbers = NUMBERS["."] | NUMBERS[","] | (CODES if self.wanted else set())
+        if not self.wants("number") or not profile.count(numbers):
             return False
         plain = {form.removesuffix("*") for form, number in profile.forms.items() if number}
-        codes = {"zeros", "long"}
-        if not self.wanted and plain & codes:
+        if not self.wanted and plain & CODES:
             return False
-        bare = "bare_exponent" in plain and not plain & (POINT | COMMA | {"point3", "comma3"})
+        sure = POINT | COMMA | {"point3", "comma3", "exponent_whole", "stored"}
+        bare = "bare_exponent" in plain and not plain & sure
         if bare and not self.wanted:
             row, cell = profile.first_of("bare_exponent")
             self.note(f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns")
@@ -281,9 +311,9 @@ class _Decision:
             "decimal": mark,
             "thousands": thousands + " " * bool(plain & SPACES),
             "unit": "".join(units) or "()" * bool(starred),
-            "zeros": bool(plain & codes),
+            "zeros": bool(plain & CODES),
         }
-        if not self.accept("number", NUMBERS[mark] | (codes if self.wanted else set()), **written):
+        if not self.accept("number", NUMBERS[mark] | (CODES if self.wanted else set()), **written):
             return False
         if not plain & (_FRACTIONS[mark] | {"bare_exponent", "infinite", "long"}):
             self.column.kind = "integer"
@@ -326,24 +356,41 @@ class _Decision:
         profile, hints = self.profile, self.hints
         if self.params["decimal"] != "auto":
             return self.params["decimal"], ""
-        if forms & (POINT | COMMA):
-            return (".", "") if profile.count(POINT) >= profile.count(COMMA) else (",", "")
+        sure = {".": profile.count(POINT), ",": profile.count(COMMA)}
+        # The other columns of each mark
+        point, comma = hints.point - (sure["."] > 0), hints.comma - (sure[","] > 0)
+        if any(sure.values()):
+            mark = "." if sure["."] >= sure[","] else ","
+            same, contrary = (point, comma) if mark == "." else (comma, point)
+            doubtful = profile.count(["point3" if mark == "." else "comma3"])
+            # Where they are as few as typing errors among grouped numbers, other columns decide.
+            if same > 0 or 50 * sure[mark] > doubtful:
+                return mark, self.tell_contrary(mark) if contrary > 0 >= same else ""
         sign = "comma" if profile.count(["comma3"]) > profile.count(["point3"]) else "point"
         number = profile.count([f"{sign}3"])
         if not number:
-            return ".", ""
+            return "," if comma > 0 >= point else ".", ""
         decimal, other = (",", ".") if sign == "comma" else (".", ",")
         # 4,702 next to 28271: whoever groups the digits of one number groups them in all.
         if profile.count(["large"]):
             return decimal, ""
-        if bool(hints.point) != bool(hints.comma):
-            return (".", "") if hints.point else (",", "")
+        if (point > 0) != (comma > 0):
+            return (".", "") if point > 0 else (",", "")
         mark = "," if hints.separator == ";" and sign == "comma" else "."
         row, cell = profile.first_of(f"{sign}3")
         role = "decimals" if mark == decimal else "thousands"
         return mark, (
             f"has {number} values such as {cell!r} (row {row}) whose {sign} was taken to mark "
             f"{role}; if that is wrong, set prepare.decimal to {other if mark == decimal else decimal!r}"
+        )
+
+    def tell_contrary(self, mark: str) -> str:
+        """Return a note on a column whose decimal mark differs from that of other columns."""
+        forms = COMMA if mark == "," else POINT
+        row, cell = min(self.profile.first_of(form) for form in forms if self.profile.count([form]))
+        return (
+            f"has decimals such as {cell!r} (row {row}), but other columns have the decimal mark "
+            f"{'.' if mark == ',' else ','!r}: if they are not decimals, name it in prepare.text"
         )
 
     def date(self) -> bool:
@@ -375,6 +422,11 @@ class _Decision:
             self.note(f"holds {what}, taken as their first days")
         if doubt:
             self.note(doubt)
+        if profile.forms["iso_zone"] and profile.count(DATES[order] - PERIODS - {"iso_zone"}):
+            row, cell = profile.first["iso_zone"]
+            self.note(
+                f"has times with a zone, such as {cell!r} (row {row}), and times without, taken as UTC"
+            )
         if not self.wanted:
             self.tell_short_years(order)
         return True
@@ -402,7 +454,9 @@ class _Decision:
         day = profile.count(["day_first", "day_dot"])
         month = profile.count(["month_first"])
         either = profile.count(["either"])
-        if profile.count(DATES["ISO8601"]) > day + month + either:
+        iso = profile.count(DATES["ISO8601"] - {"stored_date"})
+        written = profile.count(DATES["day first"] | DATES["month first"])
+        if iso > day + month + either or written == profile.count(["stored_date"]):
             return "ISO8601", ""
         if day or month:
             return "day first" if day >= month else "month first", ""
@@ -466,8 +520,12 @@ class _Decision:
                     f"is text because of {profile.filled - fits} values that are no {what}, such "
                     f"as row {row}: {cell!r}"
                 )
-            elif fits == profile.filled:
-                self.note(f"is text because its {what}s are written in more than one way")
+            elif fits and fits == profile.filled:
+                row, cell = profile.first[min(profile.first, key=profile.forms.__getitem__)]
+                self.note(
+                    f"is text because its {what}s are written in more than one way, such as row {row}: "
+                    f"{cell!r}"
+                )
         is_class = self.column.name == self.params.get("target")
         if (
             not self.column.notes
@@ -526,7 +584,7 @@ def gaps_in(column: Column, profile: Any) -> int:
     """Return how many cells of a column are missing."""
     if not isinstance(profile, Profile):
         return profile.blank
-    seen = profile.words + profile.others + profile.beside
+    seen = profile.recorded
     return profile.blank + sum(seen[word] for word in column.gaps)
 
 
@@ -552,17 +610,26 @@ def reader_of(column: Column) -> Callable[[str], Any]:
         return lambda cell: None
     gaps = {"", *column.gaps}
     if column.kind not in ("integer", "number"):
-        spelt = str.lower if column.kind == "boolean" else str
-        return lambda cell: None if cell in gaps else spelt(cell)
+        spelt = str.lower if column.kind == "boolean" else as_stored
+        return lambda cell: None if as_stored(cell) in gaps else spelt(cell)
     plain = (column.decimal, column.thousands, column.unit) == (".", "", "")
 
     def number(cell: str) -> float | None:
+        cell = unmark(cell, column)
         if cell in gaps:
             return None
         value = float(cell if plain and cell.isascii() else _plain(cell, column))
         return value if abs(value) <= LARGEST else None
 
     return number
+
+
+def unmark(cell: str, column: Column) -> str:
+    """Return a number that its file stores as such in the format of its column, see values.unmark."""
+    if not cell.endswith(MARK):
+        return cell
+    cell = as_stored(cell)
+    return cell.replace(".", ",") if column.decimal == "," else cell
 
 
 def _plain(cell: str, column: Column) -> str:
@@ -612,9 +679,9 @@ def tell_classes(counts: dict[Any, int], name: str) -> list[str]:
     for label in map(str, counts):
         number, unit = undecorate(label) or (label, "")
         try:
-            look: Any = (float(number), unit)
+            look: Any = (Decimal(number), unit)
             numbers += 1
-        except ValueError:
+        except InvalidOperation:
             look = look_of(label).rstrip(" .,;:")
         if (other := folded.setdefault(look, label)) != label and not notes:
             pair = f"{spelt(other, label)} and {spelt(label, other)}"

@@ -21,6 +21,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
+from support.cells import as_stored, stored
+
 # Limits on the content of a table: a packed file of a few kilobytes may hold gigabytes without an
 # end of line. In bytes, of a line or cell (Python's own limit is 128 kB) and of a workbook
 LONGEST = 2**25
@@ -701,24 +703,6 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def unambiguous(number: str) -> str:
-    """Return a number that a file stores as a number so that its point marks no thousands.
-
-    >>> unambiguous("1.234"), unambiguous("12.5")
-    ('1.2340', '12.5')
-    """
-    return f"{number}0" if re.fullmatch(r"-?[1-9]\d{0,2}[.]\d{3}", number) else str(number)
-
-
-def as_stored(cell: str) -> str:
-    """Undo `unambiguous`; return any other cell unchanged.
-
-    >>> as_stored("1.2340"), as_stored("12.50")
-    ('1.234', '12.50')
-    """
-    return cell[:-1] if re.fullmatch(r"-?[1-9]\d{0,2}[.]\d{3}0", cell) else cell
-
-
 class Number(str):
     """A number in a JSON file, as the file spells it."""
 
@@ -746,7 +730,7 @@ def _as_cell(value: Any) -> str:
     if value is None or value == {}:
         return ""
     if isinstance(value, Number):
-        return unambiguous(value)
+        return stored(value)
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -760,4 +744,4 @@ def _in_list(value: Any) -> str:
         return f"{{{', '.join(pairs)}}}"
     if value is None or isinstance(value, str) and not isinstance(value, Number):
         return json.dumps(value, ensure_ascii=False)
-    return _as_cell(value)
+    return as_stored(_as_cell(value))

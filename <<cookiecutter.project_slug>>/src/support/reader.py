@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 from weakref import WeakSet, ref
 
-from support.cells import SPELLINGS, Forms, Profile
+from support.cells import MARK, SPELLINGS, Forms, Profile, as_stored, stored
 from support.files import (
     HEADER_LINES,
     WORKBOOK,
@@ -29,7 +29,6 @@ from support.files import (
     names_of,
     parts_of,
     reason_of,
-    unambiguous,
     unpack,
 )
 from support.params import InputError
@@ -314,7 +313,7 @@ class Table:
         self._merged = sum(end[0] > header for _, end in sheet.merged_cell_ranges or [])
         large = (cell for row in rows for cell in row if isinstance(cell, float))
         self._rounded = sum(2**53 < abs(cell) < 1e22 for cell in large)
-        yield names_of([_excel_text(cell) for cell in rows[0]])
+        yield names_of([as_stored(_excel_text(cell)) for cell in rows[0]])
         yield from ([_excel_text(cell) for cell in row] for row in rows[1:])
 
     def _chunks(
@@ -372,7 +371,7 @@ def find_sheet(content: IO[bytes], target: str) -> tuple[str, int]:
     for name in names:
         rows = book.get_sheet_by_name(name).to_python(nrows=HEADER_LINES)
         for number, row in enumerate(rows):
-            if target in names_of([_excel_text(cell) for cell in row]):
+            if target in names_of([as_stored(_excel_text(cell)) for cell in row]):
                 return name if name != names[0] else "", number
     return "", 0
 
@@ -487,10 +486,10 @@ def _excel_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e22:
-        return str(int(value))
+        return stored(str(int(value)))
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
-        return str(value.date())
-    return unambiguous(str(value)) if isinstance(value, float) else str(value)
+        return stored(str(value.date()))
+    return stored(str(value)) if isinstance(value, float | int | datetime.date) else str(value)
 
 
 @dataclass
@@ -609,6 +608,11 @@ def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
         add(rest[:some])
         rest = rest[some:]
     # The user's pattern comes first: it may fit cells that also have another form.
+    if profile.known.listed and len(rest):
+        words = [word + mark for word in profile.known.words for mark in ("", MARK)]
+        is_word = pc.is_in(rest, pa.array(words, pa.string()))
+        add(rest.filter(is_word))
+        rest = rest.filter(pc.invert(is_word))
     forms = ["pattern"] if "pattern" in profile.known.patterns else []
     forms += [one for one, _ in profile.forms.most_common() if one in profile.known.patterns]
     for form in dict.fromkeys(forms):

@@ -13,7 +13,7 @@ from support.cells import DATES, Forms, Profile, spellings
 from support.columns import LARGEST, Column, decide, gaps_in, is_constant, misfit, type_of_labels
 from support.params import InputError, first_line, nearest
 from support.reader import POOL, Stored, Survey, Table
-from support.values import MisfitError, read_values
+from support.values import MisfitError, read_values, unmark
 
 import pandas as pd
 import pyarrow as pa
@@ -135,13 +135,12 @@ class Schema:
             derived[own] = derived[own].where(derived[own].abs() <= LARGEST)
         return pd.concat([derived.drop(columns=hidden.columns, errors="ignore"), hidden], axis=1)
 
-    def marked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return rows of a file that stores numbers, with the decimal marks of the columns."""
+    def unmarked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of a file that stores numbers, each cell in the format of its column."""
         for column in self.columns:
-            if column.decimal == "," and column.name in batch.schema.names:
-                cells, place = batch.column(column.name), batch.schema.names.index(column.name)
-                number = r"\A(-?[0-9]+)[.]([0-9]{1,2}|[0-9]{4,}|[0-9]+[eE][+-]?[0-9]+)\z"
-                cells = pc.replace_substring_regex(cells, number, r"\1,\2")
+            if column.name in batch.schema.names:
+                place = batch.schema.names.index(column.name)
+                cells = unmark(batch.column(place), column)
                 batch = batch.set_column(place, column.name, cells)
         return batch
 
@@ -299,7 +298,10 @@ def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:
     if (earlier.labels, earlier.whole) != (later.labels, later.whole):
         return False
     for one, other in zip(earlier.columns, later.columns, strict=True):
-        if replace(one, gaps=[], notes=[]) != replace(other, gaps=[], notes=[]):
+        same: dict[str, Any] = {"gaps": [], "notes": []}
+        if one.kind == "integer" and not one.thousands:
+            same["decimal"] = "."
+        if replace(one, **same) != replace(other, **same):
             return False
         new = set(other.gaps) - set(one.gaps)
         if len(one.gaps) + len(new) != len(other.gaps):

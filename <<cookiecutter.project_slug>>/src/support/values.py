@@ -10,6 +10,7 @@ from support.cells import (
     DECORATED,
     FORMS,
     GROUPED,
+    MARK,
     MAYBE_VALUES,
     NO_VALUES,
     NUMBERS,
@@ -99,6 +100,23 @@ def split_units(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
     return pc.if_else(paired, numbers, cells), pc.if_else(paired, units, cells)
 
 
+def unmark(cells: pa.Array, column: Column) -> pa.Array:
+    """Return cells without MARK, those that their file stores as such in the format of the column."""
+    if not pa.types.is_string(cells.type):
+        return cells
+    patterns = {}
+    if column.kind in ("number", "integer") and column.decimal == ",":
+        patterns[rf"\A(-?[0-9]+)[.]([0-9]+(?:[eE][+-]?[0-9]+)?){MARK}\z"] = r"\1,\2"
+    day = rf"\A([0-9]+)-([0-9]+)-([0-9]+)(.*){MARK}\z"
+    if column.dates == "day first":
+        patterns[day] = r"\3.\2.\1\4"
+    elif column.dates == "month first":
+        patterns[day] = r"\2/\3/\1\4"
+    for pattern, written in {**patterns, rf"{MARK}\z": ""}.items():
+        cells = pc.replace_substring_regex(cells, pattern, written)
+    return cells
+
+
 def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array:
     """Return the values of cells in the type of the column's kind, see TYPES; gaps are null.
 
@@ -125,7 +143,8 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
         return cells
     if column.kind == "empty":
         return pa.nulls(len(cells))
-    if seen and (column.decimal, column.thousands, column.unit, column.dates) in PLAIN:
+    mark = "." if column.kind == "integer" else column.decimal
+    if seen and (mark, column.thousands, column.unit, column.dates) in PLAIN:
         with suppress(pa.ArrowInvalid):
             return cells.cast(TYPES[column.kind])
     if column.kind == "boolean":
@@ -147,12 +166,16 @@ def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
     wanted = TYPES[column.kind]
     if pa.types.is_null(cells.type) or column.kind == "empty":
         return pa.nulls(len(cells), wanted)
-    if cells.type in (pa.int64(), pa.float64()) and wanted == pa.float64():
-        numbers = cells.cast(wanted)
+    if cells.type in (pa.int64(), pa.float64()):
         gaps = pa.array([float("nan"), *_numbers_in(column.gaps)])
-        return pc.if_else(pc.is_in(numbers, gaps), None, numbers)
+        cells = pc.if_else(pc.is_in(cells.cast(pa.float64(), safe=False), gaps), None, cells)
+        if wanted == pa.float64():
+            return cells.cast(wanted)
     if cells.type != wanted and column.kind != "text":
         _check(cells, pc.is_null(cells))
+    if pa.types.is_timestamp(cells.type) and column.kind == "text":
+        # Without the time of a day, or the fraction of a second, that is zero
+        return pc.replace_substring_regex(cells.cast(wanted), r"( 00:00:00)?[.]000000\z", "")
     return cells.cast(wanted)
 
 
