@@ -42,9 +42,11 @@ from support.columns import (
     repeat_by_chance,
     spelt,
     tell_classes,
+    tell_gaps,
     type_of_labels,
 )
 from support.files import (
+    ROW_NAMES,
     SAMPLE,
     Dialect,
     FileError,
@@ -261,7 +263,7 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
     if repeat_by_chance(map(len, values), number_of_rows):
         counts, repeated = every, 0
     if problem := class_problem(counts, target.name, repeated):
-        raise FileError(problem)
+        raise FileError(problem + tell_gaps(target, len(counts)))
     target.notes += tell_classes(counts, target.name)
 
 
@@ -280,6 +282,8 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
         dialect.encoding = encoding
         if guessed:
             notes.append(f"its encoding was guessed: {encoding}")
+        if not dialect.quote:
+            notes.append("a quote in it has no end, so quotes are parts of values")
         if dialect.skip:
             notes.append(f"its header is line {dialect.skip + 1}")
     rows = TextRows(io.BytesIO(start), kind, dialect, cut=not whole)
@@ -291,6 +295,8 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
         raise FileError(f"it has no column that could be a feature of {target}")
     if drop:
         notes.append(tell_drop(drop))
+    if rows.row_names:
+        notes.append(ROW_NAMES)
     if rows.short:
         notes.append(
             f"{rows.short} rows have fewer cells than the header (the first is row "

@@ -19,6 +19,7 @@ from prepare import prepare
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import balanced_accuracy_score, r2_score
+from support.cells import stored
 from support.params import InputError
 from support.reader import Table
 
@@ -464,9 +465,9 @@ def test_a_hidden_sheet_is_not_the_first(tmp_path):
     table = inspect(str(tmp_path / "t.xlsx"), "classification", "class")
     assert (table["sheet"], table["notes"]) == ("", [])
     [batch] = Table(tmp_path / "t.xlsx", PARAMS).batches()
-    assert batch["x"].to_pylist() == [str(n) for n in range(20)]
+    assert batch["x"].to_pylist() == [stored(str(n)) for n in range(20)]
     [batch] = Table(tmp_path / "t.xlsx", PARAMS | {"sheet": "Old"}).batches()
-    assert set(batch["x"].to_pylist()) == {"0"}
+    assert set(batch["x"].to_pylist()) == {stored("0")}
 
 
 def test_the_header_of_each_part_is_compared(tmp_path):

@@ -35,6 +35,10 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     raw = {column.name for column in schema.columns}
     check_columns([name for name in features if name in raw], table.names, table.path)
     used = set(features) - set(schema.names("time"))
+    if table.row_names and table.names[0] not in raw:
+        raise InputError(
+            f"{table.path}: each row has a cell more than the header: is a separator inside a value?"
+        )
     carried = [name for name in table.names if keep or name not in used]
     header: list[str] = []
     row = table.first_row
@@ -93,19 +97,29 @@ def file_of(path: str, schema: Schema) -> dict[str, Any]:
 
 @contextmanager
 def output(path: str | None) -> Iterator[IO[str]]:
-    """Open the output file, which appears once it is complete; stdout without a path."""
+    """Open the output file, which appears once it is complete; stdout without a path.
+
+    A device or a pipe is written as it is.
+    """
     if not path:
         yield sys.stdout
         return
-    part = Path(f"{path}.part")
+    # A link stays one.
+    target = Path(path).resolve()
+    is_file = target.is_file() or not target.exists()
+    part = target.with_name(f"{target.name}.{os.getpid()}.part") if is_file else target
+    made = False
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
+        with part.open("x" if is_file else "w", encoding="utf-8", newline="") as file:
+            made = is_file
             yield file
-        part.replace(path)
+        if is_file:
+            part.replace(target)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        if made:
+            part.unlink(missing_ok=True)
 
 
 def main() -> None:

@@ -7,7 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from support.columns import LARGEST, Column, class_problem, repeat_by_chance, tell_classes
+from support.columns import (
+    LARGEST,
+    Column,
+    class_problem,
+    repeat_by_chance,
+    tell_classes,
+    tell_gaps,
+)
 from support.duplicates import Duplicates
 from support.params import InputError, load_params
 from support.reader import Survey, Table, ahead
@@ -178,7 +185,8 @@ class Preparation:
         if params["task"] == "classification":
             problem = class_problem(self._classes, params["target"], self.dropped["duplicate"])
             if problem:
-                raise InputError(f"{self.source}: {problem}")
+                gaps = tell_gaps(schema.column(params["target"]), len(self._classes))
+                raise InputError(f"{self.source}: {problem}{gaps}")
         self.writer.finish(schema)
         rows = {
             "raw": self.row - self.first_row,

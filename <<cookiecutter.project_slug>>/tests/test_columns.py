@@ -169,6 +169,8 @@ def test_other_columns_decide_what_one_leaves_open():
     """Decimal marks, the order of day and month, and which words are gaps."""
     found = columns_of({"a": ["7.823"], "b": ["70,8"]})
     assert found["a"].kind == "integer" and not found["a"].notes
+    found = columns_of({"a": ["1,100"] * 60 + ["1,23"], "b": ["0.25"]})  # one may be a mistake
+    assert (found["a"].kind, found["a"].gaps) == ("integer", ["1,23"])
     found = columns_of({"a": ["01/02/2024"], "b": ["31/12/2024"], "c": ["12/10/2024"]})
     assert {column.dates for column in found.values()} == {"day first"}
     assert not any(column.notes for column in found.values())
@@ -198,6 +200,12 @@ def test_other_columns_decide_what_one_leaves_open():
         (["12e45 kg", "3 kg"], "'12e45 kg' in row 2 may be a code"),
         (["1115Q2", "1116Q1"], "'1115Q2' in row 2 may be a code"),
         (["Jan 2024"], "holds months, taken as their first days"),
+        (
+            ["2024-01-01T10:00", "2024-01-02T10:00+02:00"],
+            "times with a zone, such as '2024-01-02T10:00.02:00' .row 3., and times without, taken",
+        ),
+        (["0.25"] * 60 + ["1,25"], "1 value taken as missing .* row 62: '1,25'"),
+        (["0.25"] * 60 + ["1,25", "1,5"], "more than one way, such as row 62: '1,25'"),
         (["2009-10", "2010-11"], "text: '2009-10' in row 2 may be a year to the next one"),
         (["2009/10", "2013/14"], "text: '2009/10' in row 2 may be a year to the next one"),
         (["2009-10", "2009-11"], "holds months, taken as their first days"),
@@ -241,8 +249,17 @@ def test_parameters_overrule():
     assert values_of(["-999", "5"], na_values=["-999"]) == ("integer", [None, 5])
     assert values_of(["7", "8"], text=["x"]) == ("text", ["7", "8"])
     assert values_of(["12e45", "007"], columns={"x": "number"}) == ("number", [12e45, 7])
+    assert values_of(["007", "012"], columns={"x": "number"}) == ("integer", [7, 12])
     with pytest.raises(ValueError, match="x is 'nmber'; give text, number"):
         values_of(["1"], columns={"x": "nmber"})
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"), [(["0", "1"], "boolean"), (["w1", "w2"], "date"), (["w1", "w2"], "number")]
+)
+def test_a_column_that_is_not_of_the_kind_it_is_given_is_refused(given, kind):
+    with pytest.raises(ValueError, match=f"x is '{kind}', but row 2 is '{given[0]}'"):
+        values_of(given, columns={"x": kind})
 
 
 def test_in_strict_columns_nothing_is_missing_for_being_different():

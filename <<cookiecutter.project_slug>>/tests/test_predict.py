@@ -1,9 +1,11 @@
 """Predictions for new rows, which are read as the table was."""
 
 import gzip
+import os
+import threading
 from dataclasses import asdict
 
-from predict import file_of, predict_rows
+from predict import file_of, output, predict_rows
 from prepare import prepare
 from support.params import InputError
 from support.reader import Table
@@ -167,6 +169,15 @@ def test_new_rows_in_utf_8_are_read_as_such_by_a_model_of_another_encoding(model
         assert batch.column("city").to_pylist() == [text]
 
 
+def test_a_cell_more_than_the_header_in_new_rows_is_refused(predict):
+    with pytest.raises(
+        InputError, match="each row has a cell more than the header: is a separator"
+    ):
+        predict("amount,day,sure,city\n1,5,1.12.2024,true,x\n2,5,1.12.2024,true,x\n")
+    same = predict('amount,day,sure,city\n"1",1.12.2024,true,x,\n"3",1.12.2024,true,x,\n')
+    assert same["prediction"].tolist() == ["a", "a"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
 def test_a_separator_that_new_rows_declare_holds(model, tmp_path, encoding):
     schema, path = Schema.from_dict(model.schema), tmp_path / "new.csv"
@@ -175,3 +186,27 @@ def test_a_separator_that_new_rows_declare_holds(model, tmp_path, encoding):
     table = Table(path, file_of(str(path), schema))
     [batch] = table.batches()
     assert batch.to_pylist() == [{"city": "Rome", "amount": "1,5"}] and table.first_row == 3
+
+
+def test_what_is_no_file_is_written_as_it_is_and_other_files_stay(tmp_path):
+    (tmp_path / "o.csv.part").write_text("mine")
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "o.csv").symlink_to("real.csv")
+    with output(str(tmp_path / "o.csv")) as file:
+        file.write("new")
+    assert (tmp_path / "o.csv").is_symlink() and (tmp_path / "real.csv").read_text() == "new"
+    assert (tmp_path / "o.csv.part").read_text() == "mine" and len(os.listdir(tmp_path)) == 3
+
+    os.mkfifo(tmp_path / "pipe")
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    with output(str(tmp_path / "pipe")) as file:
+        file.write("rows")
+    reader.join(5)
+    assert read == ["rows"] and (tmp_path / "pipe").is_fifo()
+    with output(os.devnull) as file:
+        file.write("rows")
+    missing = output(str(tmp_path / "nowhere/o.csv"))
+    with pytest.raises(InputError, match="cannot write .*nowhere"), missing:
+        pass

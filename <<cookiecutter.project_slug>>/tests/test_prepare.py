@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from decimal import Decimal
 from prepare import prepare, sample
 from support import reader
 from support.duplicates import Duplicates, bits_of, hash_rows
+from support.files import ROW_NAMES
 from support.params import InputError
 from support.reader import Loan, Table
 from support.schema import Schema
@@ -51,6 +53,7 @@ def notes(report):
     return {line["name"]: "; ".join(line["notes"]) for line in report["columns"] if line["notes"]}
 
 
+NULL = r"\N"
 TEXT = 'x,"the ""name""",label\n1.5,"a\nb",u\n2.5,c,u\n3.5,d,v\n4.5,d,v\n'
 
 
@@ -112,6 +115,91 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
     for name in ("t.parquet", "t.feather", "t.jsonl", "t.json", "t.zip", "t.zst", "parts"):
         found, _ = run("", name=name)
         pd.testing.assert_frame_equal(found.astype({"x": expected["x"].dtype}), expected)
+
+
+def test_where_numbers_have_no_decimals_other_columns_tell_the_mark(run, table):
+    half = [f"{n},5" for n in range(24)]
+    _, report = run(table.assign(x=half, y=range(24)).to_csv(index=False, sep=";"), separator=";")
+    assert [line["written"].get("decimal") for line in report["columns"]] == [",", ",", None]
+
+
+def test_a_column_whose_decimal_mark_is_unusual_is_told(run, table):
+    codes = ["1,2", "3", "2,4", "1"] * 6
+    _, report = run(table.assign(x=codes, y=np.arange(24) / 2))
+    assert notes(report).keys() == {"x"}
+    assert "decimals such as '1,2' (row 2), but other columns have" in notes(report)["x"]
+
+
+def test_a_number_of_a_file_that_stays_text_is_what_is_stored(run, tmp_path):
+    rows = [{"x": n, "z": [1.234, "x"][n % 2], "label": [1.234, 2.5][n % 2]} for n in range(24)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    prepared, report = run("", name="t.jsonl")
+    assert prepared["z"].tolist() == ["1.234", "x"] * 12
+    assert prepared["label"].tolist() == ["1.234", "2.5"] * 12
+    texts = [{"x": ["1,500", 2.5, "2,750"][n % 3], "label": "ab"[n % 2]} for n in range(24)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, texts)))
+    prepared, report = run("", name="t.jsonl")
+    assert sorted(prepared["x"].unique()) == [2.5, 1500, 2750]
+    assert "'1,500' (row 2) whose comma was taken to mark thousands" in notes(report)["x"]
+
+
+def test_a_null_of_a_database_is_one_though_backslashes_escape(run):
+    rows = ["x\tflag\tlabel\n"]
+    rows += [f"{n}\t{['Y', 'N', NULL][n % 3]}\ta\\\t{'uv'[n % 2]}\n" for n in range(24)]
+    prepared, _ = run("".join(rows), separator="\t", escape="\\")
+    assert prepared["flag"].isna().tolist() == [False, False, True] * 8
+    assert prepared["label"].unique().tolist() == ["a\tu", "a\tv"]
+
+
+def test_a_gap_of_a_file_with_types_is_no_class(run, tmp_path):
+    for values, settings in [
+        ([0.0, 1.5, np.nan], {}),
+        ([0.0, 1.5, -9.0], {"na_values": [-9]}),
+    ]:
+        columns = {"x": range(24), "label": pa.array(values * 8)}
+        pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+        prepared, _ = run("", name="t.parquet", **settings)
+        assert prepared["label"].tolist() == ["0", "1.5"] * 8
+
+
+def test_a_word_that_is_listed_is_a_gap_in_any_row(run):
+    rows = [f"{n},{'ab'[n % 2]}\n" for n in range(3000)]
+    rows[2500] = "-999,a\n"
+    prepared, report = run("x,label\n" + "".join(rows), na_values=[-999])
+    assert prepared["x"].isna().sum() == report["columns"][0]["missing"] == 1
+
+
+def test_objects_of_a_folder_may_lack_values(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    for name, more in {"a": {}, "b": {"z": 5}}.items():
+        rows = [{"x": n, "label": "uv"[n % 2]} | more for n in range(12)]
+        (tmp_path / f"parts/{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    prepared, _ = run("", name="parts", duplicates="keep")
+    assert prepared["z"].isna().tolist() == [True] * 12 + [False] * 12
+
+
+def test_rows_with_a_cell_more_than_the_header(run):
+    ends = "".join(f"{n},{n % 5},{'ab'[n % 2]},\n" for n in range(24))
+    prepared, report = run(f"x,y,label\n{ends}")
+    assert prepared["y"].tolist()[:5] == [0, 1, 2, 3, 4] and not report["notes"]
+    names = "".join(f"r{n},{n % 5},{'ab'[n % 2]}\n" for n in range(24))
+    prepared, report = run(f"y,label\n{names}", duplicates="keep")
+    assert prepared.columns.tolist() == ["Unnamed: 0", "y", "label"]
+    assert report["notes"] == [ROW_NAMES]
+    decimals = "".join(f"{n % 7},5,{'ab'[n % 2]}\n" for n in range(24))
+    with pytest.raises(InputError, match="row 2 has 3 cells, but the header has 2"):
+        run(f"y,label\n{decimals}")
+
+
+def test_between_blanks_a_short_row_is_refused(run):
+    rows = "".join(f"{n}   {'' if n == 5 else n % 3}   {'ab'[n % 2]}\n" for n in range(24))
+    with pytest.raises(
+        InputError, match="row 7 has 2 cells, .* nothing tells which one is missing"
+    ):
+        run(f"x  y  label\n{rows}", separator=" ")
+    hash_tag = "".join(f"{n}.5 {'ab'[n % 2]}\n" for n in range(24))
+    prepared, _ = run(f"# x label\n{hash_tag}", separator=" ")
+    assert prepared.columns.tolist() == ["x", "label"]
 
 
 def test_numbers_of_a_file_with_types_may_stand_for_gaps(run, tmp_path, table):
@@ -672,6 +760,7 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ),
         ({"label": ["None", "NA"] * 12}, {"task": "regression"}, "row 2: label is 'None', but"),
         ({"label": "a"}, {}, "at least two classes"),
+        ({"label": ["a", "null"] * 12}, {}, "is 'a' in every row; 'null' counts as missing"),
         ({"label": None}, {}, "label, the target, has no values"),
         (
             {"label": [f"2024-01-{day:02d}" for day in range(1, 25)]},

@@ -122,12 +122,21 @@ class Hints:
     def add(self, profile: Profile) -> None:
         if profile.is_text or 4 * profile.forms[""] > profile.filled:
             return  # one number among texts
-        self.point += profile.count(POINT) > 0
-        self.comma += profile.count(COMMA) > 0
+        self.point += shows(profile, ".")
+        self.comma += shows(profile, ",")
         self.day += profile.count(["day_first", "day_dot"]) > 0
         self.month += profile.count(["month_first"]) > 0
         if profile.filled and not profile.forms[""]:
             self.words |= set(profile.words)
+
+
+def shows(profile: Profile, mark: str) -> bool:
+    """Return whether the numbers of a column show that this is their decimal mark.
+
+    A few of them among many that may be grouped, such as 1,234, can be typing errors.
+    """
+    forms, grouped = (POINT, "point3") if mark == "." else (COMMA, "comma3")
+    return 50 * profile.count(forms) > profile.count([grouped])
 
 
 def decide(
@@ -356,16 +365,14 @@ class _Decision:
         profile, hints = self.profile, self.hints
         if self.params["decimal"] != "auto":
             return self.params["decimal"], ""
-        sure = {".": profile.count(POINT), ",": profile.count(COMMA)}
         # The other columns of each mark
-        point, comma = hints.point - (sure["."] > 0), hints.comma - (sure[","] > 0)
-        if any(sure.values()):
-            mark = "." if sure["."] >= sure[","] else ","
+        point, comma = hints.point - shows(profile, "."), hints.comma - shows(profile, ",")
+        if forms & (POINT | COMMA):
+            mark = "." if profile.count(POINT) >= profile.count(COMMA) else ","
             same, contrary = (point, comma) if mark == "." else (comma, point)
-            doubtful = profile.count(["point3" if mark == "." else "comma3"])
-            # Where they are as few as typing errors among grouped numbers, other columns decide.
-            if same > 0 or 50 * sure[mark] > doubtful:
-                return mark, self.tell_contrary(mark) if contrary > 0 >= same else ""
+            usual = mark == ("," if hints.separator == ";" else ".")
+            if same > 0 or shows(profile, mark):
+                return mark, self.tell_contrary(mark) if contrary > usual and same <= 0 else ""
         sign = "comma" if profile.count(["comma3"]) > profile.count(["point3"]) else "point"
         number = profile.count([f"{sign}3"])
         if not number:
@@ -694,6 +701,13 @@ def tell_classes(counts: dict[Any, int], name: str) -> list[str]:
             "them"
         )
     return notes
+
+
+def tell_gaps(target: Column, classes: int) -> str:
+    """Return which words of a target with too few `classes` count as missing; "" if none."""
+    if classes > 1 or not target.gaps:
+        return ""
+    return f"; {', '.join(map(repr, target.gaps[:3]))} counts as missing, see prepare.na_values"
 
 
 def class_problem(counts: dict[Any, int], name: str, repeated: int) -> str:

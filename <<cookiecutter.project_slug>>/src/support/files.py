@@ -72,6 +72,11 @@ NO_TABLE = re.compile(
     r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
 )
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
+# What to know of rows that have a cell more than the header
+ROW_NAMES = (
+    "each row has a cell more than the header: the first ones are taken for names of the rows; if "
+    "they are not, mend the header"
+)
 # The problem of a row whose last value continues to the end of the file
 UNCLOSED = "opens a quote that is never closed"
 
@@ -379,11 +384,12 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
         yield from ((row, "") for row in split if len(row) > 1 or row[0].strip())
         return
     if separator == " ":
-        lines = (line.strip(" ") for line in lines)
+        lines = (line.strip(" \r\n") + "\n" for line in lines)
     open_reader = partial(
         csv.reader,
         delimiter=separator[:1],
-        quotechar=dialect.quote,
+        quotechar=dialect.quote or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
         doublequote=not dialect.escape,
         escapechar=dialect.escape or None,
         skipinitialspace=blank or separator == " ",
@@ -446,8 +452,11 @@ def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float,
 def candidates(sample: str, separators: Iterable[str], skip: int) -> Iterator[Dialect]:
     """Yield the possible dialects of a text, the usual ones first."""
     for separator in separators:
-        for quote, escape in (('"', ""), ('"', "\\"), ("'", ""), ("'", "\\")):
+        for quote, escape in (('"', ""), ('"', "\\"), ("'", ""), ("'", "\\"), ("", "")):
             if escape not in sample or quote == "'" and quote not in sample:
+                continue
+            # Where tabs stand between cells, a quote may be an inch, or open a title.
+            if not quote and (separator != "\t" or '"' not in sample):
                 continue
             if separator in (", ", "; ") and not re.search(
                 f"{separator} *{quote}(?!{quote})", sample
@@ -535,10 +544,14 @@ class TextRows:
             header = next(rows)
         except StopIteration:
             raise FileError("it is empty") from None
+        self.row_names = False
         if kind == "csv":
             first = list(islice(rows, FIRST))
             rows = chain(first, rows)
-            if len(first) > 1 and all(len(row) == len(header) + 1 for row in first):
+            if header[0].strip() == "#" and all(len(row) == len(header) - 1 for row in first):
+                header = header[1:]  # as numpy.savetxt writes it
+            self.row_names = may_be_row_names(first, len(header))
+            if self.row_names:
                 # R's write.table numbers the rows in an unnamed column.
                 header = ["", *header]
         if len(header) > COLUMNS:
@@ -559,7 +572,8 @@ class TextRows:
         try:
             for _ in range(self._dialect.skip):
                 next(text, "")
-            rows = parse_lines(text, self._dialect)
+            lines = map(partial(keep_nulls, dialect=self._dialect), text)
+            rows = parse_lines(lines if self._dialect.escape == "\\" else text, self._dialect)
             for number, (row, wrong) in enumerate(rows, start=1 + self._dialect.skip):
                 if self._cut and wrong == UNCLOSED:
                     return
@@ -657,6 +671,11 @@ class TextRows:
         width = len(self.names)
         for number, row in enumerate(rows, start=self.first_row):
             if len(row) != width:
+                if len(row) < width and self._dialect.separator == " ":
+                    raise FileError(
+                        f"row {number} has {len(row)} cells, but the header has {width}: between "
+                        "blanks, nothing tells which one is missing"
+                    )
                 if len(row) < width:
                     self.short += 1
                     self.first_short = self.first_short or number
@@ -669,6 +688,34 @@ class TextRows:
                 else:
                     row = row[:width]
             yield row
+
+
+def may_be_row_names(rows: list[list[str]], width: int) -> bool:
+    """Return whether the first cells of some rows name them, as R writes them without a header.
+
+    They differ, and numbers rise. If not, a separator may be inside a value.
+
+    >>> may_be_row_names([["1", "a"], ["2", "b"]], 1), may_be_row_names([["7", "5"], ["3", "5"]], 1)
+    (True, False)
+    """
+    if len(rows) < 2 or any(len(row) != width + 1 for row in rows):
+        return False
+    names = [row[0] for row in rows]
+    numbers = [int(name) for name in names if re.fullmatch("[0-9]+", name)]
+    separated = any(row[-1].strip() for row in rows)  # else each row ends in a separator
+    return separated and len(set(names)) == len(names) and numbers == sorted(numbers)
+
+
+def keep_nulls(line: str, dialect: Dialect) -> str:
+    """Return a line in which cells that are \\N, the null of databases, outlive unescaping.
+
+    >>> keep_nulls("\\\\N,x", Dialect(escape="\\\\"))
+    '\\\\\\\\N,x'
+    """
+    if "\\N" not in line:
+        return line
+    mark = re.escape(dialect.separator)
+    return re.sub(rf"(^|{mark})\\N(?={mark}|\r?\n?\Z)", lambda found: rf"{found[1]}\\N", line)
 
 
 def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:

@@ -3,12 +3,13 @@
 import atexit
 import datetime
 import io
+import re
 from collections import Counter
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
@@ -17,6 +18,8 @@ from weakref import WeakSet, ref
 from support.cells import MARK, SPELLINGS, Forms, Profile, as_stored, stored
 from support.files import (
     HEADER_LINES,
+    ROW_NAMES,
+    SAMPLE,
     WORKBOOK,
     Borrowed,
     Dialect,
@@ -79,6 +82,27 @@ class Loan:
         self._returned.get()
 
 
+class Nulls(io.RawIOBase):
+    """The bytes of a text in which cells that are \\N, the null of databases, outlive unescaping."""
+
+    def __init__(self, content: IO[bytes], dialect: Dialect) -> None:
+        self._content, self._ready = content, b""
+        mark = re.escape(dialect.separator.encode())
+        self._null = re.compile(rb"(?m)(^|%b)\\N(?=%b|\r?$)" % (mark, mark))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._ready:
+            block = self._content.read(SAMPLE)
+            self._ready = self._null.sub(rb"\1\\\\N", block + self._content.readline())
+        part = self._ready[: len(buffer)]
+        self._ready = self._ready[len(part) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+
 class Table:
     """The table of a file, or of a folder of files with the same header.
 
@@ -94,6 +118,7 @@ class Table:
     def __init__(self, path: str | Path, params: dict[str, Any]) -> None:
         self.path, self.params = Path(path), params
         self.short, self.first_short, self.first_row = 0, 0, 2
+        self.row_names = False
         # Names that occur more than once in the header
         self.repeated: set[str] = set()
         # The types that the columns of Parquet or Feather files become
@@ -109,7 +134,11 @@ class Table:
             self._headers = {part: self._names(part) for part in self._parts}
             self.names = self._headers[self._parts[0]]
             check_kinds(self._kinds)
-            check_headers(self._headers)
+            if set(self._kinds.values()) == {"json"}:
+                # An object need not have a value for each column.
+                self.names = list(dict.fromkeys(chain(*self._headers.values())))
+            else:
+                check_headers(self._headers)
             self._stored_names = self.names
             self.tells_file = self.path.is_dir() and "file" not in self.names
             if self.tells_file:
@@ -137,6 +166,8 @@ class Table:
             f"the header has {name!r} more than once: the second one is called {name}.1"
             for name in sorted(self.repeated - {""})
         ]
+        if self.row_names:
+            notes.append(ROW_NAMES)
         if self._merged:
             notes.append(
                 f"merged cells: {self._merged}; the first of each has a value, the others none"
@@ -166,7 +197,7 @@ class Table:
                 rows = TextRows(content, kind, self._dialect())
                 counts = Counter(cell.strip() for cell in rows.raw_names)
                 self.repeated |= {name for name, number in counts.items() if number > 1}
-                self.first_row = rows.first_row
+                self.first_row, self.row_names = rows.first_row, rows.row_names
                 return rows.names
             if kind == "excel":
                 return next(self._sheet(content))
@@ -212,6 +243,8 @@ class Table:
         ):
             for part in self._parts:
                 for batch in ahead(grouped(self._batches(part, bar))):
+                    for name in set(self.names) - set(self._headers[part]) - {"file"}:
+                        batch = batch.append_column(name, pa.repeat("", len(batch)))
                     batch = batch.select(self._stored_names)
                     if self.tells_file:
                         file = pa.repeat(str(part.relative_to(self.path)), len(batch))
@@ -238,6 +271,7 @@ class Table:
                 and len(separator) == 1
                 and separator != " "
                 and part not in self._ragged
+                and not (self.params["escape"] and self.params["encoding"].startswith("utf-16"))
             ):
                 try:
                     for batch in self._arrow_csv(content, names):
@@ -257,7 +291,9 @@ class Table:
 
         Raises ArrowInvalid when rows differ in length, and for bytes that do not decode.
         """
-        loan, reader, skip = Loan(content), None, 1
+        escape = self.params["escape"] == "\\"
+        source = io.BufferedReader(Nulls(content, self._dialect())) if escape else content
+        loan, reader, skip = Loan(source), None, 1
         try:
             stream = loan.stream(self.params["encoding"])
             reader = pa.csv.open_csv(stream, *self._arrow_options(len(header)))
@@ -289,7 +325,7 @@ class Table:
             ),
             pa.csv.ParseOptions(
                 delimiter=dialect.separator,
-                quote_char=dialect.quote,
+                quote_char=dialect.quote or False,
                 double_quote=not dialect.escape,
                 escape_char=dialect.escape or False,
                 newlines_in_values=True,
