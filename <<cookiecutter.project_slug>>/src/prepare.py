@@ -19,7 +19,7 @@ from support.duplicates import Duplicates
 from support.params import InputError, load_params
 from support.reader import Survey, Table, ahead
 from support.schema import FILE, Schema, Writer, agree, decide_schema, find_roles, open_survey
-from support.summary import Values, advise, summarise, tell_dropped, warn_of_gaps
+from support.summary import Values, advise, summarise, tell_dropped, tell_identifier, warn_of_gaps
 from support.values import trim
 
 import numpy as np
@@ -200,11 +200,15 @@ class Preparation:
     def _describe(self, column: Column, schema: Schema) -> dict[str, Any]:
         name, role, values = column.name, schema.roles[column.name], self._values[column.name]
         notes = [*column.notes, *([self._notes[name]] if name in self._notes else [])]
-        if role in ("feature", "target"):
+        if role in ("feature", "target", "time", "order"):
             notes += warn_of_gaps(column, values)
         if role == "target" and self.params["task"] == "classification":
             notes += tell_classes(self._classes, name)
         if role == "feature":
+            notes += tell_identifier(column, values)
+        if role in ("feature", "time", "order") and not any(
+            " identifier" in note for note in notes
+        ):
             notes += advise(column, values, self.params["time"])
         line: dict[str, Any] = {"name": name, "role": role, "type": column.kind}
         line |= {"missing": values.missing, "distinct": values.distinct, "notes": notes}
@@ -311,6 +315,8 @@ def read_once(
 
 def main() -> None:
     params = load_params("prepare", EXPECTED)
+    if params["max_rows"] < 0:
+        raise InputError("params.yaml: prepare.max_rows must be 0 or more")
     split_by = load_params("split")["column"]
     report = prepare(Table(params["raw"], params), params, PREPARED, split_by)
     REPORT.parent.mkdir(exist_ok=True)

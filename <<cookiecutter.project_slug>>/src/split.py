@@ -47,6 +47,8 @@ def split(
         if not first:
             raise none_older(len(key), test_size)
         return order[:first], order[first:]
+    if stratify and role == "target" and pd.api.types.is_float_dtype(key):
+        raise InputError("params.yaml: split.stratify is for classes: set it to false")
     # This import takes nearly a second; splits by time and of large tables do not need it.
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 

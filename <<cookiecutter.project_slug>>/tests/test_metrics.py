@@ -222,6 +222,36 @@ def test_in_95_of_100_small_tests_the_interval_holds_the_score(rows, groups):
     assert np.mean(held) > 0.92
 
 
+@pytest.mark.parametrize("recall", [0.3, 0.9])
+def test_an_interval_knows_how_few_rows_a_class_has(recall):
+    random, rows, rare, others = np.random.default_rng(0), 500, 5, 0.995
+    actual = pd.Series(["no"] * (rows - rare) + ["yes"] * rare)
+    held = []
+    for _ in range(100):
+        right = random.random(rows) < np.where(actual == "yes", recall, others)
+        predicted = np.where(right, actual, np.where(actual == "yes", "no", "yes"))
+        predictions = Predictions(predicted, None, np.array(["no", "yes"]), positive=True)
+        found = intervals(actual, predictions, score(actual, predictions))
+        for name, true in {"recall": recall, "balanced_accuracy": (recall + others) / 2}.items():
+            held.append(found[name]["low"] <= true <= found[name]["high"])
+    assert np.mean(held) > 0.92
+
+
+@pytest.mark.parametrize("classes", ["ab", "abc"])
+@pytest.mark.parametrize("rows", [45, 3000])
+def test_a_perfect_ranking_may_be_luck(classes, rows):
+    places = np.arange(rows) % len(classes)
+    probabilities = np.random.default_rng(0).uniform(0.1, 0.2, (rows, len(classes)))
+    probabilities[np.arange(rows), places] += 2
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    names = np.array(list(classes))
+    actual = pd.Series(names[places])
+    predictions = Predictions(names[places], probabilities, names)
+    found = intervals(actual, predictions, score(actual, predictions))
+    for name in ("roc_auc", "average_precision", "balanced_accuracy", "f1"):
+        assert 1 - 40 / rows < found[name]["low"] < 1 - 1 / rows and found[name]["high"] == 1
+
+
 @pytest.mark.filterwarnings("error")
 def test_curves_of_a_model_that_knows_one_class_are_not_defined():
     """As of the first folds of rows in order of time, where a class comes late."""

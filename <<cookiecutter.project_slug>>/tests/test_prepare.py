@@ -689,6 +689,17 @@ def test_the_time_is_a_feature_unless_it_is_left_out(run, settings, features):
     assert role in [line["role"] for line in report["columns"] if line["name"] == "when"]
 
 
+def test_what_is_doubtful_in_a_time_is_told(run):
+    for times, note in [
+        ([20240101 + n for n in range(24)], "may hold days such as 20240101"),
+        (["2024-01-01"] * 23 + ["9999-12-31"], "has dates from 2024-01-01 to 9999-12-31"),
+        ([*range(23), -999], "has -999, far from the others"),
+    ]:
+        table = pd.DataFrame({"when": times, "x": range(24), "label": ["a", "b"] * 12})
+        _, report = run(table, time="when")
+        assert note in notes(report)["when"]
+
+
 def test_a_group_may_stand_in_drop(run, table):
     prepared, _ = run(table.assign(y=[1, 2] * 12), group="y", drop=["y"])
     assert prepared.columns.tolist() == ["x", "label"] and prepared.index.name == "group"

@@ -3,7 +3,7 @@
 Efron and Tibshirani, An Introduction to the Bootstrap, chapters 8 and 13. Rows are drawn in blocks,
 and all metrics are computed from sums over blocks, so that a million rows cost little more than a
 thousand. Resampled scores vary too little if there are few blocks, and not at all if all rows are
-right: `spread` and `share` correct this.
+right: `spread`, `share` and `add_doubt` correct this.
 """
 
 from collections.abc import Iterable
@@ -38,9 +38,10 @@ QUANTILES, SEEN = np.linspace(0, 1, 201), 10_000
 OWN_DRAWS = 200
 OWN_ROWS = 2000
 # The minimum and the maximum of each metric
-LIMITS = {name: (0, np.inf) for name in LOWER_IS_BETTER} | {"r2": (-np.inf, 1)}
-# Metrics that are fractions
-SHARES = set(CLASSIFICATION) - set(LOWER_IS_BETTER)
+LIMITS = dict.fromkeys(CLASSIFICATION, (0, 1)) | dict.fromkeys(LOWER_IS_BETTER, (0, np.inf))
+LIMITS["r2"] = (-np.inf, 1)
+# Rows that are right, and as many that are wrong, that each draw adds on average
+DOUBT = 2
 
 
 def blocks_of(index: pd.Index) -> np.ndarray:
@@ -99,25 +100,63 @@ def resample_classes(
     hits = sums.rows(codes[0] + 1, number, codes[0] == codes[1])
     predicted, occurring = (sums.rows(one + 1, number) for one in codes[::-1])
     drawn = rates(hits, predicted, occurring, positive=predictions.positive)
+    weight = design_effect(drawn["accuracy"], actual)
+    rows = hits, predicted, occurring
+    means = rates(*add_doubt(*rows, DOUBT / len(classes), weight), positive=False)
+    drawn |= {name: values for name, values in means.items() if name != "accuracy"}
+    if predictions.positive:
+        one = rates(*add_doubt(*rows, DOUBT, weight), positive=True)
+        drawn |= {name: one[name] for name in ("precision", "recall", "f1")}
     if predictions.probabilities is None:
         return drawn
     total = occurring.sum(axis=1)
     for name, values in losses(codes[0], predictions.probabilities).items():
         drawn[name] = sums.of(values) / total
     if len(classes) <= CLASSES:
-        told = range(1, 2) if len(classes) == 2 else range(len(classes))
+        ranked = range(1, 2) if len(classes) == 2 else range(len(classes))
+        weight *= DOUBT / 4 / len(ranked)  # at either end, members and others
         each = [
-            resample_ranking(sums, codes[0] == code, predictions.probabilities[:, code])
-            for code in told
+            resample_ranking(sums, codes[0] == code, predictions.probabilities[:, code], weight)
+            for code in ranked
         ]
         drawn["roc_auc"], drawn["average_precision"] = np.mean(each, axis=0)
     return drawn
 
 
-def resample_ranking(sums: Sums, members: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def design_effect(accuracy: np.ndarray, actual: pd.Series) -> float:
+    """Return how many rows tell as much as one would tell by itself, for rows drawn in groups."""
+    if not actual.index.name:
+        return 1.0
+    most = len(actual) / actual.index.nunique()
+    alone = accuracy[0] * (1 - accuracy[0]) / len(actual)
+    return float(np.clip(accuracy[1:].var() / alone, 1, most)) if alone > 0 else most
+
+
+def add_doubt(
+    hits: np.ndarray, predicted: np.ndarray, occurring: np.ndarray, rate: float, weight: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return numbers of rows by class, with some that are right and as many that are wrong.
+
+    Each draw but the first has another number of them, `rate` on average, for each class that
+    occurs. Rows that are all right vary only by them (Agresti and Coull, Approximate is better than
+    exact for interval estimation of binomial proportions, 1998).
+    """
+    added = np.random.default_rng(1).poisson(rate, (2, *hits.shape)) * weight
+    # None in the first draw, of no class (in the first column), or of one that does not occur
+    added[:, :1], added[:, :, :1] = 0, 0
+    right, wrong = added * (occurring[:1] > 0)
+    predicted = predicted + right
+    predicted[:, 1:] += np.roll(wrong[:, 1:], 1, axis=1)
+    return hits + right, predicted, occurring + right + wrong
+
+
+def resample_ranking(
+    sums: Sums, members: np.ndarray, scores: np.ndarray, rate: float = 0
+) -> np.ndarray:
     """Return ROC AUC and average precision of one class against the rest: (2, draws).
 
-    Scores between two quantiles, of the members or of the rest, count as equal.
+    Scores between two quantiles, of the members or of the rest, count as equal. On average, `rate`
+    members and as many others are added to each draw but the first at either end, see add_doubt.
     """
     if members.all() or not members.any():
         return np.full((2, len(sums.weights)), np.nan)
@@ -126,10 +165,16 @@ def resample_ranking(sums: Sums, members: np.ndarray, scores: np.ndarray) -> np.
     # The highest scores first
     bins = len(edges) - np.searchsorted(edges, scores, side="right")
     found, wrong = (sums.rows(bins, len(edges) + 1, one) for one in (members, ~members))
+    doubt = np.random.default_rng(1).poisson(rate, (4, len(found) - 1))
+    found[1:, 0] += doubt[0]
+    found[1:, -1] += doubt[1]
+    # Of others, one at the top would lower the precision of all members.
+    precision = found.cumsum(axis=1) / np.maximum((found + wrong).cumsum(axis=1), 1)
+    wrong[1:, 0] += doubt[2]
+    wrong[1:, -1] += doubt[3]
     with np.errstate(invalid="ignore"):
         true, false = (one / one.sum(axis=1, keepdims=True) for one in (found, wrong))
     area = (false * (true.cumsum(axis=1) - true / 2)).sum(axis=1)
-    precision = found.cumsum(axis=1) / np.maximum((found + wrong).cumsum(axis=1), 1)
     return np.stack([area, (true * precision).sum(axis=1)])
 
 
@@ -197,8 +242,9 @@ def share(score: float, values: np.ndarray, blocks: int, rows: int) -> tuple[flo
     [0.937, 1.0]
     """
     variance = values.var() * blocks / (blocks - 1)
-    mean = values.mean()
-    size = max(mean * (1 - mean) / variance, 1) if variance > 0 else rows
+    mean = float(np.clip(values.mean(), 0, 1))
+    # Sums of fractions differ in the last digits.
+    size = max(mean * (1 - mean) / variance, 1) if variance > 1e-12 else rows
     square = students_t(blocks) ** 2
     middle = (score + square / (2 * size)) / (1 + square / size)
     away = np.sqrt(square * (score * (1 - score) / size + square / (4 * size**2)))
@@ -241,10 +287,11 @@ def intervals(
         values = np.clip(values[np.isfinite(values)], *LIMITS.get(name, (None, None)))
         if not len(values):
             continue
-        if name in SHARES:
+        if name == "accuracy":
             rows = number if actual.index.name else len(actual)
             ends = share(score, values, number, rows)
         else:
-            ends = spread(values, number)
+            low, high = spread(values, number)
+            ends = min(low, score), max(high, score)
         found[name] = {end: float(f"{one:.4g}") for end, one in zip(ENDS, ends, strict=True)}
     return found

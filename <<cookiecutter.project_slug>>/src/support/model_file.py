@@ -90,7 +90,7 @@ def check_types(estimator: Pipeline) -> None:
     The error lists untrusted types as a line to paste. The check decides whether a stage stops, not
     its output, so dvc.yaml need not declare the parameter.
     """
-    known = load_params("evaluate")["trusted_types"]
+    known = load_params("evaluate", {"trusted_types": list})["trusted_types"]
     name = type(innermost(estimator)).__name__
     try:
         types = set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))

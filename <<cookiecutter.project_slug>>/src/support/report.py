@@ -243,12 +243,13 @@ def columns_section(data: dict[str, Any]) -> str:
 def title_section(model: str, data: dict[str, Any], rows: dict[str, int]) -> str:
     columns = data["columns"]
     target = escape(next(line["name"] for line in columns if line["role"] == "target"))
-    features = sum(line["role"] in ("feature", "time") for line in columns)
+    number = sum(line["role"] in ("feature", "time") for line in columns)
+    features = f"{number} feature{'s' * (number > 1)}"
     dropped = [f"{number} {why}" for why, number in data["rows"]["dropped"].items() if number]
     kept = f"{data['rows']['raw']} rows" + (f" (dropped: {', '.join(dropped)})" if dropped else "")
     return f"""# {model} for {target}
 
-Predicts **{target}** from {features} features of `{data["source"]}`: {kept},
+Predicts **{target}** from {features} of `{data["source"]}`: {kept},
 {rows["training"]} for training, {rows["test"]} for the test."""
 
 

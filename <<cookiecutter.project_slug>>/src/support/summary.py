@@ -85,14 +85,19 @@ def warn_of_gaps(column: Column, values: Values) -> list[str]:
     return [hint] if number else []
 
 
-def advise(column: Column, values: Values, has_time: bool) -> list[str]:
-    """Return notes on a feature that matter before its use."""
+def tell_identifier(column: Column, values: Values) -> list[str]:
+    """Return a note on a feature that looks like an identifier of the rows."""
     if column.kind == "text" and values.all_differ:
         return ["has another text in each row: if it is an identifier, add it to prepare.drop"]
     if column.kind == "integer" and values.all_differ:
         counter = values.high - values.low == values.rows - 1
         if counter or IDENTIFIER.fullmatch(column.name):
             return ["looks like an identifier: add it to prepare.drop unless it is a measurement"]
+    return []
+
+
+def advise(column: Column, values: Values, has_time: bool) -> list[str]:
+    """Return notes on the values of a feature or a time that matter before its use."""
     notes: list[str] = []
     if column.kind == "integer" and values.low is not None:
         days = [number // 10_000 for number in (values.low, values.high)]
