@@ -90,7 +90,7 @@ SPELLINGS = [
     # As ssh and rsync understand them
     (r"([\w.-]+@(?:[\w.-]+|\[[\da-f:]+\])):/*(.*)", r"ssh://\1/\2"),
     (r"([\w.-]{2,}|\[[\da-f:]+\]):/(?!/)(.*)", r"ssh://\1/\2"),
-    (r"(?:[\w-]+\.)+(?:com|org|net|io|dev|cloud|edu|gov)/.+", r"https://\g<0>"),
+    (r"/*((?:[\w-]+\.)+(?:com|org|net|io|dev|cloud|edu|gov)/.+)", r"https://\1"),
 ]
 
 # Names of parameters that grant access
@@ -124,7 +124,11 @@ def refuse_secret(name: str, url: str) -> None:
     place = re.split(r"[/?#\\]", rest)[0] if separator else ""
     # In these schemes, the text before the @ is a part of the address.
     named = scheme.lower() in ("ssh", "git+ssh") or ALIASES.get(scheme.lower()) == "azure"
-    if ("@" in place and not named) or PASSWORD.search(unquote(url)):
+    user = re.match(r"(?:[\w+.-]+://)?([^/\\?#@\s:]+)@", url)
+    # Without a scheme, nobody is named before HOST/PATH; a key is no name of a user.
+    bare = not separator and re.match(r"(?!git@)[^/\\?#@\s:]+@[\w-]+(\.[\w-]+)+/", url)
+    key = user and re.fullmatch(r"(?=.*\d)[\w-]{30,}", user[1])
+    if ("@" in place and not named) or bare or key or PASSWORD.search(unquote(url)):
         what = f"the {scheme}:// URL" if separator else "the address"
         raise FailedHookException(
             f"{name}: leave user and password out of {what}, they would be stored with it. The "
@@ -311,6 +315,19 @@ def check_git_remote(answer: str) -> None:
     # With :: git would run a program of that name.
     if not known or re.search(r"^-|^\w+::|\s", answer):
         raise FailedHookException(f"git_remote: {answer!r} is no address of a git repository.")
+    if answer.lower() == "none":
+        raise FailedHookException("git_remote: leave it empty if there is none.")
+    if shorthand := re.fullmatch(
+        r"(gh|gl|github|gitlab):/*([\w.-]+/[\w.-]+)", answer, re.IGNORECASE
+    ):
+        host = "gitlab.com" if shorthand[1].lower().startswith(("gl", "gitlab")) else "github.com"
+        answer = f"{host}/{shorthand[2]}"
+    if slip := re.fullmatch(r"(?:https?:/?(?!/)|git@(?=[\w.-]+/))(.*)", answer, re.IGNORECASE):
+        answer = slip[1]
+    if re.match(r"[.]{1,2}[/\\]", answer):
+        raise FailedHookException(
+            f"git_remote: {answer!r} would be taken from inside the project: give the whole path."
+        )
     if separator and scheme.lower() != "file":
         host_of("git_remote", answer)
     elif NO_REMOTES.match(answer) or answer.lower().startswith("dagshub.com/"):

@@ -83,7 +83,7 @@ def check_answers(answers: Mapping[str, str]) -> str:
 
 def existing(folder: str) -> str:
     """Return the folder, or the nearest above it that exists."""
-    while not os.path.exists(folder):
+    while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     return folder
 
@@ -106,7 +106,7 @@ def check_store() -> None:
 def check_room(folder: str) -> None:
     """Raise FailedHookException when a project cannot be written into a folder, new or existing."""
     folder = existing(folder)
-    if not os.access(folder, os.W_OK):
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise FailedHookException(f"{folder} is no folder that you may write to.")
     if shutil.disk_usage(folder).free < ROOM:
         raise FailedHookException(f"the disk of {folder} is full: a project takes 4 MB.")

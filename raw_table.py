@@ -117,6 +117,8 @@ def fetch_start(url: str) -> bytes | None:
         request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT) as response:
             content = response.read(LIMIT + 1)
+            if len(content) <= LIMIT and response.length:
+                raise OSError(f"the server closed the connection {response.length} bytes too early")
             if response.headers.get("Content-Encoding") in ("gzip", "deflate"):
                 content = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(content, LIMIT + 1)
             return content

@@ -199,6 +199,8 @@ def do_step(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
         try:
             fetch_table(table["source"], table["raw"])
         except Exception as error:  # noqa: BLE001, each kind of source raises its own
+            with suppress(OSError):
+                os.unlink(table["raw"])
             return f"{type(error).__name__}: {error}".splitlines()[0]
         return ""
     if program != "dvc":
@@ -218,6 +220,8 @@ def fetch_table(source: str, raw: str) -> None:
         with urllib.request.urlopen(request, timeout=30) as answer, open(raw, "wb") as file:
             packed = answer.headers.get("Content-Encoding") == "gzip"
             shutil.copyfileobj(gzip.GzipFile(fileobj=answer) if packed else answer, file)
+            if answer.length:
+                raise OSError(f"the server closed the connection {answer.length} bytes too early")
     elif os.path.isdir(source):
         shutil.copytree(source, raw)
     elif takes_long(source):

@@ -139,7 +139,7 @@ def main() -> None:
     estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
     try:
         schema = Schema.from_dict(estimator.schema)
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(
             f"{MODEL} does not say how its table was written: run `dvc repro`"
         ) from None

@@ -1,6 +1,7 @@
 """Predictions for new rows, which are read as the table was."""
 
 import gzip
+import json
 import os
 import threading
 from dataclasses import asdict
@@ -167,6 +168,35 @@ def test_new_rows_in_utf_8_are_read_as_such_by_a_model_of_another_encoding(model
         assert file["encoding"] == expected
         [batch] = Table(path, file).batches()
         assert batch.column("city").to_pylist() == [text]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("columns", 0, "decimal"), ""),
+        (("columns", 0, "gaps"), 3),
+        (("columns", 0, "gaps"), [3]),
+        (("columns", 0, "unit"), 3),
+        (("columns", 0, "kind"), "object"),
+        (("columns", 2, "dates"), "%Y%Y"),
+        (("columns", 0, "name"), None),
+        (("file",), {}),
+        (("file", "skip"), 10**30),
+        (("file", "separator"), ""),
+        (("roles",), []),
+        (("whole",), "x"),
+    ],
+)
+def test_a_forged_schema_is_refused(model, place, value):
+    changed = json.loads(json.dumps(model.schema))
+    assert Schema.from_dict(changed)
+    *path, last = place
+    inside = changed
+    for key in path:
+        inside = inside[key]
+    inside[last] = value
+    with pytest.raises((TypeError, ValueError, KeyError)):
+        Schema.from_dict(changed)
 
 
 def test_a_cell_more_than_the_header_in_new_rows_is_refused(predict):

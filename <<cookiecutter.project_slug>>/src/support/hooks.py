@@ -44,7 +44,8 @@ def git(*arguments: str) -> str:
     except OSError as error:
         raise SystemExit(f"git cannot be run: {error.strerror}") from None
     if done.returncode:
-        raise SystemExit(f"no git hooks were installed: {done.stderr.strip().splitlines()[0]}")
+        [reason, *_] = done.stderr.strip().splitlines() or [f"git {arguments[0]} failed"]
+        raise SystemExit(f"no git hooks were installed: {reason}")
     return done.stdout.removesuffix("\n")
 
 
@@ -85,11 +86,17 @@ def call(name: str) -> str:
     """Return the line of sh that runs a hook, if the current branch has the hook."""
     there, run = f"[ -f {script()} ]", f'sh {script()} {name} "$@"'
     if name == "pre-push":
-        # If a sparse checkout lacks it, sh says so, and git pushes no code without data.
-        there = f"{{ {there} || git cat-file -e HEAD:{script()} 2>/dev/null; }}"
+        # If a sparse checkout or the branch lacks it, but not what is pushed, sh says so, and git
+        # pushes no code without data.
+        in_head = f"git cat-file -e HEAD:{script()} 2>/dev/null"
+        in_pushed = f'! git cat-file -e "$sha":{script()} 2>/dev/null || exit 1'
+        there += (
+            f' || {in_head} || ! cut -d" " -f2 "$refs" | while read -r sha; do {in_pushed}; done'
+        )
         # The lines after it, such as those of Git LFS, get git's standard input as well.
-        run = f'{{ refs=$(mktemp) && cat >"$refs" && exec <"$refs" && {run} <"$refs"; }}'
-        return f'! {there} || {run} || {{ rm -f "$refs"; exit 1; }}; rm -f "$refs"'
+        run = f'{{ ! {{ {there}; }} || {run} <"$refs"; }}'
+        keep = f'{{ refs=$(mktemp) && cat >"$refs" && exec <"$refs" && {run}; }}'
+        return f'{keep} || {{ rm -f "$refs"; exit 1; }}; rm -f "$refs"'
     return f"! {there} || {run} || exit"
 
 

@@ -34,8 +34,9 @@ def login_options(config: dict[str, Any], token: str, user: str | None) -> dict[
     Raises InputError for a remote that accepts no token.
     """
     url = urlsplit(config["url"])
+    owner = url.path.strip("/").partition("/")[0] or "token"
     if url.scheme in ("http", "https"):
-        return {"auth": "basic", "user": user or url.path.split("/")[1], "password": token}
+        return {"auth": "basic", "user": user or owner, "password": token}
     if url.scheme == "s3" and "endpointurl" in config:
         return {"access_key_id": token, "secret_access_key": token}
     raise InputError(

@@ -5,11 +5,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_origin
 
-from support.cells import DATES, Forms, Profile, spellings
+from support.cells import DATES, Forms, Profile, pattern_of, spellings
 from support.columns import LARGEST, Column, decide, gaps_in, is_constant, misfit, type_of_labels
 from support.params import InputError, first_line, nearest
 from support.reader import POOL, Stored, Survey, Table
@@ -21,6 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 KEY = b"schema"
+KINDS_OF_COLUMNS = ("empty", "boolean", "integer", "number", "date", "text")
+MOST_SKIPPED = 10_000
 # The parameters that describe the file format
 FILE = {"encoding": str, "separator": str, "quote": str, "escape": str, "skip": int, "sheet": str}
 STORED = {
@@ -58,9 +60,26 @@ class Schema:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Schema":
+        """Return the schema that asdict has made `values` of.
+
+        Raises ValueError, TypeError or KeyError for values that it cannot have made: a model's file
+        may be forged.
+        """
         for key in ("columns", "derived"):
             values = values | {key: [Column(**column) for column in values[key]]}
-        return cls(**values)
+        schema = cls(**values)
+        check_types(schema)
+        for column in [*schema.columns, *schema.derived]:
+            check_types(column)
+            known = column.dates in ("", *DATES) or pattern_of(column.dates)
+            if not known or column.kind not in KINDS_OF_COLUMNS or column.decimal not in (".", ","):
+                raise ValueError(column.name)
+        file = schema.file
+        if {*file} != {*FILE} or not all(isinstance(file[key], FILE[key]) for key in FILE):
+            raise ValueError("file")
+        if not 0 <= file["skip"] < MOST_SKIPPED or not file["separator"]:
+            raise ValueError("file")
+        return schema
 
     def names(self, role: str) -> list[str]:
         return [name for name, one in self.roles.items() if one == role]
@@ -192,6 +211,16 @@ def _derive(
     if not isinstance(derived, pd.DataFrame) or len(derived) != rows:
         raise InputError("src/features.py: add_features must return a row for each row")
     return derived
+
+
+def check_types(values: Schema | Column) -> None:
+    """Raise TypeError for an attribute that is not of its type; lists hold strings or columns."""
+    for one in fields(values):
+        value = getattr(values, one.name)
+        kind: Any = get_origin(one.type) or one.type
+        inside = {type(item) for item in value} if isinstance(value, list) else set()
+        if not isinstance(value, kind) or not inside <= {str, Column}:
+            raise TypeError(one.name)
 
 
 def open_survey(table: Table, params: dict[str, Any]) -> Survey:

@@ -54,13 +54,13 @@ def remotes(repo: Any) -> list[str]:
     return sorted(names & repo.config["remote"].keys())
 
 
-def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the hash of each object of an output, and its file's path.
+def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the hash of each object of an output, and its file's path below the output.
 
     The list of a directory's files is itself an object. It is read from the cache, else from the
     remote `name`, if any; a missing list yields no files.
     """
-    yield out.hash_info.value, str(out)
+    yield out.hash_info.value, ()
     if not out.is_dir_checksum:
         return
     tree = out.get_obj()
@@ -70,7 +70,32 @@ def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, str]]:
         with suppress(FileNotFoundError):
             tree = within(url, Tree.load, odb, out.hash_info)
     for key, _, hash_info in tree or ():
-        yield hash_info.value, "/".join((str(out), *key))
+        yield hash_info.value, key
+
+
+# The remote of each path for which the workspace or a later commit decides; "" if it is withheld
+Rules = dict[tuple[str, tuple[str, ...]], str]
+
+
+def rule_for(rules: Rules, key: tuple[str, tuple[str, ...]], otherwise: str) -> str:
+    """Return the remote of a path: a rule for a folder holds for what is in it."""
+    place, path = key
+    for end in range(len(path), 0, -1):
+        if (place, path[:end]) in rules:
+            return rules[place, path[:end]]
+    return otherwise
+
+
+def is_behind(tips: Iterable[str]) -> bool:
+    """Return whether the workspace is at an ancestor of one of the commits `tips`, not at itself."""
+    for tip in tips:
+        # The commits of either side alone: LEFT<tab>RIGHT
+        command = ["git", "rev-list", "--left-right", "--count", f"HEAD...{tip}"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        mine, theirs = done.stdout.split() or ("0", "0")
+        if mine == "0" and theirs != "0":
+            return True
+    return False
 
 
 def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict[str, str]]:
@@ -78,8 +103,8 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
 
     `commits` maps each commit to its parents. Data that is withheld today, by `push: false` or a
     remote of its own, must not be pushed with an older commit. So the workspace, then later commits
-    decide for the same path in their ancestors, and for withheld content at any path, unless the
-    workspace shares that content at another path. A commit that DVC cannot read is reported and
+    decide for the same path and those below it in their ancestors, and for withheld content at any
+    path, unless the workspace or the last commit itself shares that content at another path. A commit that DVC cannot read is reported and
     skipped if others follow it: nobody can check its data out. A commit without the project needs
     no objects.
     """
@@ -87,25 +112,25 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
     shared: set[str] = set()
     older = {parent for parents in commits.values() for parent in parents}
     # Paths and contents that the workspace, then the later commits withhold
-    rules: dict[str, tuple[dict[Any, str], set[str]]] = {"workspace": ({}, set())}
+    rules: dict[str, tuple[Rules, set[str]]] = {"workspace": ({}, set())}
     now = rules["workspace"]
+    tips = commits.keys() - older
+    behind = is_behind(tips)
     for commit in ["workspace", *commits]:
         decided, withheld = rules.get(commit) or deepcopy(now)
         try:
             with repo.switch(commit):
-                for out in shared_outs(repo):
-                    name = home(repo, out)
-                    if out.remote or not name:
-                        decided.setdefault(out.index_key, name)
-                    name = decided.get(out.index_key, name)
-                    for oid, file in objects(repo, out, name):
-                        if not name:
-                            withheld.add(oid)
-                        elif commit == "workspace":
-                            shared.add(oid)
-                        elif oid in shared or oid not in withheld:
-                            what = f"{file} of commit {commit[:7]}" if commit in older else file
-                            needed.setdefault((name, out.hash_name), {}).setdefault(oid, what)
+                found = list(located(repo, decided))
+                own = {oid for name, _, oid, _ in found if name}
+                withheld |= {oid for name, _, oid, _ in found if not name}
+                if commit == "workspace":
+                    shared |= set() if behind else own
+                    found = []  # the commits need objects, not the workspace
+                allowed = shared | (own if commit in tips else set())
+                for name, kind, oid, file in found:
+                    if name and (oid in allowed or oid not in withheld):
+                        what = f"{file} of commit {commit[:7]}" if commit in older else file
+                        needed.setdefault((name, kind), {}).setdefault(oid, what)
         except NotDvcRepoError:
             pass
         except (DvcException, InputError) as error:
@@ -117,6 +142,23 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
             paths |= decided | paths
             contents |= withheld
     return needed
+
+
+def located(repo: Any, decided: Rules) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the remote, the kind of hash, the hash and the file of each object of a commit.
+
+    The remote is "" for an object that is withheld. What the commit's outputs decide is added to
+    `decided`, after what is there.
+    """
+    for out in shared_outs(repo):
+        name = home(repo, out)
+        if out.remote or not name:
+            decided.setdefault(out.index_key, name)
+        name = rule_for(decided, out.index_key, name)
+        place, path = out.index_key
+        for oid, below in objects(repo, out, name):
+            remote = rule_for(decided, (place, (*path, *below)), name)
+            yield remote, out.hash_name, oid, "/".join((str(out), *below))
 
 
 def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
@@ -162,6 +204,8 @@ def check_remote(repo: Any, commits: dict[str, list[str]], repair: bool) -> str:
 
     Raises InputError with the problem otherwise.
     """
+    if not commits:
+        return "there is nothing to share"
     check_index(repo)
     # First, because listing a directory may need a remote
     reached = remotes(repo)
