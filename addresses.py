@@ -324,7 +324,7 @@ def check_git_remote(answer: str) -> None:
         answer = f"{host}/{shorthand[2]}"
     if slip := re.fullmatch(r"(?:https?:/?(?!/)|git@(?=[\w.-]+/))(.*)", answer, re.IGNORECASE):
         answer = slip[1]
-    if re.match(r"[.]{1,2}[/\\]", answer):
+    if re.match(r"[.][/\\]", answer):
         raise FailedHookException(
             f"git_remote: {answer!r} would be taken from inside the project: give the whole path."
         )

@@ -540,6 +540,7 @@ def test_the_lines_to_add_to_husky_outlive_its_next_installation(reproduced, tmp
     assert "mine" in project.run("git commit --allow-empty -m More")
     assert f"all {len(project.cached())} files" in project.run("git push origin main")
     project.run("dvc remote modify origin url /dev/null/store")
+    project.run("git commit --allow-empty -m Again")
     assert "husky - pre-push script failed" in project.run("git push origin main:x", status=1)
 
 

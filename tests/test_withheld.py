@@ -171,3 +171,67 @@ def test_a_project_with_no_default_remote_can_share_what_names_its_own(baked, tm
     set_output(project, "data/raw/iris.csv.dvc", remote="origin")
     project.commit()
     assert f"{tmp_path}/store: all 1 files" in project.run(f"{CHECK} --repair")
+
+
+@pytest.mark.parametrize("folder_first", [False, True])
+def test_what_is_withheld_in_a_folder_or_as_one_does_not_leave_with_an_older_commit(
+    shared, tmp_path, folder_first
+):
+    """A file was tracked, then the folder around it; or the folder, then one file in it."""
+    (shared.path / "data/raw/pat").mkdir()
+    (shared.path / "data/raw/pat/a.csv").write_bytes(SECRET)
+    targets = ["data/raw/pat/a.csv", "data/raw/pat"][:: -1 if folder_first else 1]
+    shared.run(["dvc", "add", "--quiet", targets[0]])
+    shared.commit()
+    shared.run(["dvc", "remove", f"{targets[0]}.dvc"])
+    shared.run("git rm -rq --cached --ignore-unmatch data/raw/pat data/raw/pat.dvc")
+    (shared.path / "data/raw/pat/.gitignore").unlink(missing_ok=True)
+    shared.run(["dvc", "add", "--quiet", targets[1]])
+    set_output(shared, f"{targets[1]}.dvc", push=False)
+    shared.commit()
+    push_as_the_hook_does(shared)
+    assert SECRET not in contents(tmp_path / "store")
+
+
+def test_a_newer_commit_decides_although_an_older_one_is_checked_out(shared, tmp_path):
+    track(shared, "data/raw/before.csv")
+    shared.commit()
+    shared.run("git mv data/raw/before.csv.dvc data/raw/after.csv.dvc")
+    shared.edit("data/raw/after.csv.dvc", "before.csv", "after.csv")
+    set_output(shared, "data/raw/after.csv.dvc", push=False)
+    shared.commit()
+    shared.run("git checkout --quiet HEAD~1")
+    shared.run("git push --quiet origin main")
+    assert SECRET not in contents(tmp_path / "store")
+    assert (shared.path / "data/test.parquet").read_bytes() in contents(tmp_path / "store")
+
+
+def test_a_branch_shares_what_it_withholds_elsewhere_from_any_other_branch(shared, tmp_path):
+    shared.run("git checkout --quiet -b other")
+    track(shared, "data/open/labels.csv", b"")
+    track(shared, "data/secret/labels.csv", b"", push=False)
+    shared.commit()
+    shared.run("git checkout --quiet main")
+    shared.run("git push --quiet origin other")
+    assert b"" in contents(tmp_path / "store")
+
+
+def test_from_a_branch_without_the_project_no_code_is_pushed_without_data(shared, tmp_path):
+    shared.run("git checkout --quiet -b feature")
+    track(shared, "data/raw/new.csv")
+    shared.commit()
+    shared.run("git checkout --quiet --orphan pages")
+    shared.run("git rm -rfq .")
+    (shared.path / "index.html").write_text("<p>")
+    shared.run("git add index.html")
+    shared.run("git commit --quiet -m Page")
+    assert "git_hook.sh" in shared.run("git push origin feature", status=1)
+    assert SECRET not in contents(tmp_path / "store")
+    shared.run("git push --quiet origin pages")
+
+
+def test_a_branch_can_be_deleted_while_the_remote_is_gone(shared, tmp_path):
+    shared.run("git push --quiet origin main main:other")
+    shared.run("dvc remote modify origin url /dev/null/store")
+    shared.run("git push --quiet --delete origin other")
+    assert "other" not in shared.run("git ls-remote origin")

@@ -104,7 +104,7 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
     `commits` maps each commit to its parents. Data that is withheld today, by `push: false` or a
     remote of its own, must not be pushed with an older commit. So the workspace, then later commits
     decide for the same path and those below it in their ancestors, and for withheld content at any
-    path, unless the workspace or the last commit itself shares that content at another path. A commit that DVC cannot read is reported and
+    path, unless the workspace or the commit itself shares that content at another path. A commit that DVC cannot read is reported and
     skipped if others follow it: nobody can check its data out. A commit without the project needs
     no objects.
     """
@@ -114,23 +114,20 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
     # Paths and contents that the workspace, then the later commits withhold
     rules: dict[str, tuple[Rules, set[str]]] = {"workspace": ({}, set())}
     now = rules["workspace"]
-    tips = commits.keys() - older
-    behind = is_behind(tips)
+    behind = is_behind(commits.keys() - older)
     for commit in ["workspace", *commits]:
         decided, withheld = rules.get(commit) or deepcopy(now)
         try:
             with repo.switch(commit):
                 found = list(located(repo, decided))
-                own = {oid for name, _, oid, _ in found if name}
-                withheld |= {oid for name, _, oid, _ in found if not name}
                 if commit == "workspace":
-                    shared |= set() if behind else own
-                    found = []  # the commits need objects, not the workspace
-                allowed = shared | (own if commit in tips else set())
-                for name, kind, oid, file in found:
-                    if name and (oid in allowed or oid not in withheld):
-                        what = f"{file} of commit {commit[:7]}" if commit in older else file
-                        needed.setdefault((name, kind), {}).setdefault(oid, what)
+                    shared |= set() if behind else {oid for name, _, oid, _ in found if name}
+                else:
+                    for name, kind, oid, file in found:
+                        if name and (oid in shared or oid not in withheld):
+                            what = f"{file} of commit {commit[:7]}" if commit in older else file
+                            needed.setdefault((name, kind), {}).setdefault(oid, what)
+                withheld |= {oid for name, _, oid, _ in found if not name}
         except NotDvcRepoError:
             pass
         except (DvcException, InputError) as error:
