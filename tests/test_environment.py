@@ -776,6 +776,15 @@ def test_a_folder_that_one_may_not_write_to_is_told_before_anything_is_written(
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_place_that_is_no_folder_is_told(template, env, tmp_path, link):
+    place = tmp_path / "place"
+    place.symlink_to("nowhere") if link else place.touch()
+    command = [BIN / "cookiecutter", template, "--no-input", "--output-dir", place]
+    output = run(command, tmp_path, env, status=1).stdout
+    assert output.startswith(f"{place} is no folder") and len(output.splitlines()) == 1
+
+
 def test_a_full_disk_is_told_before_anything_is_written(bake, tmp_path, monkeypatch):
     (folder := tmp_path / "disk").mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder]

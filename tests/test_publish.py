@@ -301,6 +301,22 @@ def test_what_cannot_be_published_does_not_hold_up_the_rest(member, client):
     assert run.data.params["train.seed"] == "2"
 
 
+def test_what_is_withheld_is_not_published(member, client):
+    withheld = ":\n          push: false\n"
+    member.edit("dvc.yaml", "- results/candidates.csv\n", f"- results/candidates.csv{withheld}")
+    member.repro()
+    member.commit("Withheld")
+    assert member.run(COMMAND).endswith(": published\n")
+    [run] = find_runs(client, member)
+    files = artifacts(client, run)
+    assert "results/scores.json" in files and "results/candidates.csv" not in files
+    model = "- models/model.skops"
+    member.edit("dvc.yaml", f"{model}\n      - results/s", f"{model}{withheld}      - results/s")
+    member.repro()
+    member.commit("Withheld model")
+    assert "models/model.skops is not to be shared" in member.run(COMMAND, status=1)
+
+
 def test_without_a_server_it_ends_in_one_line(project):
     assert project.run(f"{COMMAND} --experiments", status=1) == (
         "no MLflow server is named: set MLFLOW_TRACKING_URI to its address\n"

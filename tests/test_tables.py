@@ -700,6 +700,26 @@ def test_a_table_whose_server_refuses_dvc_is_downloaded(bake, tmp_path, web):
     project.run("python src/prepare.py")
 
 
+class Hasty(Choosy):
+    """Closes the connection in the middle of the table."""
+
+    def do_GET(self) -> None:
+        content = Path(self.translate_path(self.path)).read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        SimpleHTTPRequestHandler.end_headers(self)
+        self.wfile.write(content[: content.rindex(b"\n", 0, len(content) // 2) + 1])
+
+
+def test_a_table_that_arrives_in_part_is_refused(bake, tmp_path, web):
+    folder, url = web(Hasty)
+    (folder / "penguins.csv").write_bytes(penguins())
+    output = bake(tmp_path, status=1, data=f"{url}/penguins.csv", target="species").output
+    assert "the server closed the connection" in output and "bytes too early" in output
+    assert len(output.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["web"]
+
+
 def test_a_table_on_the_web_is_checked_first(bake, tmp_path, web):
     folder, url = web()
     (folder / "login.csv").write_text("<!DOCTYPE html><title>Sign in</title>")

@@ -186,6 +186,7 @@ def test_what_is_withheld_in_a_folder_or_as_one_does_not_leave_with_an_older_com
     shared.run(["dvc", "remove", f"{targets[0]}.dvc"])
     shared.run("git rm -rq --cached --ignore-unmatch data/raw/pat data/raw/pat.dvc")
     (shared.path / "data/raw/pat/.gitignore").unlink(missing_ok=True)
+    (shared.path / "data/raw/pat/a.csv").write_bytes(SECRET + b"2,another\n")
     shared.run(["dvc", "add", "--quiet", targets[1]])
     set_output(shared, f"{targets[1]}.dvc", push=False)
     shared.commit()
