@@ -207,6 +207,7 @@ def test_inside_another_repository_nothing_of_it_is_changed(bake, outer, env):
     hooks = sorted(os.listdir(outer / ".git/hooks"))
     project = bake(outer)
     assert f"lies in the git repository {outer}" in project.output
+    assert "add /iris-classifier-remote/ to the .gitignore there" in project.output
     assert not (project.path / ".git").exists()
     assert run("git rev-list --count HEAD", outer, env).stdout == "1\n"
     assert sorted(os.listdir(outer / ".git/hooks")) == hooks

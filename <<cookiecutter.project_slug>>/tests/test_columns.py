@@ -233,6 +233,7 @@ def test_other_columns_decide_what_one_leaves_open():
         (["16.5 kmpl", "20 km/kg"], "different units, km/kg, kmpl"),
         (["7"] * 60 + ["8x"], "1 value taken as missing .* row 62: '8x'"),
         (["192.168.100.101", "192.168.100.102"], "points were taken to mark thousands"),
+        (["552 100 554", "552 100 611"], "'552 100 554' .row 2. whose blanks were taken to mark"),
         (["5-", "12"], "has a minus behind numbers, such as '5-', taken as negative"),
         (["7"] * 60 + ["8x", "9 y"], "text because of 2 values .* row 62: '8x'"),
     ],

@@ -334,12 +334,15 @@ class _Decision:
     def tell_marks(self, forms: set[str]) -> None:
         """Note how ambiguous marks in and next to numbers of these forms were read."""
         profile = self.profile
-        if forms == {"points"} and self.hints.comma == 1:
-            row, cell = profile.first_of("points")
-            self.note(
-                f"has values such as {cell!r} (row {row}) whose points were taken to mark thousands; "
-                "if they are codes, name it in prepare.text"
-            )
+        # All in three groups or more, which codes such as those of telephones have as well
+        codes = {"points": "points" if self.hints.comma == 1 else "", "spaces": "blanks"}
+        if len(forms) == 1 and (marks := codes.get(min(forms))):
+            row, cell = profile.first_of(min(forms))
+            if len(re.findall("[0-9]+", cell)) > 2:
+                self.note(
+                    f"has values such as {cell!r} (row {row}) whose {marks} were taken to mark "
+                    "thousands; if they are codes, name it in prepare.text"
+                )
         behind = [cell for cell in profile.beside if re.search("[0-9]-$", cell)]
         if behind:
             self.note(

@@ -321,6 +321,10 @@ def kind_of(content: IO[bytes]) -> str:
         raise FileError("it is a web page, not a table: is this the address of the file itself?")
     if text.startswith(b"version https://git-lfs"):
         raise FileError("it is a pointer of Git LFS: fetch the file with `git lfs pull`")
+    if is_utf16(start) and re.match(
+        rb'[{\[]\s*[{\["]', text.replace(b"\0", b"").lstrip(b"\xff\xfe")
+    ):
+        raise FileError("it is JSON in UTF-16: save it in UTF-8")
     if re.match(rb'[{\[]\s*[{\["]', text) or text[:2] == b"{}":
         return "json"
     if b"\0" in start and not is_utf16(start):

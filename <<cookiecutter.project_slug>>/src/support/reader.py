@@ -261,7 +261,10 @@ class Table:
                 *_, batches = _stored(content, kind)
                 types = pa.schema(self._types.items())
                 for batch in batches:
-                    yield batch.select(types.names).cast(types)
+                    try:
+                        yield batch.select(types.names).cast(types)
+                    except pa.ArrowInvalid as error:
+                        raise FileError(f"{part.name}: {reason_of(error)}") from None
                 return
             if kind == "excel":
                 yield from self._chunks(self._sheet(content), names, skip=1)
