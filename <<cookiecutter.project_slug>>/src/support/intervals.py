@@ -124,7 +124,7 @@ def resample_classes(
 
 
 def design_effect(accuracy: np.ndarray, actual: pd.Series) -> float:
-    """Return how many rows tell as much as one would tell by itself, for rows drawn in groups."""
+    """Return how many rows of a group, or period, tell as much as a single row drawn by itself."""
     if not actual.index.name:
         return 1.0
     most = len(actual) / actual.index.nunique()
@@ -135,14 +135,15 @@ def design_effect(accuracy: np.ndarray, actual: pd.Series) -> float:
 def add_doubt(
     hits: np.ndarray, predicted: np.ndarray, occurring: np.ndarray, rate: float, weight: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return numbers of rows by class, with some that are right and as many that are wrong.
+    """Return the numbers of rows by class with some rows added that are right, and some wrong.
 
-    Each draw but the first has another number of them, `rate` on average, for each class that
-    occurs. Rows that are all right vary only by them (Agresti and Coull, Approximate is better than
-    exact for interval estimation of binomial proportions, 1998).
+    Each draw except the first adds `rate` of both on average, with the weight of `weight` rows, to
+    each class that occurs. Without them, the scores of a class whose rows are all right would not
+    vary (Agresti and Coull, Approximate is better than exact for interval estimation of binomial
+    proportions, 1998).
     """
     added = np.random.default_rng(1).poisson(rate, (2, *hits.shape)) * weight
-    # None in the first draw, of no class (in the first column), or of one that does not occur
+    # Not in the first draw, nor to unknown classes (the first column), nor to those without a row
     added[:, :1], added[:, :, :1] = 0, 0
     right, wrong = added * (occurring[:1] > 0)
     predicted = predicted + right
@@ -155,8 +156,8 @@ def resample_ranking(
 ) -> np.ndarray:
     """Return ROC AUC and average precision of one class against the rest: (2, draws).
 
-    Scores between two quantiles, of the members or of the rest, count as equal. On average, `rate`
-    members and as many others are added to each draw but the first at either end, see add_doubt.
+    Scores between two quantiles, of the members or of the rest, count as equal. Each draw except
+    the first adds `rate` members and others on average at either end, as add_doubt does.
     """
     if members.all() or not members.any():
         return np.full((2, len(sums.weights)), np.nan)
@@ -168,7 +169,7 @@ def resample_ranking(
     doubt = np.random.default_rng(1).poisson(rate, (4, len(found) - 1))
     found[1:, 0] += doubt[0]
     found[1:, -1] += doubt[1]
-    # Of others, one at the top would lower the precision of all members.
+    # Without the other rows that are added: one at the top would lower every precision.
     precision = found.cumsum(axis=1) / np.maximum((found + wrong).cumsum(axis=1), 1)
     wrong[1:, 0] += doubt[2]
     wrong[1:, -1] += doubt[3]

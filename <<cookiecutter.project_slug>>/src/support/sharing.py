@@ -87,7 +87,7 @@ def rule_for(rules: Rules, key: tuple[str, tuple[str, ...]], otherwise: str) -> 
 
 
 def is_behind(tips: Iterable[str]) -> bool:
-    """Return whether the workspace is at an ancestor of one of the commits `tips`, not at itself."""
+    """Return whether one of the commits `tips` is newer than the workspace."""
     for tip in tips:
         # The commits of either side alone: LEFT<tab>RIGHT
         command = ["git", "rev-list", "--left-right", "--count", f"HEAD...{tip}"]
@@ -104,7 +104,8 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
     `commits` maps each commit to its parents. Data that is withheld today, by `push: false` or a
     remote of its own, must not be pushed with an older commit. So the workspace, then later commits
     decide for the same path and those below it in their ancestors, and for withheld content at any
-    path, unless the workspace or the commit itself shares that content at another path. A commit that DVC cannot read is reported and
+    path, unless the workspace or the commit itself shares that content at another path. A workspace
+    that is older than what is pushed shares nothing. A commit that DVC cannot read is reported and
     skipped if others follow it: nobody can check its data out. A commit without the project needs
     no objects.
     """
