@@ -75,7 +75,7 @@ def test_a_hooks_folder_of_all_repositories_is_left_alone(bake, settings, anothe
     assert files(home, another.path) == before
     assert installed(shared) == [] == installed(project.path / ".git/hooks")
     said = next(line for line in project.output.splitlines() if "no git hooks" in line)
-    assert said.startswith(f"no git hooks were installed: git takes them from {shared}, outside")
+    assert said.startswith(f"no git hooks were installed: git takes hooks from {shared}, outside")
     assert "one commit" in project.output
     another.env = env
     another.run("git push --quiet origin HEAD")
@@ -130,7 +130,7 @@ def test_hooks_go_nowhere_outside_the_repository(baked, tmp_path, settings, wher
     said = project.run(HOOKS, status=status)
     assert list(shared.iterdir()) == []
     if status:
-        assert said.startswith("no git hooks were installed: git takes them from ")
+        assert said.startswith("no git hooks were installed: git takes hooks from ")
         assert len(said.splitlines()) == 1
         assert project.run(f"{HOOKS} --remove", status=1) == said
 

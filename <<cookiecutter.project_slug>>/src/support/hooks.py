@@ -45,7 +45,7 @@ def git(*arguments: str) -> str:
         raise SystemExit(f"git cannot be run: {error.strerror}") from None
     if done.returncode:
         [reason, *_] = done.stderr.strip().splitlines() or [f"git {arguments[0]} failed"]
-        raise SystemExit(f"no git hooks were installed: {reason}")
+        raise SystemExit(reason)
     return done.stdout.removesuffix("\n")
 
 
@@ -69,7 +69,7 @@ def hooks_folder() -> Path:
     if others or not within:
         folder_of_own = shlex.quote(os.path.relpath(shared / "hooks", top))
         raise SystemExit(
-            f"no git hooks were installed: git takes them from {folder}, "
+            f"git takes hooks from {folder}, "
             f"{'as for all repositories' if within else 'outside this repository'}. "
             f"To use hooks of its own instead: git config core.hooksPath {folder_of_own}; then "
             "python src/share.py hooks"
@@ -145,7 +145,10 @@ def install() -> None:
 
     Raises SystemExit when there are such hooks, or other repositories would run the new ones.
     """
-    folder = hooks_folder()
+    try:
+        folder = hooks_folder()
+    except SystemExit as error:
+        raise SystemExit(f"no git hooks were installed: {error}") from None
     left = []
     for name in NAMES:
         path, line = before_pre_commit(folder / name), call(name)
