@@ -180,8 +180,7 @@ def decide(
 
 def number_like(profile: Profile | None) -> bool:
     """Return whether all cells look like numbers; some may be codes, such as 1e5 or 007."""
-    codes = {"zeros", "long"}
-    return bool(profile and profile.filled == profile.count(NUMBERS["."] | NUMBERS[","] | codes))
+    return bool(profile and profile.filled == profile.count(_FORMS_OF["number"]))
 
 
 def check_kind(column: Column, profile: Profile, kind: str) -> None:
@@ -364,29 +363,37 @@ class _Decision:
         return len(units) > 1 or (bare + profile.units[""] > 0 and not money)
 
     def decimal_mark(self, forms: set[str]) -> tuple[str, str]:
-        """Return the decimal mark, and a note if nothing decides what it is."""
+        """Return the decimal mark, and a note if it is unusual or nothing decides what it is."""
         profile, hints = self.profile, self.hints
         if self.params["decimal"] != "auto":
             return self.params["decimal"], ""
-        # The other columns of each mark
-        point, comma = hints.point - shows(profile, "."), hints.comma - shows(profile, ",")
+        others = {
+            ".": hints.point - shows(profile, "."),
+            ",": hints.comma - shows(profile, ","),
+        }
         if forms & (POINT | COMMA):
             mark = "." if profile.count(POINT) >= profile.count(COMMA) else ","
-            same, contrary = (point, comma) if mark == "." else (comma, point)
-            usual = mark == ("," if hints.separator == ";" else ".")
-            if same > 0 or shows(profile, mark):
-                return mark, self.tell_contrary(mark) if contrary > usual and same <= 0 else ""
+            if others[mark] > 0 or shows(profile, mark):
+                return mark, self.tell_contrary(mark, others)
+        return self.likely_mark(others)
+
+    def likely_mark(self, others: dict[str, int]) -> tuple[str, str]:
+        """Return the decimal mark of numbers that do not show it, and a note if nothing does.
+
+        `others` has the number of other columns with each mark.
+        """
+        profile = self.profile
         sign = "comma" if profile.count(["comma3"]) > profile.count(["point3"]) else "point"
         number = profile.count([f"{sign}3"])
         if not number:
-            return "," if comma > 0 >= point else ".", ""
+            return "," if others[","] > 0 >= others["."] else ".", ""
         decimal, other = (",", ".") if sign == "comma" else (".", ",")
         # 4,702 next to 28271: whoever groups the digits of one number groups them in all.
         if profile.count(["large"]):
             return decimal, ""
-        if (point > 0) != (comma > 0):
-            return (".", "") if point > 0 else (",", "")
-        mark = "," if hints.separator == ";" and sign == "comma" else "."
+        if (others["."] > 0) != (others[","] > 0):
+            return (".", "") if others["."] > 0 else (",", "")
+        mark = "," if self.hints.separator == ";" and sign == "comma" else "."
         row, cell = profile.first_of(f"{sign}3")
         role = "decimals" if mark == decimal else "thousands"
         return mark, (
@@ -394,13 +401,17 @@ class _Decision:
             f"{role}; if that is wrong, set prepare.decimal to {other if mark == decimal else decimal!r}"
         )
 
-    def tell_contrary(self, mark: str) -> str:
+    def tell_contrary(self, mark: str, others: dict[str, int]) -> str:
         """Return a note on a column whose decimal mark differs from that of other columns."""
+        contrary = "." if mark == "," else ","
+        usual = mark == ("," if self.hints.separator == ";" else ".")
+        if others[mark] > 0 or others[contrary] <= usual:
+            return ""
         forms = COMMA if mark == "," else POINT
         row, cell = min(self.profile.first_of(form) for form in forms if self.profile.count([form]))
         return (
             f"has decimals such as {cell!r} (row {row}), but other columns have the decimal mark "
-            f"{'.' if mark == ',' else ','!r}: if they are not decimals, name it in prepare.text"
+            f"{contrary!r}: if they are not decimals, name it in prepare.text"
         )
 
     def date(self) -> bool:
