@@ -266,7 +266,11 @@ def prepare_once(
         with suppress(SurpriseError), open_writer(path) as writer:
             preparation = Preparation(params, writer, table.first_row)
             for schema, batch in ahead(read_once(survey, decide, table.first_row)):
-                add(preparation, batch, schema)
+                try:
+                    add(preparation, batch, schema)
+                except InputError:
+                    # It may be due to the schema so far; else the second reading tells it.
+                    raise SurpriseError from None
             return preparation.finish(schema, table)
     for _ in survey:
         pass

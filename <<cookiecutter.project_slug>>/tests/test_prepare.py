@@ -162,6 +162,47 @@ def test_a_gap_of_a_file_with_types_is_no_class(run, tmp_path):
         assert prepared["label"].tolist() == ["0", "1.5"] * 8
 
 
+def test_the_words_that_are_listed_are_gaps_however_a_file_stores_them(run, tmp_path):
+    def write(rows):
+        (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    write([{"x": f"{n},5" if n % 2 else 9.5, "y": n, "label": "ab"[n % 2]} for n in range(24)])
+    prepared, _ = run("", name="t.jsonl", na_values=[9.5])
+    assert prepared["x"].isna().tolist() == [True, False] * 12
+    write([{"x": n, "label": -9 if n > 1200 else f"n{n % 50}"} for n in range(1500)])
+    prepared, report = run("", name="t.jsonl", na_values=[-9])
+    assert report["rows"]["dropped"]["no target"] == 299 and "-9" not in set(prepared["label"])
+    days = pd.to_datetime(["1900-01-01", *["2024-01-02"] * 23])
+    table = pd.DataFrame({"x": range(24), "day": days, "on": [True, False] * 12})
+    table.assign(label=["a", "b"] * 12).to_parquet(tmp_path / "t.parquet")
+    prepared, _ = run("", name="t.parquet", na_values=["1900-01-01", True])
+    assert prepared["day"].isna().sum() == 1 and prepared["on"].isna().sum() == 12
+
+
+def test_the_kinds_of_a_file_with_types_can_be_overruled(run, tmp_path):
+    columns = {"x": range(24), "day": [20240101 + n for n in range(24)], "label": ["a", "b"] * 12}
+    pd.DataFrame(columns).to_parquet(tmp_path / "t.parquet")
+    prepared, _ = run("", name="t.parquet", columns={"day": "%Y%m%d", "x": "text"})
+    assert prepared["day"].tolist() == pd.date_range("2024-01-01", periods=24).tolist()
+    assert prepared["x"].tolist() == [str(n) for n in range(24)]
+    with pytest.raises(InputError, match="day is 'date', but the file stores values of type int64"):
+        run("", name="t.parquet", columns={"day": "date"})
+    rows = [{"day": 20240101 + n, "label": "ab"[n % 2]} for n in range(24)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    same, _ = run("", name="t.jsonl", dates="%Y%m%d")
+    assert same["day"].tolist() == prepared["day"].tolist()
+
+
+def test_a_second_odd_cell_far_below_is_as_one_near_by(run, in_small_parts):
+    days = [f"2024-01-{n % 28 + 1:02d}" for n in range(600)]
+    for place in (12, 550):
+        days[place] = f"{place}.5"
+    in_small_parts()
+    table = pd.DataFrame({"x": days, "label": ["a", "b"] * 300})
+    prepared, report = run(table, duplicates="keep")
+    assert prepared["x"].tolist() == days and "row 14: '12.5'" in notes(report)["x"]
+
+
 def test_a_word_that_is_listed_is_a_gap_in_any_row(run):
     rows = [f"{n},{'ab'[n % 2]}\n" for n in range(3000)]
     rows[2500] = "-999,a\n"
@@ -760,6 +801,9 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ({}, {"dates": "%Q"}, "params.yaml: .*%Q is not understood"),
         ({}, {"drop": ["x", "y"]}, "no column that could be a feature"),
         ({}, {"target": ""}, "prepare.target names no column; there is x, y, label"),
+        ({}, {"na_values": "NA"}, "prepare.na_values is 'NA'; give auto, or a list"),
+        ({}, {"columns": {"x": None}}, "prepare.columns: x is 'None'; give text"),
+        ({"y": None}, {"time": "y"}, "y has no values, but prepare.time"),
         ({}, {"target": "Label"}, r"no column 'Label'; did you mean 'label'\?"),
         ({}, {"group": "x", "time": "y"}, "prepare.group or prepare.time, not both"),
         ({}, {"task": "regression"}, "row 2: label is 'a', but the target of a regression"),

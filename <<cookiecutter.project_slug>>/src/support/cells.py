@@ -297,7 +297,8 @@ class Forms:
         # Words that users list may have a form, such as -999.
         self.listed = na_values != "auto"
         self.words = NO_VALUES | MAYBE_VALUES if na_values == "auto" else spellings(na_values)
-        self.patterns = ({"pattern": pattern_of(dates)} if dates else {}) | FORMS
+        pattern = f"(?:{pattern_of(dates)}){MARK}?" if dates else ""
+        self.patterns = ({"pattern": pattern} if dates else {}) | FORMS
 
     @cached_property
     def _pattern(self) -> re.Pattern:

@@ -154,7 +154,8 @@ def decide(
     hints = Hints(params["separator"])
     for profile in profiles.values():
         hints.add(profile)
-    wanted = dict.fromkeys(params["text"], "text") | params["columns"]
+    wanted = dict.fromkeys(params["text"], "text")
+    wanted |= {name: str(kind) for name, kind in params["columns"].items()}
     if params.get("task") == "regression" and number_like(profiles.get(params["target"])):
         wanted = {params["target"]: "number"} | wanted
     columns = []
@@ -419,7 +420,7 @@ class _Decision:
         if not self.wants("date"):
             return False
         if dates not in ("auto", *DATES):
-            return self.accept("date", frozenset({"pattern"}), dates=dates)
+            return self.accept("date", frozenset({"pattern", "stored_date"}), dates=dates)
         order, doubt = self.order_of_dates()
         periods = [form for form in sorted(PERIODS) if profile.forms[form]]
         if periods == ["season"] and not self.wanted:
@@ -636,9 +637,9 @@ def reader_of(column: Column) -> Callable[[str], Any]:
     plain = (column.decimal, column.thousands, column.unit) == (".", "", "")
 
     def number(cell: str) -> float | None:
-        cell = unmark(cell, column)
-        if cell in gaps:
+        if as_stored(cell) in gaps:
             return None
+        cell = unmark(cell, column)
         value = float(cell if plain and cell.isascii() else _plain(cell, column))
         return value if abs(value) <= LARGEST else None
 
@@ -670,6 +671,8 @@ def misfit(name: str, profile: Any, kind: str = "text") -> str:
     families = [NUMBERS["."] | NUMBERS[","], frozenset({"pattern"}).union(*DATES.values())]
     forms = max(families, key=profile.count)
     places = [place for form, place in profile.first.items() if form.removesuffix("*") not in forms]
+    if not profile.first and not profile.words:
+        return f"{name} has no values"
     if not profile.first:
         row, word = min((profile.rows_of[word], word) for word in profile.words)
         return f"row {row}: {name} is {word!r}"

@@ -552,7 +552,8 @@ class TextRows:
         if kind == "csv":
             first = list(islice(rows, FIRST))
             rows = chain(first, rows)
-            if header[0].strip() == "#" and all(len(row) == len(header) - 1 for row in first):
+            short = dialect.separator == " " and header[0] == "#"
+            if short and all(len(row) == len(header) - 1 for row in first):
                 header = header[1:]  # as numpy.savetxt writes it
             self.row_names = may_be_row_names(first, len(header))
             if self.row_names:
@@ -577,7 +578,8 @@ class TextRows:
             for _ in range(self._dialect.skip):
                 next(text, "")
             lines = map(partial(keep_nulls, dialect=self._dialect), text)
-            rows = parse_lines(lines if self._dialect.escape == "\\" else text, self._dialect)
+            escapes = self._dialect.escape == "\\" and len(self._dialect.separator) == 1
+            rows = parse_lines(lines if escapes else text, self._dialect)
             for number, (row, wrong) in enumerate(rows, start=1 + self._dialect.skip):
                 if self._cut and wrong == UNCLOSED:
                     return

@@ -628,15 +628,18 @@ def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
     """
     start = profile.next_row
     stripped, rest = count_blanks(profile, cells)
+    words = pa.array(
+        [one + mark for one in profile.known.words for mark in ("", MARK)], pa.string()
+    )
 
     def row_of(cell: str) -> int:
         return start + pc.index(stripped, cell).as_py()
 
     def add(part: pa.Array) -> None:
         if profile.is_text:
-            words = pc.is_in(part, pa.array(sorted(profile.known.words), pa.string()))
-            profile.forms[""] += len(part) - pc.sum(words).as_py()
-            part = part.filter(words)
+            is_word = pc.is_in(part, words)
+            profile.forms[""] += len(part) - (pc.sum(is_word).as_py() or 0)
+            part = part.filter(is_word)
         values, numbers = pc.value_counts(part).flatten()
         profile.add_counts(dict(zip(values.to_pylist(), numbers.to_pylist(), strict=True)), row_of)
 
@@ -648,8 +651,7 @@ def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
         rest = rest[some:]
     # The user's pattern comes first: it may fit cells that also have another form.
     if profile.known.listed and len(rest):
-        words = [word + mark for word in profile.known.words for mark in ("", MARK)]
-        is_word = pc.is_in(rest, pa.array(words, pa.string()))
+        is_word = pc.is_in(rest, words)
         add(rest.filter(is_word))
         rest = rest.filter(pc.invert(is_word))
     forms = ["pattern"] if "pattern" in profile.known.patterns else []

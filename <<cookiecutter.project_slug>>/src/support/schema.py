@@ -159,7 +159,7 @@ class Schema:
         for column in self.columns:
             if column.name in batch.schema.names:
                 place = batch.schema.names.index(column.name)
-                cells = unmark(batch.column(place), column)
+                cells = unmark(batch.column(place), column, self.gaps)
                 batch = batch.set_column(place, column.name, cells)
         return batch
 
@@ -210,6 +210,8 @@ def _derive(
         ) from None
     if not isinstance(derived, pd.DataFrame) or len(derived) != rows:
         raise InputError("src/features.py: add_features must return a row for each row")
+    if others := [name for name in derived if not isinstance(name, str)]:
+        raise InputError(f"src/features.py: the name of a column is {others[0]!r}: make it a text")
     return derived
 
 
@@ -228,7 +230,11 @@ def open_survey(table: Table, params: dict[str, Any]) -> Survey:
 
     Raises InputError for an invalid pattern of dates.
     """
-    dates = params["dates"]
+    dates, words = params["dates"], params["na_values"]
+    if isinstance(words, str) and words != "auto":
+        raise InputError(
+            f"params.yaml: prepare.na_values is {words!r}; give auto, or a list of words"
+        )
     if dates not in ("auto", *DATES) and "%" not in dates:
         hint = nearest(dates, ["auto", *DATES])
         raise InputError(f"params.yaml: prepare.dates is {dates!r}{hint}, or a pattern")
@@ -314,7 +320,27 @@ def decide_columns(
         if isinstance(one, Stored):
             text = not one.exact or name in params["text"]
             columns[name] = Column(name, "text" if text else STORED[one.type])
+            if name in params["columns"]:
+                columns[name] = give_kind(columns[name], params["columns"][name], one)
     return {name: columns[name] for name in table.names}
+
+
+def give_kind(column: Column, kind: Any, stored: Stored) -> Column:
+    """Return a column of a file with types in the kind that prepare.columns gives it.
+
+    Raises InputError where its type has no such values.
+    """
+    kinds = {"integer": "number"}
+    if kind == "text":
+        return replace(column, kind="text")
+    if "%" in str(kind) and pa.types.is_int64(stored.type):
+        return replace(column, kind="date", dates=kind)
+    if kind != kinds.get(column.kind, column.kind) and column.kind != "empty":
+        raise InputError(
+            f"params.yaml: prepare.columns: {column.name} is {kind!r}, but the file stores values of "
+            f"type {stored.type}"
+        )
+    return column
 
 
 def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:

@@ -17,6 +17,7 @@ from support.cells import (
     PLURAL,
     SPACE,
     SPACES,
+    as_stored,
 )
 from support.columns import Column
 
@@ -37,6 +38,8 @@ TYPES = {
 }
 # The formats that Arrow reads by itself: decimal, thousands, unit, dates
 PLAIN = {(".", "", "", ""), (".", "", "", "ISO8601")}
+# The time of a day, or the fraction of a second, that is zero, as Arrow writes it
+_ZERO_TIME = r"( 00:00:00)?[.]000000\z"
 # A date, and the parts of the time that may follow it
 _PARTS = (
     r"\A(?P<date>.*?)(?:(?:T|,? |:)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
@@ -100,10 +103,19 @@ def split_units(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
     return pc.if_else(paired, numbers, cells), pc.if_else(paired, units, cells)
 
 
-def unmark(cells: pa.Array, column: Column) -> pa.Array:
-    """Return cells without MARK, those that their file stores as such in the format of the column."""
+def unmark(cells: pa.Array, column: Column, gaps: list[str]) -> pa.Array:
+    """Return cells without MARK, those that their file stores as such in the format of the column.
+
+    Those that are one of the `gaps` become blank: in that format, they would be another word.
+    """
     if not pa.types.is_string(cells.type):
         return cells
+    if words := [word + MARK for word in {*column.gaps, *gaps}]:
+        cells = pc.if_else(pc.is_in(cells, pa.array(sorted(words), pa.string())), "", cells)
+    if "%" in column.dates:
+        encoded = cells.dictionary_encode()
+        known = [_as_pattern(value, column.dates) for value in encoded.dictionary.to_pylist()]
+        return pa.array(known, pa.string()).take(encoded.indices)
     patterns = {}
     if column.kind in ("number", "integer") and column.decimal == ",":
         patterns[rf"\A(-?[0-9]+)[.]([0-9]+(?:[eE][+-]?[0-9]+)?){MARK}\z"] = r"\1,\2"
@@ -115,6 +127,15 @@ def unmark(cells: pa.Array, column: Column) -> pa.Array:
     for pattern, written in {**patterns, rf"{MARK}\z": ""}.items():
         cells = pc.replace_substring_regex(cells, pattern, written)
     return cells
+
+
+def _as_pattern(cell: str, dates: str) -> str:
+    """Return a date that its file stores as such in a pattern of strftime, any other cell unchanged."""
+    bare = as_stored(cell)
+    if bare != cell and "-" in bare[1:]:
+        with suppress(ValueError):
+            return datetime.datetime.fromisoformat(bare).strftime(dates)
+    return bare
 
 
 def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array:
@@ -171,11 +192,17 @@ def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
         cells = pc.if_else(pc.is_in(cells.cast(pa.float64(), safe=False), gaps), None, cells)
         if wanted == pa.float64():
             return cells.cast(wanted)
+        if column.dates:
+            return _read_pattern(cells.cast(pa.string()), column.dates)
+    elif column.gaps:
+        # As a text file would have them; a day without its time
+        written = pc.replace_substring_regex(cells.cast(pa.string()), _ZERO_TIME, "")
+        words = {spelt for word in column.gaps for spelt in (word, word.lower())}
+        cells = pc.if_else(pc.is_in(written, pa.array(sorted(words))), None, cells)
     if cells.type != wanted and column.kind != "text":
         _check(cells, pc.is_null(cells))
     if pa.types.is_timestamp(cells.type) and column.kind == "text":
-        # Without the time of a day, or the fraction of a second, that is zero
-        return pc.replace_substring_regex(cells.cast(wanted), r"( 00:00:00)?[.]000000\z", "")
+        return pc.replace_substring_regex(cells.cast(wanted), _ZERO_TIME, "")
     return cells.cast(wanted)
 
 
