@@ -356,6 +356,15 @@ def test_a_fold_unlike_the_others_is_told(clean):
     assert "fold-unlike" not in told(evidence)
     evidence.trials["folds"][1]["r2"] = -0.5
     assert told(evidence)["fold-unlike"].startswith("r2 of fold 2 is -0.5, of the others 0.")
+    table = evidence.test.table
+    evidence.test = Rows(table.set_index(pd.Index(range(len(table)), name="time")))
+    folds = evidence.trials["folds"]
+    folds[0]["r2"], folds[1]["r2"] = folds[1]["r2"], folds[0]["r2"]
+    assert "fold-unlike" not in told(evidence), (
+        "of times, the first fold has few rows to learn from"
+    )
+    folds[0]["r2"], folds[1]["r2"] = folds[1]["r2"], folds[0]["r2"]
+    evidence.test = Rows(table)
     evidence.training = evidence.training.take(np.arange(6))
     assert "fold-unlike" not in told(evidence), "two rows differ by chance"
 
