@@ -51,10 +51,18 @@ _OTHER_VALUE = re.compile("P(?=.)([0-9.,]+[YMWD])*(T([0-9.,]+[HMS])+)?|0x[0-9A-F
 _SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
 # The forms of numbers that are not integers, by decimal mark
 _FRACTIONS = {
-    ".": {"point", "point3", "commas_point", "spaces_point", "exponent"},
-    ",": {"comma", "comma3", "points_comma", "spaces_comma", "exponent_comma"},
+    ".": {
+        "point",
+        "point3",
+        "commas_point",
+        "spaces_point",
+        "exponent",
+        "exponent_whole",
+        "stored",
+    },
+    ",": {"comma", "comma3", "points_comma", "spaces_comma", "exponent_comma"}
+    | {"exponent_whole", "stored"},
 }
-_FRACTIONS = {mark: forms | {"exponent_whole", "stored"} for mark, forms in _FRACTIONS.items()}
 # The forms of each kind that users may give a column
 _FORMS_OF = {
     "number": NUMBERS["."] | NUMBERS[","] | CODES,

@@ -720,8 +720,13 @@ def keep_nulls(line: str, dialect: Dialect) -> str:
     """
     if "\\N" not in line:
         return line
-    mark = re.escape(dialect.separator)
-    return re.sub(rf"(^|{mark})\\N(?={mark}|\r?\n?\Z)", lambda found: rf"{found[1]}\\N", line)
+    return re.sub(null_pattern(dialect.separator), r"\1\\\\N", line)
+
+
+def null_pattern(separator: str) -> str:
+    """Return the pattern of a cell that is \\N, and what stands before it."""
+    mark = re.escape(separator)
+    return rf"(?m)(^|{mark})\\N(?={mark}|\r?$)"
 
 
 def array_of(text: TextIO, decoder: json.JSONDecoder) -> Iterator[Any]:

@@ -30,6 +30,7 @@ from support.files import (
     check_workbook,
     kind_of,
     names_of,
+    null_pattern,
     parts_of,
     reason_of,
     unpack,
@@ -87,8 +88,7 @@ class Nulls(io.RawIOBase):
 
     def __init__(self, content: IO[bytes], dialect: Dialect) -> None:
         self._content, self._ready = content, b""
-        mark = re.escape(dialect.separator.encode())
-        self._null = re.compile(rb"(?m)(^|%b)\\N(?=%b|\r?$)" % (mark, mark))
+        self._null = re.compile(null_pattern(dialect.separator).encode())
 
     def readable(self) -> bool:
         return True

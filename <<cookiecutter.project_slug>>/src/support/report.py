@@ -184,6 +184,13 @@ def scores_section(
         span = f"{between['low']:.4g} to {between['high']:.4g}" if between else ""
         rows.append([name, f"{value:.4g}", span, *row.values()])
     text = table_of(["", "Test", f"{LEVEL} % interval", *parts.values()], rows)
+    return f"## Scores\n\n{text}\n\n{' '.join(score_notes(metrics, intervals, trials))}".rstrip()
+
+
+def score_notes(
+    metrics: dict[str, Any], intervals: dict[str, dict[str, float]], trials: dict[str, Any]
+) -> list[str]:
+    """Return what a reader of the scores has to know; the arguments are those of scores_section."""
     notes = []
     if intervals:
         notes.append(
@@ -205,7 +212,7 @@ def scores_section(
             f"The model is the best of {trials['number']} in cross-validation, so that score is "
             "optimistic; the test took no part in the choice."
         )
-    return f"## Scores\n\n{text}\n\n{' '.join(notes)}".rstrip()
+    return notes
 
 
 def classes_section(classes: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from support.cells import DATES, Forms, Profile, pattern_of, spellings
 from support.columns import LARGEST, Column, decide, gaps_in, is_constant, misfit, type_of_labels
 from support.params import InputError, first_line, nearest
 from support.reader import POOL, Stored, Survey, Table
-from support.values import MisfitError, read_values, unmark
+from support.values import TYPES, MisfitError, read_values, unmark
 
 import pandas as pd
 import pyarrow as pa
@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 KEY = b"schema"
-KINDS_OF_COLUMNS = ("empty", "boolean", "integer", "number", "date", "text")
 MOST_SKIPPED = 10_000
 # The parameters that describe the file format
 FILE = {"encoding": str, "separator": str, "quote": str, "escape": str, "skip": int, "sheet": str}
@@ -72,7 +71,7 @@ class Schema:
         for column in [*schema.columns, *schema.derived]:
             check_types(column)
             known = column.dates in ("", *DATES) or pattern_of(column.dates)
-            if not known or column.kind not in KINDS_OF_COLUMNS or column.decimal not in (".", ","):
+            if not known or column.kind not in TYPES or column.decimal not in (".", ","):
                 raise ValueError(column.name)
         file = schema.file
         if {*file} != {*FILE} or not all(isinstance(file[key], FILE[key]) for key in FILE):
