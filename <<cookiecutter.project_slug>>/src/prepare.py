@@ -81,12 +81,13 @@ def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str,
             columns[name] = column.astype("str")
         else:
             numbers = column.astype("float64")
-            large = numbers.abs() > LARGEST
+            large = np.abs(numbers.to_numpy()) > LARGEST
             if large.any():
-                row = large.idxmax()
+                row = numbers.index[large.argmax()]
                 notes[name] = f"has {numbers[row]:g} in row {row}, too large for a model: missing"
                 numbers = numbers.mask(large)
-            columns[name] = numbers.astype("int64") if name in schema.whole else numbers
+            whole = name in schema.whole and schema.column(name).kind == "integer"
+            columns[name] = numbers.astype("int64") if whole else numbers
     return pd.DataFrame(columns, index=frame.index, copy=False), notes
 
 
@@ -137,7 +138,8 @@ class Preparation:
         """Write the rows to use from a batch that the survey has seen."""
         if not len(batch):
             return
-        frame = schema.frame(self.source, batch, self.row, add_features, seen=True)
+        check = self.row == self.first_row
+        frame = schema.frame(self.source, batch, self.row, add_features, seen=True, check=check)
         schema.add_derived(frame, self.params)
         self._derived = self._derived or schema.derived
         frame, notes = retype(frame, schema)
@@ -193,7 +195,8 @@ class Preparation:
             "dropped": dict(self.dropped),
             "prepared": self.writer.rows,
         }
-        columns = [self._describe(one, schema) for one in [*schema.columns, *schema.derived]]
+        described = {one.name: one for one in [*schema.columns, *schema.derived]}
+        columns = [self._describe(one, schema) for one in described.values()]
         report = {"source": self.source, "file": schema.file, "rows": rows}
         return report | {"notes": table.notes(), "columns": columns}
 

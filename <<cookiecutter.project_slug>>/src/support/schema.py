@@ -11,16 +11,21 @@ from typing import Any, Self, get_origin
 
 from support.cells import DATES, Forms, Profile, pattern_of, spellings
 from support.columns import LARGEST, Column, decide, gaps_in, is_constant, misfit, type_of_labels
+from support.derived import FeaturesError, derive
 from support.params import InputError, first_line, nearest
 from support.reader import POOL, Stored, Survey, Table
 from support.values import TYPES, MisfitError, read_values, unmark
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 KEY = b"schema"
+# The kind of a column by NumPy's code of its type; other types are text
+KINDS = {"b": "number", "i": "number", "u": "number", "f": "number", "M": "date"}
+COARSE = {"integer": "number", "boolean": "number"}
 MOST_SKIPPED = 10_000
 # The parameters that describe the file format
 FILE = {"encoding": str, "separator": str, "quote": str, "escape": str, "skip": int, "sheet": str}
@@ -38,7 +43,7 @@ class Schema:
     """The description of the training table that a model needs to read new rows in the same way.
 
     `file` is the format of the file, see FILE. `columns` are the columns of the file, `derived`
-    those of src/features.py; `roles` has the role of each: target, group, time (which is a feature
+    those that src/features.py adds or gives another kind; `roles` has the role of each: target, group, time (which is a feature
     as well), order (a time that is not a feature), split, feature or unused.
     `labels` is the type of a classification's target, and `whole` names the integers without gaps.
     `gaps` are the words of prepare.na_values, if it is a list.
@@ -95,22 +100,23 @@ class Schema:
         return keys[0] if keys else ("", "")
 
     def column(self, name: str) -> Column:
-        return next(one for one in [*self.columns, *self.derived] if one.name == name)
+        return next(one for one in [*self.derived, *self.columns] if one.name == name)
 
     def add_derived(self, frame: pd.DataFrame, params: dict[str, Any]) -> None:
-        """Add the columns of `frame` that the file does not have.
+        """Add the columns of `frame` that the file does not have, or has in another kind.
 
         Raises InputError when params.yaml names a feature that neither of them has.
         """
-        known = {column.name for column in self.columns}
-        derived = []
-        for name in frame.columns:
-            if name in known:
-                continue
-            dtype = frame[name].dtype
-            dates = pd.api.types.is_datetime64_any_dtype(dtype)
-            kind = "number" if pd.api.types.is_numeric_dtype(dtype) else "date" if dates else "text"
-            derived.append(Column(name, kind))
+        known, derived = {column.name: column for column in self.columns}, []
+        for name in frame.columns.difference(self.names("target"), sort=False):
+            kind = KINDS.get(frame[name].dtype.kind, "text")
+            column = known.get(name)
+            if not column:
+                derived.append(Column(name, kind))
+            elif column.kind != "empty" and kind != COARSE.get(column.kind, column.kind):
+                derived.append(replace(column, kind=kind))
+            elif name in self.whole and not is_whole(frame[name]):
+                derived.append(replace(column, kind="number"))
         self.adopt(derived, params)
         check_columns(self.names("feature"), frame.columns, params["raw"])
 
@@ -127,13 +133,14 @@ class Schema:
         row: int,
         add_features: Callable[[pd.DataFrame], pd.DataFrame],
         seen: bool = False,
+        check: bool = False,
     ) -> pd.DataFrame:
         """Return a batch of rows with the types of their columns; the first of them is `row`.
 
         The index has the number of each row. `add_features` adds derived columns. The target is
         included if the file has it, but `add_features` does not see it, because new rows have none.
         If the rows were not `seen` when the schema was decided, a column that the model does not
-        need is left out when its cells do not fit.
+        need is left out when its cells do not fit. With `check`, `add_features` is, see `derive`.
 
         Raises InputError for a cell that does not fit its column.
         """
@@ -146,11 +153,11 @@ class Schema:
         frame = pa.table(columns).to_pandas(split_blocks=True)
         frame.index = pd.RangeIndex(row, row + len(frame))
         hidden = frame[[name for name in self.names("target") if name in frame]]
-        derived = _derive(frame.drop(columns=hidden.columns), add_features)
+        derived = derive(frame.drop(columns=hidden.columns), add_features, check)
         if not seen:
             # As in stage prepare, values that no model can hold are missing.
-            own = [one.name for one in self.derived if one.kind == "number" and one.name in derived]
-            derived[own] = derived[own].where(derived[own].abs() <= LARGEST)
+            numbers = derived.select_dtypes("float64").columns
+            derived[numbers] = derived[numbers].where(derived[numbers].abs() <= LARGEST)
         return pd.concat([derived.drop(columns=hidden.columns, errors="ignore"), hidden], axis=1)
 
     def unmarked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -193,25 +200,9 @@ class Schema:
         return values.cast(pa.float64()) if column.kind == "boolean" else values
 
 
-def _derive(
-    frame: pd.DataFrame, add_features: Callable[[pd.DataFrame], pd.DataFrame]
-) -> pd.DataFrame:
-    """Apply the user's function to a table, or report what is wrong with it."""
-    rows, names = len(frame), list(frame.columns)
-    try:
-        derived = add_features(frame)
-    except KeyError as error:
-        hint = nearest(error.args[0], names)
-        raise InputError(f"src/features.py: add_features needs a column {error}{hint}") from None
-    except Exception as error:  # noqa: BLE001, each mistake raises its own
-        raise InputError(
-            f"src/features.py: add_features: {type(error).__name__}: {first_line(error)}"
-        ) from None
-    if not isinstance(derived, pd.DataFrame) or len(derived) != rows:
-        raise InputError("src/features.py: add_features must return a row for each row")
-    if others := [name for name in derived if not isinstance(name, str)]:
-        raise InputError(f"src/features.py: the name of a column is {others[0]!r}: make it a text")
-    return derived
+def is_whole(numbers: pd.Series) -> bool:
+    values = numbers.to_numpy()
+    return bool((np.isfinite(values) & (values == np.floor(values))).all())
 
 
 def check_types(values: Schema | Column) -> None:
@@ -450,7 +441,11 @@ class Writer:
             self.path.parent.mkdir(exist_ok=True)
             first = pa.Schema.from_pandas(frame, preserve_index=keep)
             self._writer = open_writer(self._part, first)
-        table = pa.Table.from_pandas(frame, self._writer.schema, preserve_index=keep)
+        try:
+            table = pa.Table.from_pandas(frame, self._writer.schema, preserve_index=keep)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+            message = f"add_features gives rows far below other types: {first_line(error)}"
+            raise FeaturesError(message) from None
         self._wait()
         self._writing = self._pool.submit(self._writer.write_table, table)
 
