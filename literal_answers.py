@@ -5,11 +5,18 @@ defaults in cookiecutter.json: `<%` in one would raise a traceback, and `<< ... 
 """
 
 import json
+import sys
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment
 from jinja2.ext import Extension
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        f"Python 3.11 or later is needed, and cookiecutter runs in {sys.version.split()[0]}: install it "
+        "with a newer one, for example `uvx --python 3.12 cookiecutter ...`"
+    )
 
 TEMPLATE = Path(__file__).parent
 

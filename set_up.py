@@ -61,7 +61,7 @@ def set_up(answers: dict[str, str], remote: dict[str, Any], table: dict[str, Any
         elif not outer and (told := run([sys.executable, "-EB", *HOOKS[1:]]).stderr.strip()):
             # The project is complete without them.
             say(told)
-        if remote["login"] and (problem or not log_in(remote["login"])):
+        if remote["login"] and (problem or not write_token(remote["login"])):
             left.append(LOGIN)
     except KeyboardInterrupt:
         say(f"Interrupted: remove {Path.cwd().name}, which is not complete, and bake it again.")
@@ -267,7 +267,7 @@ def initialise(command: list[str]) -> subprocess.CompletedProcess:
     return done
 
 
-def log_in(login: dict[str, str]) -> bool:
+def write_token(login: dict[str, str]) -> bool:
     """Write the token, if there is one, to config.local, which DVC reads and git ignores.
 
     `dvc remote modify` would show the token to every user of this machine. Returns whether it was

@@ -125,6 +125,13 @@ def test_a_terminal_that_cannot_show_a_name_does_not_end_the_bake(bake, tmp_path
     assert project.run("git log -1 --format=%an") == "Zoë\n"
 
 
+def test_without_a_home_the_bake_and_the_run_work(bake, tmp_path, env):
+    homeless = {key: value for key, value in env.items() if key not in ("HOME", "USERPROFILE")}
+    project = bake(tmp_path, env=homeless)
+    assert DONE in project.output
+    assert project.repro("prepare") == ["prepare"]
+
+
 def test_without_git_the_printed_commands_finish_the_job(bake_with, baked):
     project = bake_with(Path(sys.executable))
     assert "`git init --quiet` failed" in project.output

@@ -1,11 +1,14 @@
 """What the project's README shows and tells to type, in a project that was just made."""
 
+import ast
+import json
 import re
 
+import pandas as pd
 import pytest
 import yaml
 from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
-from helpers import Project, blocks, hyperparameters, run, type_in
+from helpers import ROOT, Project, blocks, hyperparameters, run, type_in
 
 ROWS = "patient,date,Unit price (EUR),x,kind\n" + "".join(
     f"p{n % 10},2024-01-{n % 28 + 1:02},{n * 7 % 31}.5,{n * 3 % 13},{'ab'[n * 5 % 7 > 2]}\n"
@@ -93,6 +96,72 @@ def test_a_model_and_a_stage_are_added_as_the_readme_says(project):
     assert "results/describe.csv" in project.run("git status --porcelain --untracked-files=all")
     project.run("python -m pytest -q -p no:cacheprovider tests/test_pipeline.py")
     assert project.repro() == []
+
+
+def test_a_feature_and_a_metric_are_added_as_the_readme_says(project):
+    feature = next(text for text in fenced(project, "python") if "add_features" in text)
+    metric = next(text for text in fenced(project, "python") if "cost_error" in text)
+    feature = feature.replace('"length"', '"PetalLengthCm"').replace('"width"', '"SepalWidthCm"')
+    (project.path / "src/features.py").write_text(f"import pandas as pd\n\n\n{feature}")
+    (project.path / "src/mymetrics.py").write_text(metric)
+    pipeline = project.path / "dvc.yaml"
+    own = r"( +- src/)(compare|train|evaluate)\.py\n"
+    pipeline.write_text(re.sub(own, r"\g<0>\1mymetrics.py\n", pipeline.read_text()))
+    [add] = re.findall(r"-S '(train.metrics=.*?)'", (project.path / "README.md").read_text())
+    output = project.experiment(add, "prepare.features=[area,SepalLengthCm]")
+    assert "cost_error" in output
+    test = pd.read_parquet(project.path / "data/test.parquet")
+    assert test.columns.tolist() == ["area", "SepalLengthCm", "Species"]
+
+    # New rows get the column as the rows for training did.
+    project.run("python src/predict.py data/raw/iris.csv -o new.csv --keep-features")
+    rows = pd.read_csv(project.path / "new.csv")
+    code = (
+        "import sys, pandas; sys.path.insert(0, 'src'); from support.model_file import load, MODEL; "
+        "rows = pandas.read_csv('new.csv'); rows['area'] = rows.PetalLengthCm * rows.SepalWidthCm; "
+        "print(load(MODEL, []).predict(rows[['area', 'SepalLengthCm']]).tolist())"
+    )
+    assert ast.literal_eval(project.run(["python", "-c", code])) == rows["prediction"].tolist()
+    missing = rows.drop(columns="SepalWidthCm")
+    missing.to_csv(project.path / "missing.csv", index=False)
+    said = project.run("python src/predict.py missing.csv", status=1)
+    assert "SepalWidthCm" in said and len(said.splitlines()) == 1
+
+
+def test_each_knob_can_be_set_for_an_experiment(project):
+    """One command sets them all, each to another value than it has."""
+
+    def knobs(params: dict, start: str = "") -> dict[str, object]:
+        found = {}
+        for key, value in params.items():
+            inner = isinstance(value, dict) and value
+            found |= knobs(value, f"{start}{key}.") if inner else {f"{start}{key}": value}
+        return found
+
+    def other(value: object) -> object:
+        if isinstance(value, bool):
+            return not value
+        if isinstance(value, (int, float)):
+            return value + 1
+        return [*value, "added"] if isinstance(value, list) else "other"
+
+    path = project.path / "params.yaml"
+    before = knobs(yaml.safe_load(path.read_text()))
+    wanted = {key: other(value) for key, value in before.items() if value not in ({}, None)}
+    settings = [f"--set-param={key}={json.dumps(value)}" for key, value in wanted.items()]
+    project.run(["dvc", "exp", "run", "--queue", *settings])
+    stash = project.run("git show refs/exps/celery/stash:params.yaml")
+    set_to = knobs(yaml.safe_load(stash))
+    assert {key: set_to[key] for key in wanted} == wanted
+    assert {"prepare.dates", "train.positive", "train.scale_target", "findings.mute"} <= {*wanted}
+
+
+def test_each_fault_in_the_readmes_table_names_its_test(template):
+    text = (template / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if re.match(r"\|.*\| .*`test_", line)]
+    named = set(re.findall("`(test_[a-z0-9_]+)`", "".join(rows)))
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert len(rows) > 40 and named <= set(re.findall(r"^def (test_\w+)", tests, re.MULTILINE))
 
 
 def test_what_one_shares_a_teammate_gets_as_the_readme_says(project, tmp_path, env):

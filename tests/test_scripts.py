@@ -1,10 +1,12 @@
 """The project's scripts where the environment is not as they need it."""
 
+import ast
 import re
 import subprocess
 import sys
 
 import pytest
+from helpers import BIN, run
 
 ESTIMATOR = """\
 from sklearn.linear_model import LogisticRegression
@@ -26,6 +28,59 @@ def test_a_missing_package_is_told_in_one_line(baked, script):
     assert "line " in said and "No module named" in said
     assert "activate the project's environment, `. .venv/bin/activate`" in said
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", ["prepare", "split", "train", "evaluate"])
+def test_an_older_python_is_told_in_one_line(baked, script):
+    path = baked.path / f"src/{script}.py"
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+    code = (
+        "import runpy, sys; sys.version_info = (3, 9, 18); sys.version = '3.9.18 (main)'; "
+        f"sys.path.insert(0, 'src'); runpy.run_path('{path}', run_name='__main__')"
+    )
+    said = baked.run([sys.executable, "-c", code], status=1)
+    assert said.startswith("Python 3.11 or later is needed, and /") and " is 3.9.18: " in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_cookiecutter_in_an_older_python_says_so_in_one_line(template, tmp_path, env):
+    code = (
+        "import sys; sys.version_info = (3, 10, 13); sys.version = '3.10.13 (main)'; "
+        "from cookiecutter.__main__ import main; main()"
+    )
+    command = [BIN / "python", "-c", code, template, "--no-input"]
+    done = run(command, tmp_path, env, status=1)
+    assert done.stdout.startswith(
+        "Python 3.11 or later is needed, and cookiecutter runs in 3.10.13"
+    )
+    assert len(done.stdout.splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_requirements_name_each_package_that_the_code_imports(baked):
+    """So that no package is there only because another one needs it."""
+    named = {"pyyaml": "yaml", "scikit-learn": "sklearn", "ruamel.yaml": "ruamel"}
+    # Optional, told where they are missing
+    optional = {"cloudpickle", "distributed", "mlflow", "vl_convert", "python_calamine"}
+    lines = (baked.path / "requirements.txt").read_text().splitlines()
+    packages = [re.match(r"[\w.-]*", line)[0].lower() for line in lines]
+    there = {named.get(package, package) for package in packages}
+    there |= {path.stem for path in (baked.path / "src").iterdir()}
+    imported = set()
+    for path in (baked.path / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.split(".")[0])
+    # What belongs to DVC, and a module of newer Pythons
+    imported -= {name for name in imported if name.startswith("dvc_")} | {
+        "scmrepo",
+        "fsspec",
+        "pygit2",
+        "compression",
+    }
+    assert imported - there - set(sys.stdlib_module_names) <= optional
+    assert "python-calamine" not in packages and {"joblib", "scipy"} <= imported
 
 
 def test_without_dvc_the_check_says_so_in_one_line(baked):

@@ -7,6 +7,12 @@ import os
 import sys
 from types import TracebackType
 
+if sys.version_info < (3, 11):
+    sys.exit(
+        f"Python 3.11 or later is needed, and {sys.executable} is {sys.version.split()[0]}: activate "
+        "the project's environment, see README.md"
+    )
+
 SOURCE = os.path.dirname(os.path.dirname(__file__))
 
 

@@ -133,12 +133,12 @@ def send(one: Any, client: Any) -> Any:
 
 
 async def reach(address: str) -> None:
-    """Connect once, within five seconds: a client would wait longer, and again on close."""
+    """Connect once, within three seconds: a client would wait longer, and again on close."""
     from distributed.comm import connect
     from distributed.security import Security
 
-    async with asyncio.timeout(5):
-        comm = await connect(address, timeout=5, **Security().get_connection_args("client"))
+    async with asyncio.timeout(3):
+        comm = await connect(address, timeout=3, **Security().get_connection_args("client"))
     comm.abort()
 
 

@@ -647,14 +647,14 @@ def reader_of(column: Column) -> Callable[[str], Any]:
     def number(cell: str) -> float | None:
         if as_stored(cell) in gaps:
             return None
-        cell = unmark(cell, column)
+        cell = unmark_cell(cell, column)
         value = float(cell if plain and cell.isascii() else _plain(cell, column))
         return value if abs(value) <= LARGEST else None
 
     return number
 
 
-def unmark(cell: str, column: Column) -> str:
+def unmark_cell(cell: str, column: Column) -> str:
     """Return a number that its file stores as such in the format of its column, see values.unmark."""
     if not cell.endswith(MARK):
         return cell

@@ -211,8 +211,12 @@ class Table:
 
     @contextmanager
     def _open(self, part: Path, bar: tqdm | None = None) -> Iterator[tuple[IO[bytes], str]]:
+        def count(size: int) -> None:
+            # The first bytes are read more than once.
+            bar.update(min(size, bar.total - bar.n))
+
         with part.open("rb") as raw:
-            content = unpack(CallbackIOWrapper(bar.update, raw, "read") if bar is not None else raw)
+            content = unpack(raw if bar is None else CallbackIOWrapper(count, raw, "read"))
             try:
                 yield content, kind_of(content)
             except FileError as error:

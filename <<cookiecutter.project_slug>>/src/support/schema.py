@@ -72,9 +72,9 @@ class Schema:
         for key in ("columns", "derived"):
             values = values | {key: [Column(**column) for column in values[key]]}
         schema = cls(**values)
-        check_types(schema)
+        check_attributes(schema)
         for column in [*schema.columns, *schema.derived]:
-            check_types(column)
+            check_attributes(column)
             known = column.dates in ("", *DATES) or pattern_of(column.dates)
             if not known or column.kind not in TYPES or column.decimal not in (".", ","):
                 raise ValueError(column.name)
@@ -205,7 +205,7 @@ def is_whole(numbers: pd.Series) -> bool:
     return bool((np.isfinite(values) & (values == np.floor(values))).all())
 
 
-def check_types(values: Schema | Column) -> None:
+def check_attributes(values: Schema | Column) -> None:
     """Raise TypeError for an attribute that is not of its type; lists hold strings or columns."""
     for one in fields(values):
         value = getattr(values, one.name)
