@@ -53,6 +53,7 @@ from support.files import (
     TextRows,
     check_headers,
     check_kinds,
+    encoding_of,
     find_dialect,
     kind_of,
     parts_of,
@@ -476,6 +477,7 @@ def names_in(part: Path, dialect: Dialect) -> list[str]:
     try:
         with part.open("rb") as file:
             content = unpack(file)
+            dialect = replace(dialect, encoding=encoding_of(content, dialect.encoding))
             rows = TextRows(content, kind_of(content), dialect)
             if part.stat().st_size <= LIMIT:
                 for _ in rows:

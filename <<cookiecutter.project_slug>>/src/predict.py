@@ -1,17 +1,16 @@
 """Predict the target of new rows: python src/predict.py new.csv [-o predictions.csv]"""
 
 import argparse
-import codecs
 import csv
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from support.cells import as_stored
-from support.files import declared_separator, kind_of, unpack
+from support.files import declared_separator, encoding_of, kind_of, unpack
 from support.metrics import predict
 from support.model_file import MODEL, load
 from support.params import InputError, load_params
@@ -33,12 +32,13 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
     """
     features = list(estimator.feature_names_in_)
     raw = {column.name for column in schema.columns}
-    check_columns([name for name in features if name in raw], table.names, table.path)
     used = set(features) - set(schema.names("time"))
     if table.row_names and table.names[0] not in raw:
         raise InputError(
-            f"{table.path}: each row has a cell more than the header: is a separator inside a value?"
+            f"{table.path}: each row has a cell more than the header: is its separator "
+            f"{schema.file['separator']!r}, and not inside a value?"
         )
+    check_columns([name for name in features if name in raw], table.names, table.path)
     carried = [name for name in table.names if keep or name not in used]
     header: list[str] = []
     row = table.first_row
@@ -66,33 +66,29 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
         raise InputError(f"{table.path} has no rows")
 
 
-def file_of(path: str, schema: Schema) -> dict[str, Any]:
-    """Return the format of a file of new rows: that of the training table, or UTF-8.
+def open_table(path: str, schema: Schema) -> Table:
+    """Return a table of new rows, in the format of the training table as far as it has that.
 
-    Text in another encoding hardly ever looks like UTF-8 with non-ASCII letters. A separator that
-    the first line declares, for Excel, takes precedence.
+    It may have another encoding, the separator that its first line declares for Excel, and no title
+    or sheet of its own.
+
+    Raises InputError for a table that cannot be read.
     """
-    if not Path(path).is_file():
-        return schema.file
-    decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
-    found = schema.file
-    try:
-        with open(path, "rb") as file:
-            content = unpack(file)
-            if kind_of(content) != "csv":
-                return found
+    file, plain = schema.file, {"skip": 0, "sheet": ""}
+    with suppress(OSError, ValueError), open(path, "rb") as raw:  # which the reader reports
+        content = unpack(raw)
+        if kind_of(content) == "csv":
+            file = file | {"encoding": encoding_of(content, file["encoding"])}
             if separator := declared_separator(content.readline(100).decode("utf-8", "ignore")):
-                found = found | {"separator": separator, "skip": 1}
-            if found["encoding"].lower().startswith("utf"):
-                return found
-            content.seek(0)
-            while block := content.read(2**20):
-                is_ascii &= block.isascii()
-                decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except (OSError, ValueError):
-        return found  # which the reader reports, if it matters
-    return found if is_ascii else found | {"encoding": "utf-8"}
+                plain["skip"] = 1
+                file = file | {"separator": separator, "skip": max(1, file["skip"])}
+    features = set(schema.features) & {column.name for column in schema.columns}
+    if file != file | plain:
+        with suppress(InputError):
+            table = Table(path, file | plain)
+            if features <= set(table.names):
+                return table
+    return Table(path, file)
 
 
 @contextmanager
@@ -143,7 +139,7 @@ def main() -> None:
         raise InputError(
             f"{MODEL} does not say how its table was written: run `dvc repro`"
         ) from None
-    table = Table(arguments.table, file_of(arguments.table, schema))
+    table = open_table(arguments.table, schema)
     rows = predict_rows(estimator, table, schema, arguments.keep_features)
     try:
         with output(arguments.output) as file:

@@ -165,6 +165,41 @@ def test_dates_follow_their_pattern():
         Forms("auto", "%d/%Q")
 
 
+def test_one_number_without_its_mark_does_not_make_decimals_of_the_others():
+    """1,200 among 1500: many of three digits behind the mark are hardly all decimals."""
+    rents = ["1,200", "950", "2,000", "1,850"] * 9 + ["1500"]
+    found = columns_of({"a": rents})
+    assert (found["a"].kind, found["a"].thousands) == ("integer", ",")
+    assert "whose comma was taken to mark thousands" in found["a"].notes[0]
+    found = columns_of({"a": ["4,702", "28271"], "b": ["70.25"]})
+    assert found["a"].kind == "integer" and not found["a"].notes
+
+
+@pytest.mark.parametrize(
+    ("cells", "mark"), [(["12.000,- €", "95,- €"], ","), (["CHF 12,000.-", "CHF 95.-"], ".")]
+)
+def test_the_mark_of_no_cents_is_the_decimal_mark(cells, mark):
+    [column] = columns_of({"price": cells}).values()
+    assert column.decimal == mark and not column.notes
+    assert read_values(pa.array(cells), column).to_pylist() == [12_000, 95]
+
+
+def test_codes_in_groups_say_nothing_of_other_columns():
+    telephones = [f"612.345.{n}" for n in range(100, 130)]
+    found = columns_of({"tel": telephones, "weight": ["1.125", "2.375"]})
+    assert found["weight"].kind == "number"
+    assert "may be a code" in columns_of({"tel": telephones, "x": ["1.5"]})["tel"].notes[0]
+    for cells in (telephones, ["101,205,310", "99,128,200"]):
+        [column] = columns_of({"code": cells}).values()
+        assert column.kind == "integer" and "if they are codes" in column.notes[0]
+
+
+def test_lists_that_look_like_decimals_are_told():
+    [column] = columns_of({"chosen": ["1", "1,2", "3,10"]}).values()
+    assert column.kind == "number" and "if they are lists, name it" in column.notes[0]
+    assert columns_of({"size": ["5½", "6½"]})["size"].kind == "text"
+
+
 def test_other_columns_decide_what_one_leaves_open():
     """Decimal marks, the order of day and month, and which words are gaps."""
     found = columns_of({"a": ["7.823"], "b": ["70,8"]})

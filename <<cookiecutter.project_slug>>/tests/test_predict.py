@@ -6,13 +6,14 @@ import os
 import threading
 from dataclasses import asdict
 
-from predict import file_of, output, predict_rows
+from predict import open_table, output, predict_rows
 from prepare import prepare
 from support.params import InputError
 from support.reader import Table
 from support.schema import Schema
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from helpers import PREPARE, fit
 
@@ -155,19 +156,88 @@ def test_a_file_that_does_not_suit_the_model_is_named(predict, content, message)
         predict(content)
 
 
-def test_new_rows_in_utf_8_are_read_as_such_by_a_model_of_another_encoding(model, tmp_path):
+@pytest.mark.parametrize(
+    ("trained", "written", "text", "expected"),
+    [
+        ("cp1252", "utf-8", "Zürich", "utf-8"),
+        ("cp1252", "cp1252", "Zürich", "cp1252"),
+        ("cp1252", "utf-8", "Basel", "cp1252"),
+        ("cp1252", "utf-16", "Zürich", "utf-16"),
+        ("utf-8", "utf-16", "Zürich", "utf-16"),
+        ("utf-16", "utf-8", "Zürich", "utf-8"),
+        ("utf-16-le", "utf-8", "Basel", "utf-8"),
+        ("utf-16-le", "utf-16-le", "Basel", "utf-16-le"),
+    ],
+)
+def test_new_rows_may_be_in_another_encoding(model, tmp_path, trained, written, text, expected):
     schema, path = Schema.from_dict(model.schema), tmp_path / "new.csv"
-    schema.file |= {"encoding": "cp1252"}
-    for text, encoding, expected in [
-        ("Zürich", "utf-8", "utf-8"),
-        ("Zürich", "cp1252", "cp1252"),
-        ("Basel", "utf-8", "cp1252"),
-    ]:
-        path.write_bytes(gzip.compress(f"city\n{text}\n".encode(encoding)))
-        file = file_of(str(path), schema)
-        assert file["encoding"] == expected
-        [batch] = Table(path, file).batches()
-        assert batch.column("city").to_pylist() == [text]
+    schema.file |= {"encoding": trained}
+    path.write_bytes(gzip.compress(f"city\n{text}\n".encode(written)))
+    table = open_table(str(path), schema)
+    assert table.params["encoding"] == expected
+    [batch] = table.batches()
+    assert batch.column("city").to_pylist() == [text]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_new_rows_need_no_title_and_no_sheet_of_the_same_name(model, tmp_path, suffix):
+    """Those that have them are read as the table for training was."""
+    schema, path = Schema.from_dict(model.schema), tmp_path / f"new.{suffix}"
+    schema.file |= {"skip": 2, "sheet": "Data" if suffix == "xlsx" else ""}
+    rows = pd.DataFrame({"amount": ["1,5"], "day": [1], "sure": ["true"], "city": ["Rome"]})
+    for titles, sheet in [(2, "Data"), (0, "Sheet1")]:
+        if suffix == "csv":
+            path.write_text("A title\n" * titles + rows.to_csv(index=False))
+        else:
+            rows.to_excel(path, index=False, startrow=titles, sheet_name=sheet)
+        table = open_table(str(path), schema)
+        assert table.names == list(rows) and table.first_row == titles + 2
+
+
+def test_a_model_of_a_file_with_types_reads_files_without(tmp_path):
+    table = pd.DataFrame(
+        {
+            "when": pd.date_range("2024-02-28", periods=24, freq="h"),
+            "x": [0.5, 1.5] * 12,
+            "label": ["a", "b"] * 12,
+        }
+    )
+    table.to_parquet(tmp_path / "t.parquet")
+    params = PREPARE | {"raw": str(tmp_path / "t.parquet")}
+    prepare(Table(params["raw"], params), params, tmp_path / "prepared.parquet")
+    schema = Schema.of(tmp_path / "prepared.parquet")
+    table.to_csv(tmp_path / "new.csv", index=False)
+    new = open_table(str(tmp_path / "new.csv"), schema)
+    [batch] = new.batches()
+    frame = schema.frame("new.csv", batch, 2, lambda rows: rows)
+    assert frame["when"].tolist() == table["when"].tolist()
+
+
+def test_a_number_without_the_unit_of_its_column_is_refused_in_every_format(tmp_path):
+    cells = "".join(f"{n / 100}%,{n} €,{'ab'[n % 2]}\n" for n in range(24))
+    (tmp_path / "t.csv").write_text(f"share,price,label\n{cells}")
+    params = PREPARE | {"raw": str(tmp_path / "t.csv")}
+    prepare(Table(params["raw"], params), params, tmp_path / "prepared.parquet")
+    schema = Schema.of(tmp_path / "prepared.parquet")
+    for share, price in [(0.05, None), (None, 5.0)]:
+        new = pd.DataFrame({"share": [share], "price": [price]}, dtype="float64")
+        new.to_parquet(tmp_path / "new.parquet")
+        [batch] = open_table(str(tmp_path / "new.parquet"), schema).batches()
+        if share:  # 0.05 may be 5 %; a sum of money may lack its currency
+            with pytest.raises(InputError, match="share is 0.05, which is no number in %"):
+                schema.frame("new.parquet", batch, 2, lambda rows: rows)
+        else:
+            frame = schema.frame("new.parquet", batch, 2, lambda rows: rows)
+            assert frame["price"].tolist() == [5.0]
+
+
+def test_words_for_gaps_are_gaps_in_the_text_of_new_rows(predict, model):
+    """Where the table for training had none, as they would have been there."""
+    schema = Schema.from_dict(model.schema)
+    rows = pa.RecordBatch.from_pydict({"city": ["NULL", "#N/A", "Oslo"]})
+    assert schema.frame("new", rows, 2, lambda frame: frame)["city"].isna().tolist() == [1, 1, 0]
+    schema.gaps = [""]  # as `na_values: []` has it
+    assert schema.frame("new", rows, 2, lambda frame: frame)["city"].notna().all()
 
 
 @pytest.mark.parametrize(
@@ -201,7 +271,7 @@ def test_a_forged_schema_is_refused(model, place, value):
 
 def test_a_cell_more_than_the_header_in_new_rows_is_refused(predict):
     with pytest.raises(
-        InputError, match="each row has a cell more than the header: is a separator"
+        InputError, match="a cell more than the header: is its separator ',', and not inside"
     ):
         predict("amount,day,sure,city\n1,5,1.12.2024,true,x\n2,5,1.12.2024,true,x\n")
     same = predict('amount,day,sure,city\n"1",1.12.2024,true,x,\n"3",1.12.2024,true,x,\n')
@@ -213,7 +283,7 @@ def test_a_separator_that_new_rows_declare_holds(model, tmp_path, encoding):
     schema, path = Schema.from_dict(model.schema), tmp_path / "new.csv"
     schema.file |= {"encoding": encoding}
     path.write_bytes("sep=;\r\ncity;amount\r\nRome;1,5\r\n".encode(encoding))
-    table = Table(path, file_of(str(path), schema))
+    table = open_table(str(path), schema)
     [batch] = table.batches()
     assert batch.to_pylist() == [{"city": "Rome", "amount": "1,5"}] and table.first_row == 3
 

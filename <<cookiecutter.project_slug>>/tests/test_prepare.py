@@ -752,6 +752,31 @@ def test_a_mistake_in_features_is_named(run, table, monkeypatch, tmp_path):
     assert not (tmp_path / "prepared.parquet").exists()
 
 
+def test_each_file_of_a_folder_has_its_own_encoding(run, tmp_path):
+    text = "".join(f"{['grün', 'weiß'][n % 2]},{n},{'ab'[n % 3 > 0]}\n" for n in range(24))
+    (tmp_path / "parts").mkdir()
+    for n, encoding in enumerate(["cp1252", "utf-8", "utf-16"]):
+        (tmp_path / f"parts/{n}.csv").write_bytes(f"größe,x,label\n{text}".encode(encoding))
+    prepared, _ = run("", "parts", encoding="cp1252", duplicates="keep")
+    assert prepared["größe"].value_counts().to_dict() == {"grün": 36, "weiß": 36}
+
+
+def test_categories_of_times_are_read(run, tmp_path):
+    days = pd.date_range("2024-01-01", periods=24)
+    table = pd.DataFrame(
+        {
+            "day": pd.Categorical(days),
+            "delay": pd.Categorical(pd.to_timedelta([*range(24)], unit="s")),
+            "x": range(24),
+            "label": ["a", "b"] * 12,
+        }
+    )
+    table.to_feather(tmp_path / "t.feather")
+    prepared, _ = run("", "t.feather")
+    assert prepared["day"].tolist() == days.tolist()
+    assert prepared["delay"].tolist() == [*range(24)]
+
+
 @pytest.mark.parametrize(
     ("settings", "features"),
     [

@@ -175,7 +175,9 @@ CURRENCY = (
     "|SGD|THB|IDR|MYR|PHP|VND|AED|SAR|EGP|NGN|KES"
     "|Rs[.]?|RM|kr[.]?|Fr[.]|z\u0142|K\u010d|Ft|TL|\u0440\u0443\u0431[.]?"
 )
-_UNIT = "[A-Za-z\"'%\u2030\u00b0\u00b5-\uffff][A-Za-z/\u00b0\u00b2-\uffff]{0,9}[.]?"
+# No fraction, as in 5\u00bd, and no sign that does not show
+_LETTER = "A-Za-z\u00b0\u00b5\u00ba\u00c0-\u1fff\u2030-\u214f\u2190-\ufefe"
+_UNIT = f"[{_LETTER}\"'%][{_LETTER}/\u00b2\u00b3\u00b7\u00b9]{{0,9}}[.]?"
 DECORATED = (
     f"(?P<open>[(])?(?P<minus>{_SIGNS})? ?(?P<before>{CURRENCY})?[ \u00a0\u202f]?(?P<inner>[(])?"
     f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212\u2013-]|{SPACE})*?)"
@@ -232,7 +234,7 @@ def undecorate(cell: str) -> tuple[str, str] | None:
     >>> undecorate("$ 1,234.50"), undecorate("(12)"), undecorate("5 %"), undecorate("-5")
     (('1,234.50', '$'), ('-12', ''), ('5', '%'), None)
     >>> undecorate("$(3)"), undecorate("4.20-"), undecorate("2 days"), undecorate("CHF 5.-")
-    (('-3', '$'), ('-4.20', ''), ('2', 'day'), ('5', 'CHF'))
+    (('-3', '$'), ('-4.20', ''), ('2', 'day'), ('5.0', 'CHF'))
     """
     match = _DECORATED.fullmatch(cell)
     if not match or len(match["open"] or match["inner"] or "") != len(match["close"] or ""):
@@ -241,7 +243,9 @@ def undecorate(cell: str) -> tuple[str, str] | None:
     negative = match["close"] or match["behind"]
     if not unit and not negative and not match["whole"]:
         return None
-    return ("-" if negative else match["minus"] or "") + match["number"], unit
+    # Its mark is the decimal mark: 12.000,- is written as 12.000,0 may be.
+    fraction = f"{match['whole'][0]}0" if match["whole"] else ""
+    return ("-" if negative else match["minus"] or "") + match["number"] + fraction, unit
 
 
 def pattern_of(dates: str) -> str:

@@ -76,6 +76,8 @@ TOTAL = re.compile(
 )
 # More different fractions are not classes.
 SCALE = 20
+# So many numbers such as 4,702 are hardly all decimals.
+MANY_GROUPED = 20
 # Rows repeat by chance if their columns' values have at most this many combinations per row.
 CHANCE = 10
 # More numeric classes are reported.
@@ -130,8 +132,9 @@ class Hints:
     def add(self, profile: Profile) -> None:
         if profile.is_text or 4 * profile.forms[""] > profile.filled:
             return  # one number among texts
-        self.point += shows(profile, ".")
-        self.comma += shows(profile, ",")
+        if not may_be_codes(profile):
+            self.point += shows(profile, ".")
+            self.comma += shows(profile, ",")
         self.day += profile.count(["day_first", "day_dot"]) > 0
         self.month += profile.count(["month_first"]) > 0
         if profile.filled and not profile.forms[""]:
@@ -145,6 +148,11 @@ def shows(profile: Profile, mark: str) -> bool:
     """
     forms, grouped = (POINT, "point3") if mark == "." else (COMMA, "comma3")
     return 50 * profile.count(forms) > profile.count([grouped])
+
+
+def may_be_codes(profile: Profile) -> bool:
+    """Return whether all numbers have three groups of digits or more, as those of telephones have."""
+    return any(0 < profile.count([form]) == profile.filled for form in ("points", "commas"))
 
 
 def decide(
@@ -323,6 +331,11 @@ class _Decision:
                 self.note(f"is text: its numbers have different units, {shown}")
             return False
         mark, doubt = self.decimal_mark(plain)
+        if doubt and not self.wanted and may_be_codes(profile):
+            # Other columns have the mark of these groups as their decimal mark.
+            row, cell = min(profile.first.values())
+            self.note(f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns")
+            return False
         thousands = ("," if mark == "." else ".") * bool(plain & GROUPED[mark])
         written = {
             "decimal": mark,
@@ -343,7 +356,7 @@ class _Decision:
         """Note how ambiguous marks in and next to numbers of these forms were read."""
         profile = self.profile
         # All in three groups or more, which codes such as those of telephones have as well
-        codes = {"points": "points" if self.hints.comma == 1 else "", "spaces": "blanks"}
+        codes = {"points": "points", "commas": "commas", "spaces": "blanks"}
         if len(forms) == 1 and (marks := codes.get(min(forms))):
             row, cell = profile.first_of(min(forms))
             if len(re.findall("[0-9]+", cell)) > 2:
@@ -376,9 +389,10 @@ class _Decision:
         profile, hints = self.profile, self.hints
         if self.params["decimal"] != "auto":
             return self.params["decimal"], ""
+        itself = not may_be_codes(profile)
         others = {
-            ".": hints.point - shows(profile, "."),
-            ",": hints.comma - shows(profile, ","),
+            ".": hints.point - (itself and shows(profile, ".")),
+            ",": hints.comma - (itself and shows(profile, ",")),
         }
         if forms & (POINT | COMMA):
             mark = "." if profile.count(POINT) >= profile.count(COMMA) else ","
@@ -397,12 +411,13 @@ class _Decision:
         if not number:
             return "," if others[","] > 0 >= others["."] else ".", ""
         decimal, other = (",", ".") if sign == "comma" else (".", ",")
-        # 4,702 next to 28271: whoever groups the digits of one number groups them in all.
-        if profile.count(["large"]):
-            return decimal, ""
         if (others["."] > 0) != (others[","] > 0):
             return (".", "") if others["."] > 0 else (",", "")
         mark = "," if self.hints.separator == ";" and sign == "comma" else "."
+        # 4,702 next to 28271: whoever groups the digits of one number groups them in all. But of
+        # many decimals, some would not have three digits.
+        if profile.count(["large"]) and number < MANY_GROUPED:
+            mark = decimal
         row, cell = profile.first_of(f"{sign}3")
         role = "decimals" if mark == decimal else "thousands"
         return mark, (
@@ -414,10 +429,17 @@ class _Decision:
         """Return a note on a column whose decimal mark differs from that of other columns."""
         contrary = "." if mark == "," else ","
         usual = mark == ("," if self.hints.separator == ";" else ".")
-        if others[mark] > 0 or others[contrary] <= usual:
+        others_show = self.profile.count(COMMA - {"comma"})
+        listed = mark == self.hints.separator and self.profile.forms["comma"] and not others_show
+        if others[mark] > 0 or others[contrary] <= usual and not listed:
             return ""
         forms = COMMA if mark == "," else POINT
         row, cell = min(self.profile.first_of(form) for form in forms if self.profile.count([form]))
+        if not others[contrary]:
+            return (
+                f"has values such as {cell!r} (row {row}), taken as decimals although commas "
+                "separate the columns: if they are lists, name it in prepare.text"
+            )
         return (
             f"has decimals such as {cell!r} (row {row}), but other columns have the decimal mark "
             f"{contrary!r}: if they are not decimals, name it in prepare.text"

@@ -4,6 +4,7 @@ Only the standard library: the template reads a table with this module before th
 """
 
 import bz2
+import codecs
 import csv
 import gzip
 import io
@@ -344,6 +345,34 @@ def is_utf16(start: bytes) -> bool:
     )
 
 
+def encoding_of(content: IO[bytes], encoding: str) -> str:
+    """Return the encoding of a text file if others of its table are in `encoding`.
+
+    Text in another encoding hardly ever looks like UTF-8 with non-ASCII letters. The file is left at
+    its start.
+    """
+    known = encoding.lower().replace("_", "-")
+    try:
+        content.seek(0)
+        start = block = content.read(1000)
+        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        wide = known.startswith("utf-16")
+        if known in ("utf-8", "utf8") or wide and b"\0" in start:
+            return encoding
+        decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), not wide
+        while block:
+            is_ascii &= block.isascii()
+            decoder.decode(block)
+            block = content.read(2**20)
+        decoder.decode(b"", final=True)
+        return encoding if is_ascii else "utf-8"
+    except UnicodeDecodeError:
+        return encoding
+    finally:
+        content.seek(0)
+
+
 def bad_byte(content: bytes, position: int, encoding: str) -> str:
     """Return what is wrong with the byte at `position`."""
     row = content.count(b"\n", 0, position) + 1
@@ -589,6 +618,8 @@ class TextRows:
                 yield row
         except UnicodeDecodeError as error:
             raise FileError(self._find_bad_byte(encoding) or str(error)) from None
+        except UnicodeError as error:
+            raise FileError(f"it is no {encoding}: {error}") from None
         except csv.Error as error:
             raise FileError(f"{error}: are separator, quote and escape right?") from None
         finally:

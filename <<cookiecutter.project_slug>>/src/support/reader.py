@@ -28,6 +28,7 @@ from support.files import (
     check_headers,
     check_kinds,
     check_workbook,
+    encoding_of,
     kind_of,
     names_of,
     null_pattern,
@@ -128,6 +129,7 @@ class Table:
         # Arrow's parser needs rows of equal length; otherwise Python's parser reads them.
         self._ragged: set[Path] = set()
         self._kinds: dict[Path, str] = {}
+        self._encodings: dict[Path, str] = {}
         self._merged = self._rounded = 0
         with self._errors():
             self._parts = parts_of(self.path)
@@ -186,15 +188,18 @@ class Table:
             )
         return notes
 
-    def _dialect(self) -> Dialect:
-        keys = ("encoding", "separator", "quote", "escape", "skip")
-        return Dialect(**{key: self.params[key] for key in keys})
+    def _dialect(self, part: Path) -> Dialect:
+        keys = ("separator", "quote", "escape", "skip")
+        return Dialect(self._encodings[part], **{key: self.params[key] for key in keys})
 
     def _names(self, part: Path) -> list[str]:
         with self._open(part) as (content, kind):
             self._kinds[part] = kind
             if kind in ("csv", "json"):
-                rows = TextRows(content, kind, self._dialect())
+                encoding = self.params["encoding"]
+                folder = self.path.is_dir() and kind == "csv"
+                self._encodings[part] = encoding_of(content, encoding) if folder else encoding
+                rows = TextRows(content, kind, self._dialect(part))
                 counts = Counter(cell.strip() for cell in rows.raw_names)
                 self.repeated |= {name for name, number in counts.items() if number > 1}
                 self.first_row, self.row_names = rows.first_row, rows.row_names
@@ -205,7 +210,7 @@ class Table:
             for name, one in zip(names, types, strict=True):
                 if not usable(one):
                     self.unusable[name] = str(one)
-                here = plain(pa.array([], one)).type
+                here = plain(pa.nulls(0, one)).type
                 self._types[name] = joint(self._types.get(name, here), here, name)
             return names
 
@@ -278,32 +283,34 @@ class Table:
                 and len(separator) == 1
                 and separator != " "
                 and part not in self._ragged
-                and not (self.params["escape"] and self.params["encoding"].startswith("utf-16"))
+                and not (self.params["escape"] and self._encodings[part].startswith("utf-16"))
             ):
                 try:
-                    for batch in self._arrow_csv(content, names):
+                    for batch in self._arrow_csv(content, self._dialect(part), names):
                         done += len(batch)
                         yield batch
                     return
                 except pa.ArrowInvalid:
                     self._ragged.add(part)
         with self._open(part) as (content, kind):
-            rows = TextRows(content, kind, self._dialect())
+            rows = TextRows(content, kind, self._dialect(part))
             yield from self._chunks(iter(rows), names, skip=done)
             self.first_short = self.first_short or rows.first_short
             self.short += rows.short
 
-    def _arrow_csv(self, content: IO[bytes], header: list[str]) -> Iterator[pa.RecordBatch]:
+    def _arrow_csv(
+        self, content: IO[bytes], dialect: Dialect, header: list[str]
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a CSV file, without interpreting their text.
 
         Raises ArrowInvalid when rows differ in length, and for bytes that do not decode.
         """
-        escape = self.params["escape"] == "\\"
-        source = io.BufferedReader(Nulls(content, self._dialect())) if escape else content
+        escape = dialect.escape == "\\"
+        source = io.BufferedReader(Nulls(content, dialect)) if escape else content
         loan, reader, skip = Loan(source), None, 1
         try:
-            stream = loan.stream(self.params["encoding"])
-            reader = pa.csv.open_csv(stream, *self._arrow_options(len(header)))
+            stream = loan.stream(dialect.encoding)
+            reader = pa.csv.open_csv(stream, *self._arrow_options(dialect, len(header)))
             # The header is read as a row, and skipped: its names may repeat.
             last = None
             for batch in reader:
@@ -321,8 +328,7 @@ class Table:
             stream = reader = None
             loan.end()
 
-    def _arrow_options(self, width: int) -> tuple[Any, ...]:
-        dialect = self._dialect()
+    def _arrow_options(self, dialect: Dialect, width: int) -> tuple[Any, ...]:
         names = [f"f{number}" for number in range(width)]
         return (
             pa.csv.ReadOptions(
@@ -484,7 +490,7 @@ def joint(one: pa.DataType, other: pa.DataType, name: str) -> pa.DataType:
 
 def usable(kind: pa.DataType) -> bool:
     """Return whether a column of this type holds single values, or none at all."""
-    return pa.types.is_null(kind) or not pa.types.is_null(plain(pa.array([], kind)).type)
+    return pa.types.is_null(kind) or not pa.types.is_null(plain(pa.nulls(0, kind)).type)
 
 
 def plain(column: pa.Array) -> pa.Array:
@@ -515,7 +521,7 @@ def plain(column: pa.Array) -> pa.Array:
         wide = pa.time64 if pa.types.is_time(kind) else pa.duration
         count = column.cast(wide("us"), safe=False).cast(pa.int64())
         return pc.divide(count.cast(pa.float64()), 1e6)
-    if pa.types.is_temporal(kind):
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         times = column.cast(pa.timestamp("us"), safe=False)
         ends = pc.min_max(times.cast(pa.int64())).as_py()
         if not TIMES[0] <= (ends["min"] or 0) <= (ends["max"] or 0) < TIMES[1]:

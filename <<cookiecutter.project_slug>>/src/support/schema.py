@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, get_origin
 
-from support.cells import DATES, Forms, Profile, pattern_of, spellings
+from support.cells import DATES, NO_VALUES, Forms, Profile, pattern_of, spellings
 from support.columns import LARGEST, Column, decide, gaps_in, is_constant, misfit, type_of_labels
 from support.derived import FeaturesError, derive
 from support.params import InputError, first_line, nearest
@@ -46,7 +46,7 @@ class Schema:
     those that src/features.py adds or gives another kind; `roles` has the role of each: target, group, time (which is a feature
     as well), order (a time that is not a feature), split, feature or unused.
     `labels` is the type of a classification's target, and `whole` names the integers without gaps.
-    `gaps` are the words of prepare.na_values, if it is a list.
+    `gaps` are the words of prepare.na_values, if it is a list; [""] if that is empty.
     """
 
     file: dict[str, Any]
@@ -176,6 +176,8 @@ class Schema:
         cells = batch.column(column.name)
         # For strings that were seen, `column.gaps` has all of these words.
         words = [] if seen and pa.types.is_string(cells.type) else self.gaps
+        if not seen and not words:
+            words = sorted(NO_VALUES)
         try:
             values = read_values(cells, replace(column, gaps=column.gaps + words), seen)
         except MisfitError as misfit:
@@ -251,9 +253,9 @@ def decide_schema(
     columns = decide_columns(table, profiles, params, roles)
     schema = Schema({key: params[key] for key in FILE}, list(columns.values()), roles)
     if params["na_values"] != "auto":
-        schema.gaps = sorted(spellings(params["na_values"]))
+        schema.gaps = sorted(spellings(params["na_values"])) or [""]
     for name, column in columns.items():
-        may_have_gaps = isinstance(profiles[name], Stored) and schema.gaps
+        may_have_gaps = isinstance(profiles[name], Stored) and any(schema.gaps)
         if column.kind == "integer" and not gaps_in(column, profiles[name]) and not may_have_gaps:
             schema.whole.append(name)
         constant = is_constant(column, profiles[name])
@@ -308,8 +310,9 @@ def decide_columns(
     columns = {column.name: column for column in decided}
     for name, one in profiles.items():
         if isinstance(one, Stored):
-            text = not one.exact or name in params["text"]
-            columns[name] = Column(name, "text" if text else STORED[one.type])
+            kind = STORED[one.type] if one.exact and name not in params["text"] else "text"
+            # New rows may be in a file without types.
+            columns[name] = Column(name, kind, dates="ISO8601" if kind == "date" else "")
             if name in params["columns"]:
                 columns[name] = give_kind(columns[name], params["columns"][name], one)
     return {name: columns[name] for name in table.names}

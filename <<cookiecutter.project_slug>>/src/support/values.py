@@ -191,8 +191,10 @@ def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
         gaps = pa.array([float("nan"), *_numbers_in(column.gaps)])
         cells = pc.if_else(pc.is_in(cells.cast(pa.float64(), safe=False), gaps), None, cells)
         if wanted == pa.float64():
+            if column.unit.strip("()") and not re.fullmatch(CURRENCY, column.unit):
+                _check(cells, pc.is_null(cells))  # 0.05 may be 5 %
             return cells.cast(wanted)
-        if column.dates:
+        if "%" in column.dates:
             return _read_pattern(cells.cast(pa.string()), column.dates)
     elif column.gaps:
         # As a text file would have them; a day without its time
