@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036, others may run it
     sys.exit(
         f"Python 3.11 or later is needed, and cookiecutter runs in {sys.version.split()[0]}: install it "
         "with a newer one, for example `uvx --python 3.12 cookiecutter ...`"

@@ -12,6 +12,7 @@ import sys
 import urllib.request
 import zlib
 from collections import Counter
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec

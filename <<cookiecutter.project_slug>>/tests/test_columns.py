@@ -189,8 +189,8 @@ def test_codes_in_groups_say_nothing_of_other_columns():
     found = columns_of({"tel": telephones, "weight": ["1.125", "2.375"]})
     assert found["weight"].kind == "number"
     assert "may be a code" in columns_of({"tel": telephones, "x": ["1.5"]})["tel"].notes[0]
-    for cells in (telephones, ["101,205,310", "99,128,200"]):
-        [column] = columns_of({"code": cells}).values()
+    for some in (telephones, ["101,205,310", "99,128,200"]):
+        [column] = columns_of({"code": some}).values()
         assert column.kind == "integer" and "if they are codes" in column.notes[0]
 
 

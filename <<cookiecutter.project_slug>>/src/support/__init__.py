@@ -7,7 +7,7 @@ import os
 import sys
 from types import TracebackType
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036, others may run it
     sys.exit(
         f"Python 3.11 or later is needed, and {sys.executable} is {sys.version.split()[0]}: activate "
         "the project's environment, see README.md"

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -216,12 +217,9 @@ class Table:
 
     @contextmanager
     def _open(self, part: Path, bar: tqdm | None = None) -> Iterator[tuple[IO[bytes], str]]:
-        def count(size: int) -> None:
-            # The first bytes are read more than once.
-            bar.update(min(size, bar.total - bar.n))
-
         with part.open("rb") as raw:
-            content = unpack(raw if bar is None else CallbackIOWrapper(count, raw, "read"))
+            told = raw if bar is None else CallbackIOWrapper(partial(advance, bar), raw, "read")
+            content = unpack(told)
             try:
                 yield content, kind_of(content)
             except FileError as error:
@@ -486,6 +484,11 @@ def joint(one: pa.DataType, other: pa.DataType, name: str) -> pa.DataType:
     if one != other and not pa.types.is_null(other):
         raise FileError(f"{name} is of type {other}, in another file it is {one}")
     return one
+
+
+def advance(bar: tqdm, size: int) -> None:
+    # The first bytes are read more than once.
+    bar.update(min(size, bar.total - bar.n))
 
 
 def usable(kind: pa.DataType) -> bool:
