@@ -429,6 +429,24 @@ def test_a_damaged_object_is_named_and_repaired(share, host, kind, damage):
     assert clone.outcome() == project.outcome()
 
 
+def test_a_damaged_copy_here_does_not_replace_the_good_one_on_the_remote(project):
+    project.run("dvc push")
+    store = Path(project.run("dvc config remote.origin.url").strip())
+    cache = project.path / ".dvc/cache/files/md5"
+    key = stored(project, "models/model.skops").removeprefix("files/md5/")
+    good = (store / "files/md5" / key).read_bytes()
+    (cache / key).chmod(0o644)
+    os.truncate(cache / key, 100)
+    for command in ("check", "check --repair"):
+        assert "files are there" in project.run(f"python src/share.py {command}")
+    assert (store / "files/md5" / key).read_bytes() == good
+
+    (store / "files/md5" / key).unlink()
+    said = project.run("python src/share.py check --repair", status=1)
+    assert "models/model.skops is missing" in said and "this machine's copy of it is damaged" in said
+    assert not (store / "files/md5" / key).exists()
+
+
 def test_a_folder_as_remote_is_checked_and_repaired(project):
     project.run("dvc push")
     assert f"all {len(project.cached())} files are there" in project.run(

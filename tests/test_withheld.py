@@ -207,6 +207,36 @@ def test_a_newer_commit_decides_although_an_older_one_is_checked_out(shared, tmp
     assert (shared.path / "data/test.parquet").read_bytes() in contents(tmp_path / "store")
 
 
+def test_a_pushed_branch_decides_although_another_one_is_checked_out(shared, tmp_path):
+    track(shared, "data/raw/before.csv")
+    shared.commit()
+    shared.run("git branch other")
+    shared.run("git mv data/raw/before.csv.dvc data/raw/after.csv.dvc")
+    shared.edit("data/raw/after.csv.dvc", "before.csv", "after.csv")
+    set_output(shared, "data/raw/after.csv.dvc", push=False)
+    shared.commit()
+    shared.run("git checkout --quiet other")
+    shared.run("git commit --quiet --allow-empty -m Diverged")
+    shared.run("git push --quiet origin main")
+    assert SECRET not in contents(tmp_path / "store")
+    assert (shared.path / "data/test.parquet").read_bytes() in contents(tmp_path / "store")
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_head_decides_although_the_workspace_lacks_the_file(shared, tmp_path, sparse):
+    track(shared, "data/raw/patients.csv")
+    shared.commit()
+    shared.run("git tag v1")
+    set_output(shared, "data/raw/patients.csv.dvc", push=False)
+    shared.commit()
+    if sparse:
+        shared.run("git sparse-checkout set src .dvc models notebooks tests")
+    else:
+        (shared.path / "data/raw/patients.csv.dvc").unlink()
+    shared.run("git push --quiet origin v1")
+    assert SECRET not in contents(tmp_path / "store")
+
+
 def test_a_branch_shares_what_it_withholds_elsewhere_from_any_other_branch(shared, tmp_path):
     shared.run("git checkout --quiet -b other")
     track(shared, "data/open/labels.csv", b"")

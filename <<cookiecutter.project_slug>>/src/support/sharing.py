@@ -15,6 +15,7 @@ from support.remote import address, reach, within
 import pygit2  # comes with DVC
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.fs.callbacks import TqdmCallback
+from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.tree import Tree
 
 # How many objects to ask a remote for at a time
@@ -87,13 +88,11 @@ def rule_for(rules: Rules, key: tuple[str, tuple[str, ...]], otherwise: str) -> 
 
 
 def is_behind(tips: Iterable[str]) -> bool:
-    """Return whether one of the commits `tips` is newer than the workspace."""
+    """Return whether one of the commits `tips` has commits that the workspace's own lacks."""
     for tip in tips:
-        # The commits of either side alone: LEFT<tab>RIGHT
-        command = ["git", "rev-list", "--left-right", "--count", f"HEAD...{tip}"]
+        command = ["git", "rev-list", "--max-count=1", f"HEAD..{tip}"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
-        mine, theirs = done.stdout.split() or ("0", "0")
-        if mine == "0" and theirs != "0":
+        if done.stdout.strip():
             return True
     return False
 
@@ -102,32 +101,34 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
     """Return the objects of `commits`: for each remote, each object's hash and its file's path.
 
     `commits` maps each commit to its parents. Data that is withheld today, by `push: false` or a
-    remote of its own, must not be pushed with an older commit. So the workspace, then later commits
-    decide for the same path and those below it in their ancestors, and for withheld content at any
-    path, unless the workspace or the commit itself shares that content at another path. A workspace
-    that is older than what is pushed shares nothing. A commit that DVC cannot read is reported and
-    skipped if others follow it: nobody can check its data out. A commit without the project needs
-    no objects.
+    remote of its own, must not be pushed with an older commit. So the workspace, which may lack
+    files that HEAD has, then HEAD, then later commits decide for the same path and those below it in
+    their ancestors, and for withheld content at any path, unless the workspace or the commit itself
+    shares that content at another path. A workspace that lacks commits which are pushed shares
+    nothing. A commit that DVC cannot read is reported and skipped if others follow it: nobody can
+    check its data out. A commit without the project needs no objects.
     """
     needed: dict[Store, dict[str, str]] = {}
     shared: set[str] = set()
     older = {parent for parents in commits.values() for parent in parents}
-    # Paths and contents that the workspace, then the later commits withhold
-    rules: dict[str, tuple[Rules, set[str]]] = {"workspace": ({}, set())}
-    now = rules["workspace"]
+    # Paths and contents that the workspace, HEAD, then the later commits withhold
+    now: tuple[Rules, set[str]] = ({}, set())
     behind = is_behind(commits.keys() - older)
-    for commit in ["workspace", *commits]:
+    for place, harmless in {"workspace": (), "HEAD": (DvcException, InputError)}.items():
+        with suppress(NotDvcRepoError, *harmless), repo.switch(place):
+            found = list(located(repo, now[0]))
+            shared |= set() if behind else {oid for name, _, oid, _ in found if name} - now[1]
+            now[1].update(oid for name, _, oid, _ in found if not name)
+    rules: dict[str, tuple[Rules, set[str]]] = {}
+    for commit in commits:
         decided, withheld = rules.get(commit) or deepcopy(now)
         try:
             with repo.switch(commit):
                 found = list(located(repo, decided))
-                if commit == "workspace":
-                    shared |= set() if behind else {oid for name, _, oid, _ in found if name}
-                else:
-                    for name, kind, oid, file in found:
-                        if name and (oid in shared or oid not in withheld):
-                            what = f"{file} of commit {commit[:7]}" if commit in older else file
-                            needed.setdefault((name, kind), {}).setdefault(oid, what)
+                for name, kind, oid, file in found:
+                    if name and (oid in shared or oid not in withheld):
+                        what = f"{file} of commit {commit[:7]}" if commit in older else file
+                        needed.setdefault((name, kind), {}).setdefault(oid, what)
                 withheld |= {oid for name, _, oid, _ in found if not name}
         except NotDvcRepoError:
             pass
@@ -246,9 +247,19 @@ def find_bad(cache: Any, odb: Any, needed: dict[str, str], url: str) -> dict[str
             bad[oid] = f"{file} is missing"
         elif isinstance(info, Exception):
             bad[oid] = f"{file} cannot be read: {first_line(info)}"
-        elif local.exists() and info["size"] not in (None, size := local.stat().st_size):
+        elif (
+            local.exists()
+            and info["size"] not in (None, size := local.stat().st_size)
+            and is_sound(cache, oid)
+        ):
             bad[oid] = f"{file} has {info['size']} bytes instead of {size}"
     return bad
+
+
+def is_sound(cache: Any, oid: str) -> bool:
+    """Return whether the content of an object in the cache has its hash."""
+    found = file_md5(cache.oid_to_path(oid), cache.fs, name=cache.hash_name)
+    return found == oid.removesuffix(".dir")
 
 
 def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
@@ -257,10 +268,16 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
     Raises InputError when the cache lacks an object, or the remote does not accept it.
     """
     for oid, what in bad.items():
-        if not Path(cache.oid_to_path(oid)).exists():
+        path = Path(cache.oid_to_path(oid))
+        if not path.exists():
             raise InputError(
                 f"{what} on {url}, and this machine has no copy of it: `dvc repro` makes again what "
                 "a stage made; to go on without it, git push --no-verify"
+            )
+        if not is_sound(cache, oid):
+            raise InputError(
+                f"{what} on {url}, and this machine's copy of it is damaged: delete {path}, and fetch "
+                "or make it again"
             )
 
     refused: dict[str, Exception] = {}
