@@ -569,11 +569,14 @@ def test_a_users_ignore_file_hides_nothing_of_the_project(
 ):
     patterns = suffixes_and_folders(reproduced.tracked())
     assert {"results/", "*.svg", "*.csv", "*.dvc", ".dvc", "src"} <= set(patterns)
-    (home / "ignore").write_text("\n".join(patterns))
+    secrets = ["*secret*", "*.pem", "*.key", "credentials*", "*~", "*.bak"]
+    (home / "ignore").write_text("\n".join([*patterns, *secrets]))
     project = bake(tmp_path, env=settings("[core]\nexcludesFile = ~/ignore"))
     assert "one commit" in project.output
     project.repro()
-    for junk in (".DS_Store", ".env", "src/.idea/workspace.xml", "notes.swp"):
+    hidden = ["secrets.yaml", ".secrets.toml", "credentials.txt", "src/private.pem", "src/train.py~"]
+    hidden += ["notebooks/credentials", "results/table.csv.bak", "tests/x.pem"]
+    for junk in (".DS_Store", ".env", "src/.idea/workspace.xml", "notes.swp", *hidden):
         (project.path / junk).parent.mkdir(exist_ok=True)
         (project.path / junk).write_text("not the project's")
     project.run("git add .")
