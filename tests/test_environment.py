@@ -574,7 +574,13 @@ def test_a_users_ignore_file_hides_nothing_of_the_project(
     project = bake(tmp_path, env=settings("[core]\nexcludesFile = ~/ignore"))
     assert "one commit" in project.output
     project.repro()
-    hidden = ["secrets.yaml", ".secrets.toml", "credentials.txt", "src/private.pem", "src/train.py~"]
+    hidden = [
+        "secrets.yaml",
+        ".secrets.toml",
+        "credentials.txt",
+        "src/private.pem",
+        "src/train.py~",
+    ]
     hidden += ["notebooks/credentials", "results/table.csv.bak", "tests/x.pem"]
     for junk in (".DS_Store", ".env", "src/.idea/workspace.xml", "notes.swp", *hidden):
         (project.path / junk).parent.mkdir(exist_ok=True)

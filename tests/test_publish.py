@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from forked import real
 from helpers import Project
+from helpers import run as run_command
 from mlflow_server import MlflowServer
 from servers import free_ports
 
@@ -310,11 +312,32 @@ def test_what_is_withheld_is_not_published(member, client):
     [run] = find_runs(client, member)
     files = artifacts(client, run)
     assert "results/scores.json" in files and "results/candidates.csv" not in files
+    member.experiments({"earlier": {"model": "logistic_regression"}})
+    member.run("git checkout --quiet .")
     model = "- models/model.skops"
     member.edit("dvc.yaml", f"{model}\n      - results/s", f"{model}{withheld}      - results/s")
+    # Withheld today, and shared in an experiment before
+    assert "models/model.skops is not to be shared" in member.run(
+        f"{COMMAND} --experiments", status=1
+    )
     member.repro()
     member.commit("Withheld model")
     assert "models/model.skops is not to be shared" in member.run(COMMAND, status=1)
+
+
+def test_a_project_in_a_larger_repository_is_published(member, client, env):
+    outer = member.path.parent / "outer"
+    (outer / "ml").mkdir(parents=True)
+    shutil.rmtree(member.path / ".git")
+    project = Project(member.path.rename(outer / "ml" / NAME), member.env)
+    run_command("git init --quiet", outer, env)
+    project.run("git config log.showSignature true")
+    project.commit("All")
+    assert project.run(COMMAND).endswith(": published\n")
+    [found] = client.search_runs(
+        [client.get_experiment_by_name(member.path.parent.name).experiment_id]
+    )
+    assert "model/model.skops" in artifacts(client, found, "model")
 
 
 def test_without_a_server_it_ends_in_one_line(project):

@@ -443,7 +443,9 @@ def test_a_damaged_copy_here_does_not_replace_the_good_one_on_the_remote(project
 
     (store / "files/md5" / key).unlink()
     said = project.run("python src/share.py check --repair", status=1)
-    assert "models/model.skops is missing" in said and "this machine's copy of it is damaged" in said
+    assert (
+        "models/model.skops is missing" in said and "this machine's copy of it is damaged" in said
+    )
     assert not (store / "files/md5" / key).exists()
 
 

@@ -64,7 +64,9 @@ def run(command: list[str]) -> bytes:
         command = [sys.executable, "-m", *command]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
     if done.returncode:
-        lines = (done.stderr.decode(errors="replace").strip() or command[0]).splitlines()
+        lines = (
+            done.stderr.decode(errors="replace").strip() or f"{' '.join(command)}: failed"
+        ).splitlines()
         raise SystemExit(lines[0].removeprefix("ERROR: "))
     return done.stdout
 
@@ -75,12 +77,19 @@ def queued() -> list[Snapshot]:
     DVC keeps each as a commit in the form of a git stash: its parent is the experiment's base.
     """
     from dvc.api import exp_show
+    from dvc.exceptions import DvcException
 
-    rows = [row for row in exp_show(repo=str(ROOT)) if row["State"] == "Queued"]
+    try:
+        rows = [row for row in exp_show(repo=str(ROOT)) if row["State"] == "Queued"]
+    except DvcException as error:
+        raise SystemExit(first_line(error)) from None
     snapshots = []
     for name, commit in [(row["Experiment"], row["rev"]) for row in reversed(rows)]:
         base = git("rev-parse", f"{commit}^1")
-        changes = run(["git", "diff", "--binary", "--full-index", base, commit])
+        # As `git apply` reads them, whatever the user's settings
+        plain = "--binary --full-index --no-color --no-ext-diff --no-textconv --no-relative"
+        prefixes = ["--src-prefix=a/", "--dst-prefix=b/"]
+        changes = run(["git", "diff", *plain.split(), *prefixes, base, commit])
         snapshots.append(Snapshot(name, base, changes))
     return snapshots
 

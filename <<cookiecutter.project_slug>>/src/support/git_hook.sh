@@ -2,6 +2,8 @@
 # sh src/support/git_hook.sh NAME-OF-THE-HOOK ARGUMENTS-OF-GIT
 name=$1
 shift
+# It would take git, and this script, to another folder.
+unset CDPATH
 cd "${0%/*}/../.." || exit
 # In a part of a larger repository, what git says of itself is not true of this folder.
 [ -e .git ] || unset $(git rev-parse --local-env-vars)

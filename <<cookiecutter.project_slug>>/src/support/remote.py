@@ -200,14 +200,23 @@ def address(config: dict[str, Any]) -> str:
     DagsHub's S3 buckets differ only in their endpoint.
 
     >>> address({"url": "https://me:secret@host/x?sig=1"}), address({"url": "ssh://me@host/x"})
-    ('https://me@host/x', 'ssh://me@host/x')
+    ('https://host/x', 'ssh://me@host/x')
+    >>> hide("http://me:a/b@c@host:1/x"), hide("https://host/x@y"), hide("https://token@host")
+    ('http://host:1/x', 'https://host/x@y', 'https://host')
     """
     return hide(config.get("endpointurl") or config["url"])
 
 
 def hide(url: str) -> str:
-    """Return a URL without its password and parameters; any other place unchanged."""
+    """Return a URL without its password and parameters; any other place unchanged.
+
+    The user of a web address may be a token.
+    """
     if "://" not in url:
         return url
-    url = re.split("[?#]", url)[0]
-    return re.sub("://([^/]*)@", lambda found: f"://{found[1].partition(':')[0]}@", url)
+    scheme, rest = re.split("[?#]", url)[0].split("://", 1)
+    # A password may have signs that end a name in a correct address.
+    if user := re.match("([^:/@]*)(:.*)?@", rest):
+        name = "" if scheme.lower() in ("http", "https") else f"{user[1]}@"
+        rest = name + rest[user.end() :]
+    return f"{scheme}://{rest}"
