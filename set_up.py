@@ -262,7 +262,8 @@ def initialise(command: list[str]) -> subprocess.CompletedProcess:
     done = run(command)
     if done.returncode:
         shutil.rmtree(".dvc", ignore_errors=True)
-    shutil.copytree(".dvc-settings", ".dvc", dirs_exist_ok=True)
+    # With --overwrite-if-exists, the cache may be a link to a larger disk.
+    shutil.copytree(".dvc-settings", ".dvc", dirs_exist_ok=True, symlinks=True)
     shutil.rmtree(".dvc-settings")
     return done
 

@@ -191,6 +191,28 @@ def test_data_that_was_not_pushed_fails_unless_a_fork_may_not_read_it(copy, tmp_
     assert ran == ([FETCH] if trusted else [FETCH, "passed"])
 
 
+def test_data_that_is_withheld_is_neither_demanded_nor_needed(copy):
+    path = copy.path / "data/raw/iris.csv.dvc"
+    content = yaml.safe_load(path.read_text())
+    content["outs"][0]["push"] = False
+    path.write_text(yaml.safe_dump(content))
+    copy.commit("Withheld")
+    md5 = content["outs"][0]["md5"]
+    store = Path(copy.run("dvc config remote.origin.url").strip())
+    cache = Path(copy.run("dvc cache dir").strip())
+    objects = [place / "files/md5" / md5[:2] / md5[2:] for place in (store, cache)]
+    before = objects[0].read_bytes()
+    try:
+        for one in objects:
+            one.unlink(missing_ok=True)
+        (copy.path / "data/raw/iris.csv").unlink()
+        ran, said, _ = job(copy, start=FETCH, end=REPRODUCE)
+        assert ran == [FETCH, REPRODUCE, "passed"], said
+        assert "Running stage 'evaluate'" in said and "Running stage 'prepare'" not in said
+    finally:
+        objects[0].write_bytes(before)  # the store is that of all tests
+
+
 def test_before_the_first_run_it_says_so(copy):
     copy.run("git rm --quiet --cached dvc.lock")
     (copy.path / "dvc.lock").unlink()
@@ -336,7 +358,9 @@ def test_gitlab_runs_the_same_commands_as_github(baked_files):
     shell = re.sub(r"\n +", "\n", f"{github}\n--\n" + "\n".join(check["script"]))
     found = [commands(part) for part in shell.split("\n--\n")]
     assert found[0] == found[1]
-    assert len(found[0]) == 12 and {"pytest", "dvc pull"} <= {one.strip() for one in found[0]}
+    assert len(found[0]) == 12 and {"pytest", "dvc pull --allow-missing"} <= {
+        one.strip() for one in found[0]
+    }
 
 
 def test_without_ci_nothing_of_it_is_there(baked_files):

@@ -87,7 +87,7 @@ def test_a_project_of_the_first_version_keeps_everything_when_it_is_updated(
     with (newer.path / "README.md").open("a") as readme:
         readme.write("Newer still.\n")
     newer.run("git commit --quiet --all -m Newer")
-    _, *again = update.splitlines()
+    _, _, *again = update.splitlines()
     project.run(["sh", "-ec", "\n".join(again)])
     assert (project.path / "README.md").read_bytes() == (newer.path / "README.md").read_bytes()
     assert params(project) == now

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -100,8 +101,10 @@ def output(path: str | None) -> Iterator[IO[str]]:
     if not path:
         yield sys.stdout
         return
-    # A link stays one.
+    # A link stays one, unless it leads into a cache of DVC, which keeps its files.
     target = Path(path).resolve()
+    if re.search("/[0-9a-f]{2}/[0-9a-f]{30}$", target.as_posix()):
+        target = Path(path).parent.resolve() / Path(path).name
     is_file = target.is_file() or not target.exists()
     part = target.with_name(f"{target.name}.{os.getpid()}.part") if is_file else target
     made = False

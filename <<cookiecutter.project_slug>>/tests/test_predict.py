@@ -297,6 +297,15 @@ def test_what_is_no_file_is_written_as_it_is_and_other_files_stay(tmp_path):
     assert (tmp_path / "o.csv").is_symlink() and (tmp_path / "real.csv").read_text() == "new"
     assert (tmp_path / "o.csv.part").read_text() == "mine" and len(os.listdir(tmp_path)) == 3
 
+    # A link that DVC made is replaced: its cache keeps what it leads to.
+    cached = tmp_path / f"cache/files/md5/0a/{'b' * 30}"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("first")
+    (tmp_path / "tracked.csv").symlink_to(cached)
+    with output(str(tmp_path / "tracked.csv")) as file:
+        file.write("second")
+    assert cached.read_text() == "first" and (tmp_path / "tracked.csv").read_text() == "second"
+
     os.mkfifo(tmp_path / "pipe")
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
