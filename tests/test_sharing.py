@@ -449,6 +449,19 @@ def test_a_damaged_copy_here_does_not_replace_the_good_one_on_the_remote(project
     assert not (store / "files/md5" / key).exists()
 
 
+def test_a_folder_as_remote_that_is_gone_is_told(project, tmp_path, env):
+    run("git init --quiet --bare code.git", tmp_path, env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "code.git"])
+    first = project.run("git push --quiet origin main")
+    assert "files are there" in first and "the folder was not there" not in first
+    store = Path(project.run("dvc config remote.origin.url").strip())
+    store.rename(store.with_name("unmounted"))
+    project.run("git commit --quiet --allow-empty -m Later")
+    assert "files are there; the folder was not there: if it is" in project.run(
+        "git push -q origin"
+    )
+
+
 def test_a_folder_as_remote_is_checked_and_repaired(project):
     project.run("dvc push")
     assert f"all {len(project.cached())} files are there" in project.run(

@@ -49,13 +49,14 @@ def read_json(name: str) -> dict[str, Any]:
 
 
 def read_training(test: Rows, data: dict[str, Any]) -> tuple[Rows, Rows]:
-    """Return columns of the training rows, and of the first prepared rows, for the findings.
+    """Return columns of the training rows, and the first prepared rows, for the findings.
 
-    These are the times and the target, or all columns if rows may repeat others: stage prepare
-    does not count rows as repeated if they differ in the column that marks the test rows.
+    The columns are the times and the target, or all if rows may repeat others: stage prepare does
+    not count rows as repeated if they differ in the column that marks the test rows.
     """
     columns = [*test.features.select_dtypes("datetime"), test.target.name]
-    first = pq.ParquetFile(PREPARED).read_row_group(0, columns).to_pandas()[columns]
+    everything = list(test.table)
+    first = pq.ParquetFile(PREPARED).read_row_group(0, everything).to_pandas()[everything]
     by_column = any(line["role"] == "split" for line in data["columns"])
     if by_column or "duplicate" not in data["rows"]["dropped"]:
         columns = list(test.table)

@@ -36,7 +36,7 @@ def look(rows: pd.DataFrame, others: pd.DataFrame, model: str, **more: Any) -> E
     found = {
         "test": others,
         "training": rows.iloc[:, -1:],
-        "first": pd.concat([rows, others]).sample(frac=1, random_state=0).iloc[:, -1:],
+        "first": pd.concat([rows, others]).sample(frac=1, random_state=0),
         "baseline": tidy(baseline(rows.iloc[:, -1], others.iloc[:, -1])),
         "fitted": fitted["training"],
         "trials": fitted["trials"],
@@ -329,6 +329,8 @@ def test_repeated_patients_on_both_sides_are_told():
     assert "rows of one patient are alike" in codes(table, "deep")["shared-group"]
     numbered = table.assign(patient=patient, y=random.normal(size=60)[patient])
     assert "shared-group" in codes(numbered, "forest")
+    few = numbered.groupby("patient").head(4).sample(frac=1, random_state=0)
+    assert "shared-group" in codes(few, "forest")
     # A shop has its level, but each day is another.
     shops = table.assign(a=random.normal(size=1200), b=random.normal(size=1200))
     assert "shared-group" not in codes(shops, "deep")

@@ -61,7 +61,7 @@ class Evidence:
     """The input of the checks.
 
     `test` has the test rows, `training` the training rows, with only the times among their features
-    or with all features; `first` has the first rows of the prepared table in the same form, in file
+    or with all features; `first` has the first rows of the prepared table, with all features, in file
     order. `scores` are the test scores, with their `intervals`; `baseline` and `fitted` are the
     scores without features and on the training rows. `trials` is the report of stage train on
     cross-validation, `plots` the tables of plots.plot_data, and `columns` the lines of
@@ -372,7 +372,8 @@ def check_groups(evidence: Evidence) -> Iterator[Finding]:
     """Rows with the same value of a feature are alike in other features and the target."""
     if not evidence.at_random:
         return
-    features, target = evidence.test.features, evidence.test.target
+    # Unlike the test rows, these have all rows of a group, if the table is small.
+    features, target = evidence.first.features, evidence.first.target
     codes = target if evidence.regression else pd.Series(pd.factorize(target)[0])
     numbers = features.select_dtypes("number").dropna(axis="columns")
     for name, column in features.items():

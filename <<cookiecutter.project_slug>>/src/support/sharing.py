@@ -210,6 +210,9 @@ def check_remote(repo: Any, commits: dict[str, list[str]], repair: bool) -> str:
     reached = remotes(repo)
     for name in reached:
         reach(repo, name)
+    pushed = subprocess.run(
+        ["git", "for-each-ref", "refs/remotes"], check=False, capture_output=True
+    )
     lines = []
     for (name, kind), needed in needed_objects(repo, commits).items():
         if name not in reached:
@@ -217,13 +220,15 @@ def check_remote(repo: Any, commits: dict[str, list[str]], repair: bool) -> str:
         odb = repo.cloud.get_remote_odb(name, hash_name=kind)
         cache = repo.cache.local if kind == "md5" else repo.cache.legacy
         url = address(repo.config["remote"][name])
+        lost = odb.fs.protocol == "local" and not Path(odb.path).exists() and pushed.stdout
         bad = find_bad(cache, odb, needed, url)
         if bad and repair:
             upload(cache, odb, bad, url)
             bad = find_bad(cache, odb, needed, url)
         if bad:
             raise InputError(describe(bad, len(needed), url))
-        lines.append(f"{url}: all {len(needed)} files are there")
+        missing = "; the folder was not there: if it is on a drive that is not, mount that, and push again"
+        lines.append(f"{url}: all {len(needed)} files are there{missing if lost else ''}")
     return "\n".join(lines) or "there is nothing to share"
 
 
