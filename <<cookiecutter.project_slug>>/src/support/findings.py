@@ -254,23 +254,25 @@ def check_sum(evidence: Evidence) -> Iterator[Finding]:
     yield Finding("leak-sum", seen, "add those that are not known beforehand to prepare.drop")
 
 
-def same_order(one: pd.Series, other: pd.Series) -> bool:
-    """Return whether two columns of numbers have nearly the same order, or the opposite one."""
-    if one.isna().any():
+def moves_with(one: pd.Series, other: pd.Series) -> bool:
+    """Return whether two columns of numbers lie on a line, or have nearly the same order."""
+    if one.isna().any() or one.nunique() < 3:
         return False
-    return abs(np.corrcoef(one.rank(), other.rank())[0, 1]) >= DETERMINED
+    if np.corrcoef(one, other)[0, 1] ** 2 >= DETERMINED:
+        return True
+    return one.nunique() > FEW and abs(np.corrcoef(one.rank(), other.rank())[0, 1]) >= DETERMINED
 
 
 def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
     """Return R² or balanced accuracy of a one-feature tree: half of the rows fit it, half score it.
 
-    A gap is a value like others. For two numbers, their rank correlation counts as well.
+    A gap is a value like others. For two numbers, their correlations count as well.
     """
     if column.dtype == "str":
         column = column.astype("category").cat.codes
     elif pd.api.types.is_datetime64_any_dtype(column):
         column = (column - column.min()).dt.total_seconds()
-    elif regression and column.nunique() > FEW and same_order(column, target):
+    elif regression and moves_with(column, target):
         return 1.0  # a tree of so few rows misses the end of a long tail
     x, y = column.to_numpy(dtype="float64")[:, None], target.to_numpy()
     tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
