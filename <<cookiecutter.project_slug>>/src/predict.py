@@ -5,6 +5,7 @@ import csv
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,16 +19,48 @@ from support.params import InputError, load_params
 from support.reader import Table
 from support.schema import Schema, check_columns
 
+import pandas as pd
+
 from features import add_features
 
 
-def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> Iterator[list[Any]]:
+class Strange:
+    """Counts texts of new rows that no row for training had, where those had few different ones."""
+
+    def __init__(self, values: dict[str, list[str]]) -> None:
+        self.values = values
+        self.filled: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
+
+    def add(self, frame: pd.DataFrame) -> None:
+        for name in self.values.keys() & set(frame):
+            cells = frame[name].dropna()
+            unknown = cells[~cells.isin(self.values[name])]
+            self.filled[name] += len(cells)
+            self.unknown[name] += len(unknown)
+            if len(unknown):
+                self.first.setdefault(name, unknown.iloc[0])
+
+    def notes(self) -> list[str]:
+        """Return a note on each column most of whose texts are unknown."""
+        return [
+            f"{name}: {self.unknown[name]} of {self.filled[name]} values, such as {first!r}, are new "
+            f"to the model, which knows {', '.join(self.values[name][:5])}"
+            for name, first in sorted(self.first.items())
+            if 2 * self.unknown[name] > self.filled[name]
+        ]
+
+
+def predict_rows(
+    estimator: Any, table: Table, schema: Schema, keep: bool, strange: Strange
+) -> Iterator[list[Any]]:
     """Yield the header, then a row for each row of `table`, in batches.
 
     A row has the table's columns that are not features, unchanged, and the column prepare.time
     (with `keep`, all columns); then `prediction` and, if the model gives probabilities,
     `probability of CLASS` for each class. The model reads each column as in training, and fills
-    missing values.
+    missing values. `strange` counts the values that are new to it.
 
     Raises InputError for a missing feature, or a cell that is not of its feature's kind.
     """
@@ -47,7 +80,9 @@ def predict_rows(estimator: Any, table: Table, schema: Schema, keep: bool) -> It
         read = schema.unmarked(batch) if table.has_numbers else batch
         frame = schema.frame(table.path, read, row, add_features)
         row += len(batch)
-        check_columns(features, frame.columns, "src/features.py")
+        if missing := [name for name in features if name not in frame]:
+            raise InputError(f"src/features.py makes no column {missing[0]!r} of these rows")
+        strange.add(frame[features])
         predictions = predict(estimator, frame[features])
         columns = {"prediction": predictions.values}
         if predictions.classes is not None and predictions.probabilities is not None:
@@ -143,7 +178,8 @@ def main() -> None:
             f"{MODEL} does not say how its table was written: run `dvc repro`"
         ) from None
     table = open_table(arguments.table, schema)
-    rows = predict_rows(estimator, table, schema, arguments.keep_features)
+    strange = Strange(schema.values)
+    rows = predict_rows(estimator, table, schema, arguments.keep_features, strange)
     try:
         with output(arguments.output) as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -152,7 +188,7 @@ def main() -> None:
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe. Python would complain on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    for note in table.notes():
+    for note in [*table.notes(), *strange.notes()]:
         print(f"warning: {table.path}: {note}", file=sys.stderr)
 
 

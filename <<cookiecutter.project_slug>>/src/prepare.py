@@ -189,6 +189,8 @@ class Preparation:
             if problem:
                 gaps = tell_gaps(schema.column(params["target"]), len(self._classes))
                 raise InputError(f"{self.source}: {problem}{gaps}")
+        texts = {name: self._values[name].texts for name in schema.features}
+        schema.values = {name: some for name, some in texts.items() if some}
         self.writer.finish(schema)
         rows = {
             "raw": self.row - self.first_row,
@@ -203,6 +205,8 @@ class Preparation:
     def _describe(self, column: Column, schema: Schema) -> dict[str, Any]:
         name, role, values = column.name, schema.roles[column.name], self._values[column.name]
         notes = [*column.notes, *([self._notes[name]] if name in self._notes else [])]
+        if column in schema.derived and values.known < 2:
+            notes.append("has the same value in each row")
         if role in ("feature", "target", "time", "order"):
             notes += warn_of_gaps(column, values)
         if role == "target" and self.params["task"] == "classification":

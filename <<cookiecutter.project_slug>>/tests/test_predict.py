@@ -6,7 +6,7 @@ import os
 import threading
 from dataclasses import asdict
 
-from predict import open_table, output, predict_rows
+from predict import Strange, open_table, output, predict_rows
 from prepare import prepare
 from support.params import InputError
 from support.reader import Table
@@ -52,8 +52,12 @@ def predict(model, tmp_path, monkeypatch):
         schema = Schema.from_dict(model.schema)
         (tmp_path / "new.csv").write_text(content)
         table = Table(tmp_path / "new.csv", schema.file)
-        header, *rows = [row for part in predict_rows(model, table, schema, keep) for row in part]
-        return pd.DataFrame(rows, columns=header)
+        strange = Strange(schema.values)
+        parts = predict_rows(model, table, schema, keep, strange)
+        header, *rows = [row for part in parts for row in part]
+        found = pd.DataFrame(rows, columns=header)
+        found.attrs["notes"] = strange.notes()
+        return found
 
     return predict
 
@@ -231,6 +235,15 @@ def test_a_number_without_the_unit_of_its_column_is_refused_in_every_format(tmp_
             assert frame["price"].tolist() == [5.0]
 
 
+def test_values_that_are_all_new_to_the_model_are_told(predict):
+    rows = "amount,day,sure,city\n" + '"1,5",1.12.2024,true,{}\n' * 4
+    [note] = predict(rows.format("ROME", "ROME", "Oslo", "Rome")).attrs["notes"]
+    assert note.startswith("city: 3 of 4 values, such as 'ROME', are new") and note.endswith(
+        "knows NA, Rome"
+    )
+    assert predict(rows.format("ROME", "Rome", "", "")).attrs["notes"] == []
+
+
 def test_words_for_gaps_are_gaps_in_the_text_of_new_rows(predict, model):
     """Where the table for training had none, as they would have been there."""
     schema = Schema.from_dict(model.schema)
@@ -255,6 +268,7 @@ def test_words_for_gaps_are_gaps_in_the_text_of_new_rows(predict, model):
         (("file", "separator"), ""),
         (("roles",), []),
         (("whole",), "x"),
+        (("values",), {"city": 3}),
     ],
 )
 def test_a_forged_schema_is_refused(model, place, value):

@@ -61,8 +61,17 @@ def apply(table: pd.DataFrame, add_features: Function) -> pd.DataFrame:
     except Exception as error:  # noqa: BLE001, each mistake raises its own
         message = f"add_features: {type(error).__name__}: {first_line(error)}"
         raise FeaturesError(message) from None
-    if not isinstance(derived, pd.DataFrame) or len(derived) != len(table):
-        raise FeaturesError("add_features must return a row for each row")
+    if not isinstance(derived, pd.DataFrame):
+        what = "nothing" if derived is None else f"a {type(derived).__name__}"
+        raise FeaturesError(f"add_features returns {what}: end it with `return table`")
+    if len(derived) != len(table):
+        raise FeaturesError(
+            f"add_features returns {len(derived)} rows for {len(table)}: each row must stay"
+        )
+    if lost := [name for name in table if name not in derived]:
+        raise FeaturesError(
+            f"add_features takes away {lost[0]!r}: to leave it out, name it in prepare.drop"
+        )
     for name, again in zip(derived.columns, derived.columns.duplicated(), strict=True):
         if not isinstance(name, str):
             raise FeaturesError(f"the name of a column is {name!r}: make it a text")

@@ -47,6 +47,7 @@ class Schema:
     as well), order (a time that is not a feature), split, feature or unused.
     `labels` is the type of a classification's target, and `whole` names the integers without gaps.
     `gaps` are the words of prepare.na_values, if it is a list; [""] if that is empty.
+    `values` has the different texts of features that have few.
     """
 
     file: dict[str, Any]
@@ -55,6 +56,7 @@ class Schema:
     labels: str = "float64"
     whole: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    values: dict[str, list[str]] = field(default_factory=dict)
     derived: list[Column] = field(default_factory=list)
 
     @classmethod
@@ -81,6 +83,8 @@ class Schema:
         file = schema.file
         if {*file} != {*FILE} or not all(isinstance(file[key], FILE[key]) for key in FILE):
             raise ValueError("file")
+        if not all(isinstance(one, list) for one in schema.values.values()):
+            raise TypeError("values")
         if not 0 <= file["skip"] < MOST_SKIPPED or not file["separator"]:
             raise ValueError("file")
         return schema

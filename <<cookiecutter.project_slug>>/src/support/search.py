@@ -185,7 +185,7 @@ def check_rows(rows: Rows, params: dict[str, Any]) -> None:
         )
     known = CLASSIFICATION if rows.is_classification else REGRESSION
     known = [*known, *load_metrics(params["metrics"])]
-    if several and search["metric"] not in known:
+    if search["metric"] not in known:
         metric = search["metric"]
         raise InputError(f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}")
     if rows.is_classification and target.nunique() < 2:

@@ -9,6 +9,8 @@ import pandas as pd
 
 # Counting stops at this many different values.
 DISTINCT = 10_000
+# So many different texts are listed.
+LISTED = 50
 
 
 class Values:
@@ -44,6 +46,12 @@ class Values:
     def known(self) -> int:
         """The number of different values, plus one for gaps, as far as they are counted."""
         return len(self._known) + (self.missing > 0)
+
+    @property
+    def texts(self) -> list[str]:
+        """The different values, if they are few texts."""
+        few = len(self._known) <= LISTED and self._known.dtype == "str"
+        return sorted(self._known) if few else []
 
     @property
     def many(self) -> bool:
