@@ -326,6 +326,7 @@ def test_a_bad_parameter_stops_its_stage_and_nothing_is_lost(project, setting, m
         ("models.random_forest.n_estimators", 0, "'n_estimators' parameter"),
         ("models.random_forest.class", "sklearn.svm.SVM", "no attribute 'SVM'"),
         ("train.search.folds", "x", "train.search.folds is 'x'; give a whole number"),
+        ("train.search.metric", "auc", "train.search.metric is 'auc'; did you mean 'roc_auc'"),
     ],
 )
 def test_a_bad_parameter_ends_its_script_in_one_message(project, key, value, message):

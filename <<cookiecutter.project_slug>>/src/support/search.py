@@ -185,8 +185,9 @@ def check_rows(rows: Rows, params: dict[str, Any]) -> None:
         )
     known = CLASSIFICATION if rows.is_classification else REGRESSION
     known = [*known, *load_metrics(params["metrics"])]
-    if search["metric"] not in known:
-        metric = search["metric"]
+    metric = search["metric"]
+    # Without a comparison, that of the other task does no harm.
+    if metric not in known and (several or metric not in (*CLASSIFICATION, *REGRESSION)):
         raise InputError(f"params.yaml: train.search.metric is {metric!r}{nearest(metric, known)}")
     if rows.is_classification and target.nunique() < 2:
         raise InputError(
