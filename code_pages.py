@@ -86,6 +86,8 @@ UNUSUAL = re.compile(
     "(?<=[au])U|(?<=u)A|(?<=x)X|(?<=[aAuUxXy])[sm](?=[aAuUxXy])|(?<=[aux])m|(?<=[uU])0|0(?=[uU])"
     "|(?<=[xXy])[aAuU]|(?<=[aAuU])[xXy]|(?<=[xX])y|(?<=y)[xX]"
 )
+# A letter that is not ASCII between two digits
+AMONG_DIGITS = re.compile(r"[0-9](?![a-zA-Z])[^\W\d_](?=[0-9])")
 
 
 def find_encoding(content: bytes, whole: bool = True) -> tuple[str, bool]:
@@ -132,6 +134,9 @@ def guess_encoding(content: bytes) -> str:
             text = sample.decode(page)
             counts = Counter(letter for letter in text if letter > "\x7f" and letter not in SIGNS)
             unusual = len(UNUSUAL.findall("".join(map(shape, text))))
+            if page not in SCRIPTS:
+                # Such as a blank that another page has between the digits of a number
+                unusual += len(AMONG_DIGITS.findall(text))
             for rank, worths in languages:
                 worth = sum(worths.get(letter, 0.0) * number for letter, number in counts.items())
                 likely = (worth - unusual) / counts.total() if counts else 0.8 - unusual

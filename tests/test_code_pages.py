@@ -70,3 +70,14 @@ def test_what_is_no_text_of_a_language_is_refused():
     noise = bytes(range(128, 256)) * 3
     with pytest.raises(FileError, match="its encoding is not known: save it as UTF-8"):
         find_encoding(noise)
+
+
+@pytest.mark.parametrize("page", ["cp1252", "mac_roman", "cp850"])
+def test_a_blank_between_digits_is_no_letter(page):
+    content = "prix,x\n1\u00a0234,50,2\n12\u00a0000,00,3\n"
+    assert content.encode(page).decode(find_encoding(content.encode(page))[0]) == content
+
+
+def test_units_behind_numbers_stay_letters():
+    content = "вес,x\n5кг,1\n70кг,2\nМосква 3,4\n"
+    assert find_encoding(content.encode("cp1251"))[0] == "cp1251"
