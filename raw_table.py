@@ -155,7 +155,8 @@ def suggest(name: str, columns: list[str]) -> str:
     match = get_close_matches(name.casefold(), folded, n=1) if name else []
     if match:
         return f"did you mean {spelt(folded[match[0]], name)}?"
-    return f"it has {', '.join(columns[:20])}{', ...' if columns[20:] else ''}"
+    listed = ", ".join(name if len(name) <= 80 else f"{name[:80]}..." for name in columns[:20])
+    return f"it has {listed}{', ...' if columns[20:] else ''}"
 
 
 def check_header(rows: TextRows, target: str) -> None:

@@ -440,13 +440,44 @@ def test_a_class_of_rows_that_repeat_by_chance_is_one(tmp_path):
     [
         ({"meta": [{"a": 1}], "data": [[1, 2], [3, 4], [5, 6]]}, "make 'data' in it a file"),
         ({"columns": ["x", "y"], "index": [0, 1], "data": [[1, 2], [3, 4]]}, "make 'data' in it"),
-        ({"x": [1, 2, 3], "y": [4, 5, 6]}, "it has a list for each column: write an object for"),
+        ({"x": [1, 2, 3], "y": [4, 5, 6]}, "it has all rows in one object: write an object for"),
+        ({"x": {"0": 1, "1": 2}, "y": {"0": 4, "1": 5}}, "it has all rows in one object: write"),
+        ({"0": {"x": 1, "y": 4}, "1": {"x": 2, "y": 5}}, "it has all rows in one object: write"),
     ],
 )
 def test_json_of_another_layout_is_told(tmp_path, content, message):
     (tmp_path / "t.json").write_text(json.dumps(content))
     with pytest.raises(FailedHookException, match=message):
         inspect(str(tmp_path / "t.json"), "regression", "y")
+
+
+def test_below_a_title_rows_may_lack_the_last_column(tmp_path):
+    """As those of a logger do whose last column is for comments."""
+    rows = "".join(f"{n},{n / 4},{'pq'[n % 2]}\n" for n in range(30))
+    (tmp_path / "t.csv").write_text(f"Log of 3 May\na,b,label,comment\n{rows}")
+    found, _ = prepared(tmp_path / "t.csv", "classification", "label")
+    assert found["b"].tolist() == [n / 4 for n in range(30)] and set(found["label"]) == {"p", "q"}
+
+
+def test_among_blanks_a_tab_may_stand_before_the_last_column(tmp_path):
+    rows = "".join(f'{n}.5   {300 + n}    {n * 2}.25\t"chevrolet {n % 7}"\n' for n in range(30))
+    (tmp_path / "t.data").write_text(f"mpg cyl y name\n{rows}")
+    found, _ = prepared(tmp_path / "t.data", "regression", "y")
+    assert found["name"].tolist() == [f"chevrolet {n % 7}" for n in range(30)]
+    assert found["y"].tolist() == [n * 2 + 0.25 for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("x,label\n1,a\n2,b\n3,a\n4,b\nx,label\n5,a\n", "'label' of label, .* a header in a lower"),
+        ("x" * 10**6 + "\n1\n2\n", r"it has x{80}\.\.\.$"),
+    ],
+)
+def test_what_is_odd_in_a_header_is_told_in_few_words(tmp_path, content, message):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(FailedHookException, match=message):
+        inspect(str(tmp_path / "t.csv"), "classification", "label")
 
 
 def test_a_row_of_units_is_named_as_such(tmp_path):

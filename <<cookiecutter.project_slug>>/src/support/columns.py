@@ -44,8 +44,25 @@ _IN_DATES = re.compile(
     "(?i)(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*"
     "|[ap]m?|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?|h|uhr|[ck]w|week|min"
     "|[\u5e74\u6708\u65e5\u6642\u65f6\u5206\u79d2\u70b9]"  # Chinese and Japanese: year to second
+    "|\u6c11\u56fd|\u6c11\u570b|\u4ee4\u548c|\u5e73\u6210|\u662d\u548c"  # and their eras
 )
-_FOREIGN_DATE = re.compile(r"\d{1,2}[. ]+(de )?[^\W\d_]{3,10}[. ]+(de )?\d{4}\b.*")
+# How months start in Western, Slavic and Turkish languages, if not as in English
+_FOREIGN_MONTH = (
+    "ene|gen|f\u00e9v|fev|m\u00e4r|maa|mrt|avr|abr|mai|mei|mag|maj|juin|juil|lug|giu|ao\u00fb|ago|set|okt|ott|out"
+    "|d\u00e9c|dez|dic|sty|lut|kwi|cze|lip|sie|wrz|pa\u017a|lis|gru|oca|\u015fub|nis|haz|tem|a\u011fu|eyl|eki|kas"
+    "|ara|\u044f\u043d\u0432|\u0444\u0435\u0432|\u043c\u0430\u0440|\u0430\u043f\u0440|\u043c\u0430\u0439|\u043c\u0430\u044f"
+    "|\u0438\u044e\u043d|\u0438\u044e\u043b|\u0430\u0432\u0433|\u0441\u0435\u043d|\u043e\u043a\u0442|\u043d\u043e\u044f|\u0434\u0435\u043a"
+    "|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+)
+# A day, a month by its name, and a year; a month and a year; a date in digits beside a weekday; and
+# times with words
+_FOREIGN_DATE = re.compile(
+    rf"(?i)([^\W\d_]+[.,]* +)?\d{{1,2}}(er)?[ ./-]+(de )?({_FOREIGN_MONTH})\w*[ ./-]+(del? )?(\d{{4}}|\d\d)\b.*"
+    rf"|({_FOREIGN_MONTH})\w*[ ./-]+(de )?(19|20)\d\d"
+    r"|[^\W\d_]{2,10}[.,]* +\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b.*"
+    r"|\d{1,4}[./-] ?\d{1,2}[./-] ?\d{1,4}[.]? .*\d[.:]\d\d.*"
+    r"|\d{1,2}:\d\d(:\d\d)? [^\W\d_]{1,4}"
+)
 # Durations as ISO 8601 has them, and numbers to the base of 16
 _OTHER_VALUE = re.compile("P(?=.)([0-9.,]+[YMWD])*(T([0-9.,]+[HMS])+)?|0x[0-9A-Fa-f]+")
 _SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
@@ -621,6 +638,10 @@ def like_value(cell: str) -> bool:
     (True, True)
     >>> [like_value(cell) for cell in ("2024\u5e743\u670831\u65e5", "B 12", "P07")]
     [True, False, False]
+    >>> [like_value(cell) for cell in ("05-Okt-24", "mai 2024", "Di 05.03.2024", "1er juin 2024")]
+    [True, True, True, True]
+    >>> [like_value(cell) for cell in ("Room 12", "Golf 2012", "5 main 24a", "12 Lipscomb 5")]
+    [False, False, False, False]
     """
     words = re.findall(r"[^\W\d_]+", cell)
     if _OTHER_VALUE.fullmatch(cell):
@@ -779,6 +800,8 @@ def class_problem(counts: dict[Any, int], name: str, repeated: int) -> str:
     if single:
         more = f", as have {len(single) - 1} more" if single[1:] else ""
         more += f" ({repeated} rows that repeat others are not counted)" if repeated else ""
+        if name in map(str, single):
+            return f"the class {name!r} of {name}, the target, may be a header in a lower row: remove it"
         return (
             f"the class {str(single[0])!r} of {name}, the target, has a single row{more}; give it "
             "more or remove it, or if a number is to be predicted, the task is regression"

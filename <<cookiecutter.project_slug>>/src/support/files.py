@@ -174,6 +174,8 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
             raw.seek(0)
             return raw
         names = [one for one in archive.namelist() if not NO_TABLE.search(one)]
+        if "content.xml" in names:
+            raise FileError("it is an OpenDocument sheet: save it as .xlsx, CSV or Parquet")
         if len(names) != 1:
             listed = ", ".join(names[:5]) or "nothing"
             raise FileError(
@@ -319,7 +321,10 @@ def kind_of(content: IO[bytes]) -> str:
             return name
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if re.match(rb"(?i)<(!doctype html|html|head|body)|<\?xml", text):
-        raise FileError("it is a web page, not a table: is this the address of the file itself?")
+        raise FileError(
+            "it is a web page, not a table: is this the address of the file itself? What a spreadsheet "
+            "opens as a table is to be saved as .xlsx or CSV"
+        )
     if text.startswith(b"version https://git-lfs"):
         raise FileError("it is a pointer of Git LFS: fetch the file with `git lfs pull`")
     if is_utf16(start) and re.match(
@@ -417,7 +422,8 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
         yield from ((row, "") for row in split if len(row) > 1 or row[0].strip())
         return
     if separator == " ":
-        lines = (line.strip(" \r\n") + "\n" for line in lines)
+        # Some write a tab before the last column.
+        lines = (line.replace("\t", " ").strip(" \r\n") + "\n" for line in lines)
     open_reader = partial(
         csv.reader,
         delimiter=separator[:1],
@@ -475,8 +481,11 @@ def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float,
     width = len(header)
     has = target in [name.strip() for name in header]
     even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
-    if has and len(rows) > 1 and all(len(row) == width + 1 for row in rows):
-        even = 0.9  # see TextRows
+    lengths = {len(row) for row in rows}
+    if has and len(rows) > 1 and len(lengths) == 1:
+        [length] = lengths
+        # See TextRows; of shorter rows, the last columns are empty.
+        even = 0.9 if length == width + 1 else 0.6 if 1 < length < width else even
     # The rest of n | w | y, split at blanks, is not a name.
     named = sum(bool(re.search(r"\w", name)) for name in header)
     return has, round(even, 1) if width > 1 or has else 0, named, even
@@ -651,9 +660,12 @@ class TextRows:
             raise FileError(
                 f"it is one object, not one for each row: make {longest!r} in it a file by itself"
             )
-        if count == 1 and len(lists) == len(one) > 1 and len(set(map(len, lists.values()))) == 1:
+        columnar = len(lists) == len(one) > 1 and len(set(map(len, lists.values()))) == 1
+        # pandas writes {"x": {"0": 1, "1": 2}} or {"0": {"x": 1}} by other settings.
+        numbered = all(re.search(r"[.][0-9]+$|^[0-9]+[.]", name) for name in one)
+        if count == 1 and (columnar or numbered and len(one) > 1):
             raise FileError(
-                "it has a list for each column: write an object for each row (in pandas, "
+                "it has all rows in one object: write an object for each row (in pandas, "
                 "to_json(..., orient='records'))"
             )
         yield list(names)

@@ -152,4 +152,5 @@ def nearest(name: object, choices: Iterable[object]) -> str:
         found = folded[match[0]]
         alike = normalize("NFKC", found) == normalize("NFKC", str(name))
         return f"; did you mean {ascii(found) if alike else repr(found)}?"
-    return f"; there is {', '.join(names[:20]) or 'nothing else'}{', ...' if names[20:] else ''}"
+    listed = ", ".join(name if len(name) <= 80 else f"{name[:80]}..." for name in names[:20])
+    return f"; there is {listed or 'nothing else'}{', ...' if names[20:] else ''}"
