@@ -190,6 +190,14 @@ def test_long_work_shows_progress_on_a_terminal_and_not_in_a_log(project, templa
     )
     assert f"warning: {repeated} rows repeat others" in logged
 
+    project.set("models.random_forest.n_estimators", 1)
+    project.run("python src/train.py")
+    (project.path / "some.csv").write_text(header + "".join(rows) * (TIMES // 4))
+    command = "python src/predict.py some.csv -o new.csv"
+    shown = in_terminal(command, project.path, project.env)
+    assert re.search(r"reading some.csv: +\d+%", shown)
+    assert "reading" not in project.run(command)
+
     options = f"--no-input --output-dir '{tmp_path}' project_slug=more data={path} target=Species"
     shown = in_terminal(f"cookiecutter '{template}' {options}", project.path, project.env)
     assert re.search(r"Copying.*100%", shown, re.DOTALL)

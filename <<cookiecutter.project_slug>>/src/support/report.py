@@ -295,7 +295,9 @@ def write_report(
     """
     target = next(line["name"] for line in data["columns"] if line["role"] == "target")
     gallery = "\n".join(f"![{name}](plots/{name}.svg)" for name in pictures)
-    settings = table_of(["", "Value"], list(hyperparameters["model"].items()))
+    # XGBoost, for one, has forty without a value.
+    valued = [(name, one) for name, one in hyperparameters["model"].items() if one is not None]
+    settings = table_of(["", "Value"], valued)
     encoded = table_of(["Columns", "Encoded by", "Number"], encoding)
     sections = [
         title_section(hyperparameters["model_class"], data, rows),
@@ -305,7 +307,7 @@ def write_report(
         errors_section(plots["errors"], target) if "errors" in plots else "",
         ranking_section(ranking) if len(ranking) > 2 else "",
         f"## Plots\n\n{gallery}",
-        f"## Hyperparameters\n\n{settings}",
+        f"## Hyperparameters\n\n{settings}\n\n`results/params.yml` also names those without a value.",
         f"## Encoding\n\n{encoded}",
         columns_section(data),
         REPRODUCE.format(source=data["source"]),
