@@ -96,7 +96,8 @@ def test_a_model_without_probabilities_has_curves_and_no_calibration(table):
 def test_report_shows_what_is_in_a_name(table, tmp_path):
     name = "a_b *c* | <d>\ne\x01"
     prepared = table.rename(columns={"x": name})
-    prepared.to_csv(tmp_path / "t.csv", index=False)
+    odd = prepared.assign(when="12:30 sharp", size=["s", "S"] * 12)
+    odd[[name, "when", "size", "y", "label"]].to_csv(tmp_path / "t.csv", index=False)
     params = PREPARE | {"raw": str(tmp_path / "t.csv")}
     data = prepare(Table(params["raw"], params), params, tmp_path / "prepared.parquet")
     estimator = fit(prepared)
@@ -129,6 +130,10 @@ def test_report_shows_what_is_in_a_name(table, tmp_path):
     assert "\n| accuracy | 1 | 0.625 to 1 | 1 | 0.75 ± 0.12 | 0.5 |\n" in text
     assert "best of 21 in cross-validation, so that score is optimistic" in text
     assert "\n| numbers | nothing: as they are | 2 |\n" in text
+    assert "\n- size: has values that differ in case alone, such as 's' and 'S'" in text
+    unset = [key for key, value in estimator[-1].get_params().items() if value is None]
+    assert "random_state" not in unset and len(unset) > 2
+    assert not any(f"\n| {key} | None |" in text for key in unset)
     assert all(f"(plots/{picture}.svg)" in text for picture in pictures)
 
 

@@ -439,6 +439,32 @@ def rival(name: str, table: pd.DataFrame, specs: dict) -> dict:
     return {"spec": specs[name], "candidates": candidates}
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"class": "sklearn.linear_model.PoissonRegressor"},
+        {"class": "sklearn.ensemble.HistGradientBoostingRegressor", "loss": "poisson"},
+    ],
+)
+def test_counts_stay_counts_where_features_are_scaled(spec):
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"x": random.normal(size=200)})
+    table["y"] = random.poisson(np.exp(1 + table["x"])).astype("float64")
+    estimator = fit(table, {"counts": spec}, model="counts")
+    predicted = estimator.predict(table[["x"]])
+    assert predicted.min() > 0 and np.corrcoef(predicted, np.exp(table["x"]))[0, 1] > 0.9
+
+
+def test_a_model_of_text_is_a_small_file(tmp_path):
+    random = np.random.default_rng(0)
+    words = [f"word{n}" for n in range(3000)]
+    table = pd.DataFrame({"text": [" ".join(random.choice(words, 8)) for _ in range(2000)]})
+    table["label"] = np.where(table["text"].str.contains("7"), "a", "b")
+    specs = {"forest": {"class": "sklearn.linear_model.LogisticRegression"}}
+    model_file.save(fit(table, specs, model="forest"), tmp_path / "model")
+    assert (tmp_path / "model").stat().st_size < 2e6
+
+
 @pytest.mark.parametrize("regression", [False, True])
 def test_the_average_of_the_best_competes_and_comes_back_from_its_file(tmp_path, regression):
     """Two models that follow the noise, each in its own way, and take other columns each."""
