@@ -227,7 +227,9 @@ def large_test(folder: Path, rows: int = 1_000_000) -> Iterator[str]:
         lambda: measure([command], equal),
         runs=1,  # the peer takes minutes
     )
-    yield row(f"`evaluate`, {rows:,} test rows, a single run", "0.33 x equal", mine, {"equal": other})
+    yield row(
+        f"`evaluate`, {rows:,} test rows, a single run", "0.33 x equal", mine, {"equal": other}
+    )
     sizes = [
         sum(path.stat().st_size for path in (project / plots).rglob("*") if path.is_file())
         for project, plots in ((ours, "results/plots"), (equal, "results"))

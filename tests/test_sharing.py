@@ -449,6 +449,22 @@ def test_a_damaged_copy_here_does_not_replace_the_good_one_on_the_remote(project
     assert not (store / "files/md5" / key).exists()
 
 
+def test_data_that_another_worktree_has_is_pushed_from_there(project, tmp_path, env):
+    run("git init --quiet --bare code.git", tmp_path, env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "code.git"])
+    project.run("git push --quiet origin main")
+    project.run("git worktree add --quiet -b side ../side")
+    side = Project(tmp_path / "side", env)
+    (side.path / "data/raw/new.csv").write_text("x\n1\n")
+    side.run("dvc add --quiet data/raw/new.csv")
+    side.commit("New")
+    said = project.run("git push origin side", status=1)
+    assert (
+        "data/raw/new.csv is missing on" in said and f"is in {side.path}: push from there" in said
+    )
+    assert "files are there" in side.run("git push origin side")
+
+
 def test_a_folder_as_remote_that_is_gone_is_told(project, tmp_path, env):
     run("git init --quiet --bare code.git", tmp_path, env)
     project.run(["git", "remote", "add", "origin", tmp_path / "code.git"])

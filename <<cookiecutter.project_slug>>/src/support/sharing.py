@@ -1,5 +1,6 @@
 """Find the objects that commits need on the DVC remotes, and check that they are there."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -267,6 +268,19 @@ def is_sound(cache: Any, oid: str) -> bool:
     return found == oid.removesuffix(".dir")
 
 
+def worktree_with(path: str) -> str:
+    """Return the other worktree of this repository whose cache has an object; "" if none has."""
+    command = ["git", "worktree", "list", "--porcelain"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    places = re.findall("^worktree (.+)$", done.stdout, re.MULTILINE)
+    inside = subprocess.run(["git", "rev-parse", "--show-prefix"], check=False, capture_output=True)
+    for place in places:
+        project = Path(place, os.fsdecode(inside.stdout).strip())
+        if (project / ".dvc/cache/files/md5" / path).exists():
+            return str(project)
+    return ""
+
+
 def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
     """Upload objects from the local cache, in place of what the remote has.
 
@@ -275,6 +289,10 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
     for oid, what in bad.items():
         path = Path(cache.oid_to_path(oid))
         if not path.exists():
+            if place := worktree_with(path.relative_to(cache.path).as_posix()):
+                raise InputError(
+                    f"{what} on {url}, and a copy of it is in {place}: push from there"
+                )
             raise InputError(
                 f"{what} on {url}, and this machine has no copy of it: `dvc repro` makes again what "
                 "a stage made; to go on without it, git push --no-verify"
