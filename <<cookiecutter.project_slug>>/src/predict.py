@@ -73,6 +73,12 @@ def predict_rows(
             f"{schema.file['separator']!r}, and not inside a value?"
         )
     check_columns([name for name in features if name in raw], table.names, table.path)
+    for name in features:
+        if name in table.unusable:
+            kind = table.unusable[name]
+            raise InputError(
+                f"{table.path}: {name} holds values of type {kind}, which no model takes"
+            )
     carried = [name for name in table.names if keep or name not in used]
     header: list[str] = []
     row = table.first_row

@@ -207,6 +207,8 @@ class Preparation:
         notes = [*column.notes, *([self._notes[name]] if name in self._notes else [])]
         if column in schema.derived and values.known < 2:
             notes.append("has the same value in each row")
+        elif role == "feature" and not values.distinct:
+            notes.append("has no values in the rows that are used: add it to prepare.drop")
         if role in ("feature", "target", "time", "order"):
             notes += warn_of_gaps(column, values)
         if role == "target" and self.params["task"] == "classification":

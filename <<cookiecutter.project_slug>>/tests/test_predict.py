@@ -14,6 +14,7 @@ from support.schema import Schema
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers import PREPARE, fit
 
@@ -242,6 +243,68 @@ def test_values_that_are_all_new_to_the_model_are_told(predict):
         "knows NA, Rome"
     )
     assert predict(rows.format("ROME", "Rome", "", "")).attrs["notes"] == []
+
+
+def schema_of(folder, content):
+    """Return the schema that stage prepare decides for a table with the target `label`."""
+    (folder / "t.csv").write_text(content)
+    params = PREPARE | {"raw": str(folder / "t.csv"), "duplicates": "keep"}
+    prepare(Table(params["raw"], params), params, folder / "prepared.parquet")
+    return Schema.of(folder / "prepared.parquet")
+
+
+@pytest.mark.parametrize(
+    ("trained", "new", "fits"),
+    [
+        ("2024-01-{:02d} 10:00", "2024-06-01 10:00", True),
+        ("2024-01-{:02d} 10:00", "2024-06-01T10:00:00Z", True),
+        ("2024-01-{:02d} 10:00", "2024-06-01 10:00+02:00", False),
+        ("2024-01-{:02d} 10:00+02:00", "2024-06-01 10:00+01:00", True),
+        ("2024-01-{:02d} 10:00+02:00", "2024-06-01 10:00", False),
+    ],
+)
+def test_times_of_new_rows_have_a_zone_as_those_for_training(tmp_path, trained, new, fits):
+    rows = "".join(f"{trained.format(n + 1)},{'ab'[n % 3 > 0]}\n" for n in range(24))
+    schema = schema_of(tmp_path, f"when,label\n{rows}")
+    batch = pa.RecordBatch.from_pydict({"when": [new]})
+    if fits:
+        assert schema.frame("new", batch, 2, lambda frame: frame)["when"].notna().all()
+    else:
+        with pytest.raises(InputError, match=r"new, row 2: when is '2024-06-01 10:00.*no date"):
+            schema.frame("new", batch, 2, lambda frame: frame)
+
+
+def test_an_empty_line_of_a_single_column_is_a_row(tmp_path):
+    (tmp_path / "new.csv").write_text('b\n1.5\n\n2.5\n""\n3.5\n\n')
+    schema = schema_of(tmp_path, "b,label\n" + "1.5,x\n2.5,y\n" * 9)
+    cells = [
+        cell
+        for batch in open_table(str(tmp_path / "new.csv"), schema).batches()
+        for cell in batch[0]
+    ]
+    assert [cell.as_py() for cell in cells] == ["1.5", "", "2.5", "", "3.5"]
+
+
+def test_new_rows_of_a_type_that_no_model_takes_are_refused(model, tmp_path):
+    schema, path = Schema.from_dict(model.schema), tmp_path / "new.parquet"
+    rows = {"amount": [1.5], "day": [b"x"], "sure": [True], "city": ["Rome"]}
+    pq.write_table(pa.table(rows), path)
+    with pytest.raises(InputError, match="day holds values of type binary, which no model takes"):
+        next(predict_rows(model, Table(path, schema.file), schema, False, Strange({})))
+
+
+def test_a_large_whole_number_is_a_number_in_any_format(tmp_path):
+    rows = "".join(f"{n}e14,{(n + 1) * 1e14:.1f},{'ab'[n % 2]}\n" for n in range(24))
+    schema = schema_of(tmp_path, f"x,y,label\n{rows}")
+    assert schema.column("y").kind == "number"
+    for name, values in {"new.parquet": [2**53 + 1], "new.csv": ["9007199254740993.0"]}.items():
+        table = pd.DataFrame({"x": [1.0], "y": values})
+        table.to_parquet(tmp_path / name) if "parquet" in name else table.to_csv(
+            tmp_path / name, index=False
+        )
+        [batch] = open_table(str(tmp_path / name), schema).batches()
+        frame = schema.frame(name, batch.select(["y"]), 2, lambda rows: rows)
+        assert frame["y"].tolist() == [2.0**53]
 
 
 def test_words_for_gaps_are_gaps_in_the_text_of_new_rows(predict, model):

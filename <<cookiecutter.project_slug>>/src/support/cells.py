@@ -49,8 +49,10 @@ _SIGNS = "[+\u2212\u2013-]"
 _SIGN = f"{_SIGNS}?"
 # At most 15 digits: a floating-point number would lose the last of more.
 _WHOLE = "(?:0|[1-9][0-9]{0,14})"
+# A fraction shows that it is a number, however long.
+_LONG = "(?:0|[1-9][0-9]*)"
 _GROUP = "[1-9][0-9]{0,2}"
-_UNGROUPED = "(?:0|[1-9][0-9]{3,14})"
+_UNGROUPED = "(?:0|[1-9][0-9]{3,})"
 _OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
 SPACE = "[ '\u2019\u00a0\u2009\u202f]"
 # Includes the year 1, from which some databases count
@@ -134,9 +136,9 @@ FORMS = {
     "large": f"{_SIGN}[1-9][0-9]{{3,14}}",
     # 7.823 and 4,702 have two readings; with more or fewer digits on either side they have one.
     "point3": f"{_SIGN}{_GROUP}[.][0-9]{{3}}",
-    "point": f"{_SIGN}(?:{_WHOLE}?[.]{_OTHER}|{_UNGROUPED}?[.][0-9]{{3}}|{_WHOLE}[.])",
+    "point": f"{_SIGN}(?:{_LONG}?[.]{_OTHER}|{_UNGROUPED}?[.][0-9]{{3}}|{_LONG}[.])",
     "comma3": f"{_SIGN}{_GROUP},[0-9]{{3}}",
-    "comma": f"{_SIGN}(?:{_WHOLE}?,{_OTHER}|{_UNGROUPED}?,[0-9]{{3}})",
+    "comma": f"{_SIGN}(?:{_LONG}?,{_OTHER}|{_UNGROUPED}?,[0-9]{{3}})",
     "points": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{2,4}}",
     "commas": f"{_SIGN}{_GROUP}(?:,[0-9]{{2,3}}){{1,3}},[0-9]{{3}}",
     "points_comma": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{1,4}},[0-9]+",

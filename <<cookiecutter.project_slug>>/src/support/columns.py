@@ -109,8 +109,9 @@ class Column:
 
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
     mark, and may have a mark between `thousands`, a `unit`, brackets, or leading `zeros`. Dates are
-    `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'. The words in `gaps`
-    count as missing. `notes` are messages for the user.
+    `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'; if it is known, `all`
+    or `none` of their times have `zones`. The words in `gaps` count as missing. `notes` are messages
+    for the user.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Column:
     unit: str = ""
     zeros: bool = False
     dates: str = ""
+    zones: str = ""
     gaps: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -484,7 +486,9 @@ class _Decision:
                     f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns"
                 )
                 return False
-        if not self.accept("date", DATES[order], dates=order):
+        with_zone, without = profile.forms["iso_zone"], profile.forms["iso"]
+        zones = {with_zone: "all", without: "none"}.get(profile.count(DATES[order]), "")
+        if not self.accept("date", DATES[order], dates=order, zones=zones):
             return False
         if periods:
             what = "quarters" if "quarter" in periods else "months"

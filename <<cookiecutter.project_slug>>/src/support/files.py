@@ -410,16 +410,16 @@ class Lines(io.BufferedIOBase):
 
 def parse(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     """Return the rows of some lines with line ends; empty lines are skipped."""
-    return (row for row, _ in parse_lines(lines, dialect))
+    return (row for row, _ in parse_lines(lines, dialect) if row)
 
 
 def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[str], str]]:
-    """Yield the rows of some lines, as `parse` does, each with the problem of its quotes."""
+    """Yield the rows of some lines, each with the problem of its quotes; an empty line is []."""
     separator = dialect.separator
     blank = len(separator) == 2 and separator[1] == " "
     if len(separator) > 1 and not blank:
         split = (line.rstrip("\r\n").split(separator) for line in lines)
-        yield from ((row, "") for row in split if len(row) > 1 or row[0].strip())
+        yield from ((row if len(row) > 1 or row[0].strip() else [], "") for row in split)
         return
     if separator == " ":
         # Some write a tab before the last column.
@@ -450,8 +450,7 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
         taken.seek(0)
         taken.truncate()
         before = rows.line_num
-        if row and (len(row) > 1 or row[0].strip()):
-            yield row, wrong
+        yield (row if len(row) > 1 or (row and row[0].strip()) else []), wrong
 
 
 def check_quotes(row: Iterable[list[str]], quote: str) -> str:
@@ -618,7 +617,15 @@ class TextRows:
             lines = map(partial(keep_nulls, dialect=self._dialect), text)
             escapes = self._dialect.escape == "\\" and len(self._dialect.separator) == 1
             rows = parse_lines(lines if escapes else text, self._dialect)
+            width = blank = 0
             for number, (row, wrong) in enumerate(rows, start=1 + self._dialect.skip):
+                if not row and not wrong:
+                    blank += 1
+                    continue
+                if width == 1:
+                    # In a single column, an empty line is a gap, except below the last row.
+                    yield from [[""]] * blank
+                width, blank = width or len(row), 0
                 if self._cut and wrong == UNCLOSED:
                     return
                 if wrong:

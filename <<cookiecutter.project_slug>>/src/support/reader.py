@@ -271,7 +271,7 @@ class Table:
                     try:
                         yield batch.select(types.names).cast(types)
                     except pa.ArrowInvalid as error:
-                        raise FileError(f"{part.name}: {reason_of(error)}") from None
+                        raise FileError(reason_of(error)) from None
                 return
             if kind == "excel":
                 yield from self._chunks(self._sheet(content), names, skip=1)
@@ -280,6 +280,7 @@ class Table:
                 kind == "csv"
                 and len(separator) == 1
                 and separator != " "
+                and len(names) > 1  # else an empty line is a gap
                 and part not in self._ragged
                 and not (self.params["escape"] and self._encodings[part].startswith("utf-16"))
             ):

@@ -330,7 +330,7 @@ def give_kind(column: Column, kind: Any, stored: Stored) -> Column:
     kinds = {"integer": "number"}
     if kind == "text":
         return replace(column, kind="text")
-    if "%" in str(kind) and pa.types.is_int64(stored.type):
+    if "%" in str(kind) and (pa.types.is_int64(stored.type) or pa.types.is_timestamp(stored.type)):
         return replace(column, kind="date", dates=kind)
     if kind != kinds.get(column.kind, column.kind) and column.kind != "empty":
         raise InputError(
@@ -350,7 +350,7 @@ def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:
     if (earlier.labels, earlier.whole) != (later.labels, later.whole):
         return False
     for one, other in zip(earlier.columns, later.columns, strict=True):
-        same: dict[str, Any] = {"gaps": [], "notes": []}
+        same: dict[str, Any] = {"gaps": [], "notes": [], "zones": ""}
         if one.kind == "integer" and not one.thousands:
             same["decimal"] = "."
         if replace(one, **same) != replace(other, **same):

@@ -76,10 +76,12 @@ def stand_in(numbers: list[float]) -> str:
 
     >>> stand_in([3, -999, 41]), stand_in([1, 2, 9999.0]), stand_in([-99, -40, 12])
     ('-999', '9999', '')
+    >>> stand_in([0.25, 14.75, 9999.9])
+    '9999.9'
     """
     for number in (min(numbers, default=0), max(numbers, default=0)):
         spelt = f"{number:.15g}"
-        if re.fullmatch("-?99+", spelt) and len(numbers) > 2:
+        if re.fullmatch("-?(99+|99+[.]9+)", spelt) and len(numbers) > 2:
             others = [one / number for one in numbers if one != number]
             if max(others) < 0.1:
                 return spelt

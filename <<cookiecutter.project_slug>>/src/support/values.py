@@ -164,6 +164,8 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
         return cells
     if column.kind == "empty":
         return pa.nulls(len(cells))
+    if column.zones and not seen:
+        _check_zones(cells, column.zones)
     mark = "." if column.kind == "integer" else column.decimal
     if seen and (mark, column.thousands, column.unit, column.dates) in PLAIN:
         with suppress(pa.ArrowInvalid):
@@ -182,6 +184,17 @@ def _check(cells: pa.Array, fits: pa.Array) -> None:
         raise MisfitError(position, cells[position].as_py())
 
 
+def _check_zones(cells: pa.Array, zones: str) -> None:
+    """Raise MisfitError for a time that has a zone, or has none, unlike all times for training."""
+    with_zone = matches(cells, FORMS["iso_zone"])
+    if zones == "all":
+        _check(cells, with_zone)
+    else:
+        # What is in UTC is read as what has no zone.
+        in_utc = pc.match_substring_regex(cells, r"(Z|UTC|GMT|[+-]00(:?00)?)\z")
+        _check(cells, pc.or_(pc.invert(with_zone), in_utc))
+
+
 def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
     """Return values from a file with typed columns."""
     wanted = TYPES[column.kind]
@@ -193,7 +206,7 @@ def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
         if wanted == pa.float64():
             if column.unit.strip("()") and not re.fullmatch(CURRENCY, column.unit):
                 _check(cells, pc.is_null(cells))  # 0.05 may be 5 %
-            return cells.cast(wanted)
+            return cells.cast(wanted, safe=False)
         if "%" in column.dates:
             return _read_pattern(cells.cast(pa.string()), column.dates)
     elif column.gaps:
