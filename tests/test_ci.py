@@ -213,6 +213,24 @@ def test_data_that_is_withheld_is_neither_demanded_nor_needed(copy):
         objects[0].write_bytes(before)  # the store is that of all tests
 
 
+@pytest.mark.parametrize("gone", [True, False], ids=["no branch", "no results"])
+def test_a_report_of_nothing_is_one_line(copy, gone):
+    if not gone:
+        (copy.path / "results/metrics.json").unlink()
+    said = copy.run(f"sh src/support/changes.sh {'origin/gone' if gone else 'origin/main'} HEAD x")
+    expected = "origin/gone is no commit of this clone" if gone else "There are no results yet"
+    assert said.startswith(expected) and len(said.splitlines()) == 1
+
+
+def test_names_in_the_report_are_no_markdown(copy):
+    copy.set("prepare.columns", {"<b>x</b>": "text", "@somebody": "text", "![y](z)": "text"})
+    copy.commit()
+    said = copy.run("sh src/support/changes.sh origin/main HEAD x")
+    for name in ("&lt;b>x&lt;/b>", "&#64;somebody", r"!\[y](z)"):
+        assert f"prepare.columns.{name}" in said
+    assert "@somebody" not in said and "<b>" not in said
+
+
 def test_before_the_first_run_it_says_so(copy):
     copy.run("git rm --quiet --cached dvc.lock")
     (copy.path / "dvc.lock").unlink()

@@ -113,6 +113,9 @@ def test_a_feature_and_a_metric_are_added_as_the_readme_says(project):
     test = pd.read_parquet(project.path / "data/test.parquet")
     assert test.columns.tolist() == ["area", "SepalLengthCm", "Species"]
 
+    project.run(
+        "python -m pytest -q -p no:cacheprovider tests/test_predict.py tests/test_derived.py"
+    )
     # New rows get the column as the rows for training did.
     project.run("python src/predict.py data/raw/iris.csv -o new.csv --keep-features")
     rows = pd.read_csv(project.path / "new.csv")

@@ -2,8 +2,10 @@
 
 import ast
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers import BIN, run
@@ -159,6 +161,24 @@ def test_predictions_are_not_written_over_their_table(reproduced, tmp_path):
         said = project.run(f"python src/predict.py data/raw/iris.csv -o {output}", status=1)
         assert said == f"{output} is the table itself: write the predictions to another file\n"
         assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_predictions_that_are_ended_leave_no_part(reproduced, tmp_path, name):
+    header, *rows = (reproduced.path / "data/raw/iris.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "new.csv").write_text(header + "".join(rows) * 5000)
+    command = [BIN / "python", "src/predict.py", tmp_path / "new.csv", "-o", tmp_path / "out.csv"]
+    process = subprocess.Popen(command, cwd=reproduced.path, env=reproduced.env)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("*.part")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(getattr(signal, name))
+        assert process.wait(timeout=60) == 128 + getattr(signal, name)
+    finally:
+        process.kill()
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
 
 
 def test_a_persons_own_settings_of_matplotlib_do_not_change_pictures(reproduced, tmp_path):

@@ -4,6 +4,7 @@ import argparse
 import csv
 import os
 import re
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -168,6 +169,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", help="CSV file to write (default: print)")
     parser.add_argument("--keep-features", action="store_true", help="write all columns")
     arguments = parser.parse_args()
+    # As when it is interrupted, no part of the output stays.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
 
     # The table may be a folder of files. Resolve both, because a link may lead to the table.
     if arguments.output and Path(arguments.output).resolve().is_relative_to(
