@@ -130,6 +130,11 @@ def test_a_copy_of_a_target_with_a_long_tail_is_a_leak(noise):
         assert codes(table, "forest")["leak-feature"] == "copy alone tells the target"
     blurred = price * np.exp(0.5 * noise["c"])
     assert "leak-feature" not in codes(noise[["b"]].assign(near=blurred, price=price), "forest")
+    levels = np.random.default_rng(0).integers(0, 12, 400)
+    steps = noise[["b"]].assign(code=levels, y=np.sin(levels * 7.0) + 0.01 * noise["c"])
+    for scale in (1, 1e-9):
+        table = steps.assign(y=steps["y"] * scale)
+        assert codes(table, "forest")["leak-feature"] == "code alone tells the target"
     # Of few different values: too few for an order, and for the tail in a tree
     count = pd.Series(np.random.default_rng(0).lognormal(1.5, 1, 240)).clip(upper=45).round()
     counts = noise[["b"]][:240].assign(net=(count * 0.84).round(), count=count)

@@ -455,6 +455,22 @@ def test_counts_stay_counts_where_features_are_scaled(spec):
     assert predicted.min() > 0 and np.corrcoef(predicted, np.exp(table["x"]))[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("regression", [True, False])
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1, 0), (1e-7, 0), (1e-9, 0), (1e-12, 0), (30, 1.7e9)]
+)
+def test_trees_tell_numbers_apart_in_any_unit(regression, scale, offset):
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(300, 3)), columns=[*"abc"])
+    y = 2 * table["a"] + table["b"] + 0.5 * random.normal(size=300)
+    table = table * scale + offset
+    table["y"] = y * scale if regression else np.where(y > 0, "u", "v")
+    kind = "Regressor" if regression else "Classifier"
+    spec = {"class": f"sklearn.ensemble.RandomForest{kind}", "n_estimators": 20, "random_state": 0}
+    estimator = fit(table[:200], {"forest": spec}, model="forest")
+    assert estimator.score(table.iloc[200:, :3], table["y"][200:]) > 0.8
+
+
 def test_a_model_of_text_is_a_small_file(tmp_path):
     random = np.random.default_rng(0)
     words = [f"word{n}" for n in range(3000)]

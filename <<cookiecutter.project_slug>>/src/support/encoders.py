@@ -37,6 +37,8 @@ COMPONENTS = 15
 LEVELS = 200
 # Rounds of finding the effects of each categorical column, given those of the others
 ROUNDS = 5
+# A smaller standard deviation, for numbers above 1 as a fraction of their mean, is scaled.
+NARROW = 1e-4
 # Codes of values that are not categories of the rows to fit
 MISSING, UNKNOWN = -2, -1
 # Number of texts that an encoder is fitted to, and encodes at a time: this bounds the memory.
@@ -359,8 +361,8 @@ def encoder_of(
 ) -> ColumnTransformer:
     """Return an unfitted encoder of `features`, the rows to fit, and their `target`.
 
-    Models that accept gaps are made of trees: they get numbers unchanged and categories as codes,
-    in the first columns, in which a value missing from the rows to fit is a gap. For others, gaps
+    Models that accept gaps are made of trees: they get numbers unchanged, unless these are too near
+    to each other for them (see is_narrow), and categories as codes, in the first columns, in which a value missing from the rows to fit is a gap. For others, gaps
     are filled and marked, categories are one-hot encoded, times are periodic, and `scale`
     standardises all other columns. Too many categories for this become their effects on the target
     (see EffectEncoder); trees also keep the codes, for effects that depend on other features. Free
@@ -369,6 +371,7 @@ def encoder_of(
     kinds = kinds_of(features, max_categories, target)
     cv = cross_fitting(features.index, seed)
     numbers: list[Any] = []
+    narrow = [name for name in kinds.get("numbers", []) if takes_gaps and is_narrow(features[name])]
     if not takes_gaps:
         filled = SimpleImputer(strategy="median", add_indicator=True)
         numbers = [filled, StandardScaler()] if scale else [filled]
@@ -382,7 +385,8 @@ def encoder_of(
     coarse = [name for kind in ("many", "repeated", "codes") for name in kinds.get(kind, [])]
     branches: list[tuple[str, list[Any], Any]] = [
         ("categories", [categories], coded),
-        ("numbers", numbers, kinds.get("numbers", [])),
+        ("numbers", numbers, [name for name in kinds.get("numbers", []) if name not in narrow]),
+        ("narrow", [StandardScaler()], narrow),
         ("times", [Calendar(periodic=not takes_gaps), *numbers], kinds.get("times", [])),
         ("many", [*effects, *scaled], coarse),
     ]
@@ -395,6 +399,15 @@ def encoder_of(
             if columns
         ]
     )
+
+
+def is_narrow(numbers: pd.Series) -> bool:
+    """Return whether trees may take different numbers for one, as in a tiny unit, or far from 0.
+
+    scikit-learn's trees compute in single precision, and see no difference below 1e-7; they stop
+    where the variance of the target is below 1e-16.
+    """
+    return 0 < numbers.std() < NARROW * max(1, abs(numbers.mean()))
 
 
 def encode_ordinal(missing: float, unknown: float) -> OrdinalEncoder:

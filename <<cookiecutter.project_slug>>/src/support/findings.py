@@ -202,7 +202,7 @@ def check_classes(evidence: Evidence) -> Iterator[Finding]:
     counts = evidence.test.target.value_counts()
     known = evidence.training.target.unique()
     if unseen := [f"{name} ({counts[name]} test rows)" for name in counts.index.difference(known)]:
-        seen = f"not in training, so never predicted, and in no score by class: {name_some(unseen)}"
+        seen = f"not in training, so never predicted: their recall counts as 0: {name_some(unseen)}"
         yield Finding("class-unseen", seen, "split so that training has each, or leave them out")
     classes = evidence.plots["classes"]
     classes = classes[classes["rows"] > 0]
@@ -263,6 +263,12 @@ def moves_with(one: pd.Series, other: pd.Series) -> bool:
     return one.nunique() > FEW and abs(np.corrcoef(one.rank(), other.rank())[0, 1]) >= DETERMINED
 
 
+def standardised(numbers: pd.Series) -> np.ndarray:
+    """Return numbers without their unit: trees do not see differences in tiny ones."""
+    values = numbers.astype("float64")
+    return ((values - values.mean()) / (values.std() or 1)).to_numpy()
+
+
 def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
     """Return R² or balanced accuracy of a one-feature tree: half of the rows fit it, half score it.
 
@@ -274,7 +280,7 @@ def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float
         column = (column - column.min()).dt.total_seconds()
     elif regression and moves_with(column, target):
         return 1.0  # a tree of so few rows misses the end of a long tail
-    x, y = column.to_numpy(dtype="float64")[:, None], target.to_numpy()
+    x, y = standardised(column)[:, None], standardised(target) if regression else target.to_numpy()
     tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
     half, rest = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
     actual = pd.Series(y[rest])

@@ -3,7 +3,7 @@
 import pkgutil
 from typing import Any, TypeAlias
 
-from support.encoders import codes_of, encoder_of, forget_folds
+from support.encoders import codes_of, encoder_of, forget_folds, is_narrow
 from support.params import InputError, first_line
 from support.rows import Rows
 
@@ -87,7 +87,7 @@ def build(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> Pipeline:
 
     `params` is the section `train` of params.yaml. With `scale_target`, the target of a regression
     is standardised, unless the model needs a positive target, or accepts gaps: trees need no
-    scaling.
+    scaling, except of numbers in tiny units.
     """
     tags = get_tags(model)
     takes_gaps = tags.input_tags.allow_nan
@@ -99,7 +99,8 @@ def build(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> Pipeline:
     if isinstance(model, HIST_GRADIENT_BOOSTING) and by_type and codes:
         model.set_params(categorical_features=codes)
     positive = tags.target_tags.positive_only
-    if params["scale_target"] and is_regressor(model) and not takes_gaps and not positive:
+    scaled = params["scale_target"] and is_regressor(model) and not positive
+    if scaled and (not takes_gaps or is_narrow(rows.target)):
         model = TransformedTargetRegressor(model, transformer=StandardScaler())
     if is_classifier(model) and package_of(model) in NUMBERED:
         # It numbers the classes of each training table; a vote of one is the model's own.
