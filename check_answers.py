@@ -264,7 +264,9 @@ def recorded(answers: Mapping[str, str]) -> str:
     if table["source"] and table["copied"]:
         kept["data"] = table["raw"]
     if "://" not in url:
-        kept["remote"] = place_of(url, answers)
+        # The project is made again in a folder beside it, see "Update it" in its README.
+        beside = answers.get("_output_dir", "..")
+        kept["remote"] = place_of(url, {**answers, "_output_dir": beside})
     values = {"version": answers["_version"], "default_context": kept}
     return yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=10**6).strip()
 

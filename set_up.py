@@ -45,16 +45,16 @@ def set_up(answers: dict[str, str], remote: dict[str, Any], table: dict[str, Any
         sys.stdout.reconfigure(errors="replace")
     for note in table["notes"]:
         say(f"{table['raw']}: {note}")
-    leave_other_repositories()
-    outer = enclosing_repository()
-    settle_ci(answers["ci"], remote["url"], outer)
-    place = Path(os.path.normpath(Path.cwd().parent / os.path.expanduser(remote["url"])))
-    if outer and "://" not in remote["url"] and place.is_relative_to(outer):
-        ignore = f"/{place.relative_to(outer).as_posix()}/"
-        say(f"The DVC remote lies in {outer}: add {ignore} to the .gitignore there.")
-    say("Setting up git and DVC ...")
-    commands = steps(answers, answers["git_remote"] or remote["git"], table, nested=bool(outer))
     try:
+        leave_other_repositories()
+        outer = enclosing_repository()
+        settle_ci(answers["ci"], remote["url"], outer)
+        place = Path(os.path.normpath(Path.cwd().parent / os.path.expanduser(remote["url"])))
+        if outer and "://" not in remote["url"] and place.is_relative_to(outer):
+            ignore = f"/{place.relative_to(outer).as_posix()}/"
+            say(f"The DVC remote lies in {outer}: add {ignore} to the .gitignore there.")
+        say("Setting up git and DVC ...")
+        commands = steps(answers, answers["git_remote"] or remote["git"], table, nested=bool(outer))
         problem, left = carry_out(commands, table)
         if problem:
             left.append(HOOKS)

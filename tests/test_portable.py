@@ -83,6 +83,12 @@ def test_cruft_keeps_the_users_edits(form, tmp_path, env):
     assert "diff --git" not in project.run("cruft diff")
     assert project.run("dvc repro") and project.run("dvc push")
     assert (tmp_path / "iris-classifier-remote").is_dir()
+    # Made again beside it, as its README says, it has the same remote.
+    (tmp_path / "newer").mkdir()
+    again = f"cookiecutter {form} --no-input --config-file .template.yaml --output-dir ../newer"
+    project.run(again)
+    newer = Project(tmp_path / "newer/iris-classifier", env)
+    assert f"origin\t{tmp_path / 'iris-classifier-remote'}" in newer.run("dvc remote list")
     project.edit("src/split.py", "# A table with more values", "# MINE: a table with more values")
     project.set("train.seed", 7)
     project.run("git add .")
