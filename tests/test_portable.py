@@ -88,7 +88,8 @@ def test_cruft_keeps_the_users_edits(form, tmp_path, env):
     again = f"cookiecutter {form} --no-input --config-file .template.yaml --output-dir ../newer"
     project.run(again)
     newer = Project(tmp_path / "newer/iris-classifier", env)
-    assert f"origin\t{tmp_path / 'iris-classifier-remote'}" in newer.run("dvc remote list")
+    url = newer.run("dvc config remote.origin.url").strip()
+    assert url == str(tmp_path / "iris-classifier-remote")
     project.edit("src/split.py", "# A table with more values", "# MINE: a table with more values")
     project.set("train.seed", 7)
     project.run("git add .")

@@ -468,14 +468,13 @@ def test_data_that_another_worktree_has_is_pushed_from_there(project, tmp_path, 
 def test_a_folder_as_remote_that_is_gone_is_told(project, tmp_path, env):
     run("git init --quiet --bare code.git", tmp_path, env)
     project.run(["git", "remote", "add", "origin", tmp_path / "code.git"])
+    project.run(["dvc", "remote", "modify", "--local", "origin", "url", tmp_path / "store"])
     first = project.run("git push --quiet origin main")
     assert "files are there" in first and "the folder was not there" not in first
-    store = Path(project.run("dvc config remote.origin.url").strip())
-    store.rename(store.with_name("unmounted"))
+    (tmp_path / "store").rename(tmp_path / "unmounted")
     project.run("git commit --quiet --allow-empty -m Later")
-    assert "files are there; the folder was not there: if it is" in project.run(
-        "git push -q origin"
-    )
+    said = project.run("git push --quiet origin main")
+    assert "files are there; the folder was not there: if it is" in said
 
 
 def test_a_folder_as_remote_is_checked_and_repaired(project):

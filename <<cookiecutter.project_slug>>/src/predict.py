@@ -25,7 +25,7 @@ import pandas as pd
 from features import add_features
 
 
-class Strange:
+class NewValues:
     """Counts texts of new rows that no row for training had, where those had few different ones."""
 
     def __init__(self, values: dict[str, list[str]]) -> None:
@@ -54,14 +54,14 @@ class Strange:
 
 
 def predict_rows(
-    estimator: Any, table: Table, schema: Schema, keep: bool, strange: Strange
+    estimator: Any, table: Table, schema: Schema, keep: bool, new_values: NewValues
 ) -> Iterator[list[Any]]:
     """Yield the header, then a row for each row of `table`, in batches.
 
     A row has the table's columns that are not features, unchanged, and the column prepare.time
     (with `keep`, all columns); then `prediction` and, if the model gives probabilities,
     `probability of CLASS` for each class. The model reads each column as in training, and fills
-    missing values. `strange` counts the values that are new to it.
+    missing values. `new_values` counts the values that are new to it.
 
     Raises InputError for a missing feature, or a cell that is not of its feature's kind.
     """
@@ -89,7 +89,7 @@ def predict_rows(
         row += len(batch)
         if missing := [name for name in features if name not in frame]:
             raise InputError(f"src/features.py makes no column {missing[0]!r} of these rows")
-        strange.add(frame[features])
+        new_values.add(frame[features])
         predictions = predict(estimator, frame[features])
         columns = {"prediction": predictions.values}
         if predictions.classes is not None and predictions.probabilities is not None:
@@ -189,8 +189,8 @@ def main() -> None:
             f"{MODEL} does not say how its table was written: run `dvc repro`"
         ) from None
     table = open_table(arguments.table, schema)
-    strange = Strange(schema.values)
-    rows = predict_rows(estimator, table, schema, arguments.keep_features, strange)
+    new_values = NewValues(schema.values)
+    rows = predict_rows(estimator, table, schema, arguments.keep_features, new_values)
     try:
         with output(arguments.output) as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -199,7 +199,7 @@ def main() -> None:
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe. Python would complain on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    for note in [*table.notes(), *strange.notes()]:
+    for note in [*table.notes(), *new_values.notes()]:
         print(f"warning: {table.path}: {note}", file=sys.stderr)
 
 

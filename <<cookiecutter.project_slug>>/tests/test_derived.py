@@ -75,7 +75,10 @@ def test_the_table_itself_is_not_changed(table):
         (lambda rows: None, "returns nothing: end it with `return table`"),
         (lambda rows: rows["x"], "returns a Series: end it with"),
         (lambda rows: rows.reset_index(drop=True), "must keep the index of its table"),
-        (lambda rows: rows.assign(z=1).rename(columns={"z": 1}), "the name of a column is 1"),
+        (
+            lambda rows: rows.assign(z=1).rename(columns={"z": 1}),
+            "names a column 1: make it a text",
+        ),
         (lambda rows: pd.concat([rows, rows[["x"]]], axis=1), "returns two columns 'x'"),
         (lambda rows: rows.assign(z=rows["size"].str.split("")), "z has values of type list"),
         (lambda rows: rows.assign(z=rows["day"].dt.time), "z has values of type time"),
@@ -102,13 +105,13 @@ def test_a_mistake_is_named(table, function, message):
     ],
 )
 def test_a_value_that_depends_on_other_rows_is_told(table, value):
-    message = "src/features.py: z is another one if only some of the rows are there"
+    message = "src/features.py: the values of z change when only some of the rows are there"
     with pytest.raises(InputError, match=re.escape(message)):
         derive(table, lambda rows: rows.assign(z=value(rows)), check=True)
 
 
 def test_dummies_of_the_rows_that_are_there_are_told(table):
-    with pytest.raises(InputError, match="if only some of the rows"):
+    with pytest.raises(InputError, match="change when only some of the rows"):
         derive(table, lambda rows: rows.join(pd.get_dummies(rows["day"].dt.month_name())), True)
 
 

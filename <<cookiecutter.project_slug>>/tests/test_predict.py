@@ -6,7 +6,7 @@ import os
 import threading
 from dataclasses import asdict
 
-from predict import Strange, open_table, output, predict_rows
+from predict import NewValues, open_table, output, predict_rows
 from prepare import prepare
 from support.params import InputError
 from support.reader import Table
@@ -53,11 +53,11 @@ def predict(model, tmp_path, monkeypatch):
         schema = Schema.from_dict(model.schema)
         (tmp_path / "new.csv").write_text(content)
         table = Table(tmp_path / "new.csv", schema.file)
-        strange = Strange(schema.values)
-        parts = predict_rows(model, table, schema, keep, strange)
+        new_values = NewValues(schema.values)
+        parts = predict_rows(model, table, schema, keep, new_values)
         header, *rows = [row for part in parts for row in part]
         found = pd.DataFrame(rows, columns=header)
-        found.attrs["notes"] = strange.notes()
+        found.attrs["notes"] = new_values.notes()
         return found
 
     return predict
@@ -290,7 +290,7 @@ def test_new_rows_of_a_type_that_no_model_takes_are_refused(model, tmp_path):
     rows = {"amount": [1.5], "day": [b"x"], "sure": [True], "city": ["Rome"]}
     pq.write_table(pa.table(rows), path)
     with pytest.raises(InputError, match="day holds values of type binary, which no model takes"):
-        next(predict_rows(model, Table(path, schema.file), schema, False, Strange({})))
+        next(predict_rows(model, Table(path, schema.file), schema, False, NewValues({})))
 
 
 def test_a_large_whole_number_is_a_number_in_any_format(tmp_path):

@@ -747,7 +747,7 @@ def test_a_derived_type_that_changes_far_below_is_told(run, monkeypatch):
 
 def test_a_mistake_in_features_is_named(run, table, monkeypatch, tmp_path):
     monkeypatch.setattr("prepare.add_features", lambda frame: frame.assign(z=frame["x"].rank()))
-    with pytest.raises(InputError, match="src/features.py: z is another one if only some"):
+    with pytest.raises(InputError, match="src/features.py: the values of z change"):
         run(table)
     assert not (tmp_path / "prepared.parquet").exists()
 

@@ -486,8 +486,9 @@ class _Decision:
                     f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns"
                 )
                 return False
-        with_zone, without = profile.forms["iso_zone"], profile.forms["iso"]
-        zones = {with_zone: "all", without: "none"}.get(profile.count(DATES[order]), "")
+        known = profile.count(DATES[order])
+        without = "none" if profile.forms["iso"] == known else ""
+        zones = "all" if profile.forms["iso_zone"] == known else without
         if not self.accept("date", DATES[order], dates=order, zones=zones):
             return False
         if periods:

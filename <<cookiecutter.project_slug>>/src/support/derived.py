@@ -61,34 +61,38 @@ def apply(table: pd.DataFrame, add_features: Function) -> pd.DataFrame:
     except Exception as error:  # noqa: BLE001, each mistake raises its own
         message = f"add_features: {type(error).__name__}: {first_line(error)}"
         raise FeaturesError(message) from None
-    if not isinstance(derived, pd.DataFrame):
-        what = "nothing" if derived is None else f"a {type(derived).__name__}"
-        raise FeaturesError(f"add_features returns {what}: end it with `return table`")
-    if len(derived) != len(table):
-        raise FeaturesError(
-            f"add_features returns {len(derived)} rows for {len(table)}: each row must stay"
-        )
-    if lost := [name for name in table if name not in derived]:
-        raise FeaturesError(
-            f"add_features takes away {lost[0]!r}: to leave it out, name it in prepare.drop"
-        )
-    for name, again in zip(derived.columns, derived.columns.duplicated(), strict=True):
-        if not isinstance(name, str):
-            raise FeaturesError(f"the name of a column is {name!r}: make it a text")
-        if again:
-            raise FeaturesError(f"add_features returns two columns {name!r}")
+    if problem := shape_problem(table, derived):
+        raise FeaturesError(f"add_features {problem}")
     if not derived.index.equals(table.index):
-        if not derived.index.sort_values().equals(table.index):
-            raise FeaturesError(
-                "add_features must keep the index of its table; after a merge that keeps the order "
-                "of rows, .set_index(table.index) restores it"
-            )
-        derived = derived.loc[table.index]
+        derived = derived.loc[table.index]  # the rows were sorted
     columns = {
         name: column if name in table and column.dtype == table[name].dtype else typed(column)
         for name, column in derived.items()
     }
     return pd.DataFrame(columns, index=table.index, copy=False)
+
+
+def shape_problem(table: pd.DataFrame, derived: object) -> str:
+    """Return what is wrong with the rows and the names of a derived table; "" if nothing is."""
+    if not isinstance(derived, pd.DataFrame):
+        what = "nothing" if derived is None else f"a {type(derived).__name__}"
+        return f"returns {what}: end it with `return table`"
+    if len(derived) != len(table):
+        return f"returns {len(derived)} rows for {len(table)}: each row must stay"
+    for name in table:
+        if name not in derived:
+            return f"takes away {name!r}: to leave it out, name it in prepare.drop"
+    for name, again in zip(derived.columns, derived.columns.duplicated(), strict=True):
+        if not isinstance(name, str):
+            return f"names a column {name!r}: make it a text"
+        if again:
+            return f"returns two columns {name!r}"
+    if not derived.index.sort_values().equals(table.index):
+        return (
+            "must keep the index of its table; after a merge that keeps the order of rows, "
+            ".set_index(table.index) restores it"
+        )
+    return ""
 
 
 def typed(column: pd.Series) -> pd.Series:
@@ -139,6 +143,6 @@ def check_rows(part: pd.DataFrame, whole: pd.DataFrame) -> None:
             if alike:
                 continue
         raise FeaturesError(
-            f"{name} is another one if only some of the rows are there: each value must depend "
-            "on its own row alone"
+            f"the values of {name} change when only some of the rows are there: each value must "
+            "depend on its own row alone"
         )

@@ -43,10 +43,10 @@ class Schema:
     """The description of the training table that a model needs to read new rows in the same way.
 
     `file` is the format of the file, see FILE. `columns` are the columns of the file, `derived`
-    those that src/features.py adds or gives another kind; `roles` has the role of each: target, group, time (which is a feature
-    as well), order (a time that is not a feature), split, feature or unused.
-    `labels` is the type of a classification's target, and `whole` names the integers without gaps.
-    `gaps` are the words of prepare.na_values, if it is a list; [""] if that is empty.
+    those that src/features.py adds or gives another kind; `roles` has the role of each: target,
+    group, time (which is a feature as well), order (a time that is not a feature), split, feature
+    or unused. `labels` is the type of a classification's target, and `whole` names the integers
+    without gaps. `gaps` are the words of prepare.na_values, if it is a list; [""] if that is empty.
     `values` has the different texts of features that have few.
     """
 
