@@ -40,6 +40,13 @@ def set_output(project: Project, file: str, **options: object) -> None:
     path.write_text(yaml.safe_dump(content))
 
 
+def rename_and_withhold(project: Project) -> None:
+    """Give data/raw/before.csv another name, under which it is withheld."""
+    project.run("git mv data/raw/before.csv.dvc data/raw/after.csv.dvc")
+    project.edit("data/raw/after.csv.dvc", "before.csv", "after.csv")
+    set_output(project, "data/raw/after.csv.dvc", push=False)
+
+
 def contents(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
 
@@ -73,9 +80,7 @@ def test_what_is_not_to_be_pushed_stays_here(shared, tmp_path):
 def test_what_is_withheld_now_does_not_leave_with_an_older_commit(shared, tmp_path, committed):
     track(shared, "data/raw/before.csv")
     shared.commit()
-    shared.run("git mv data/raw/before.csv.dvc data/raw/after.csv.dvc")
-    shared.edit("data/raw/after.csv.dvc", "before.csv", "after.csv")
-    set_output(shared, "data/raw/after.csv.dvc", push=False)
+    rename_and_withhold(shared)
     if committed:
         shared.commit()
     push_as_the_hook_does(shared)
@@ -197,9 +202,7 @@ def test_what_is_withheld_in_a_folder_or_as_one_does_not_leave_with_an_older_com
 def test_a_newer_commit_decides_although_an_older_one_is_checked_out(shared, tmp_path):
     track(shared, "data/raw/before.csv")
     shared.commit()
-    shared.run("git mv data/raw/before.csv.dvc data/raw/after.csv.dvc")
-    shared.edit("data/raw/after.csv.dvc", "before.csv", "after.csv")
-    set_output(shared, "data/raw/after.csv.dvc", push=False)
+    rename_and_withhold(shared)
     shared.commit()
     shared.run("git checkout --quiet HEAD~1")
     shared.run("git push --quiet origin main")
@@ -211,9 +214,7 @@ def test_a_pushed_branch_decides_although_another_one_is_checked_out(shared, tmp
     track(shared, "data/raw/before.csv")
     shared.commit()
     shared.run("git branch other")
-    shared.run("git mv data/raw/before.csv.dvc data/raw/after.csv.dvc")
-    shared.edit("data/raw/after.csv.dvc", "before.csv", "after.csv")
-    set_output(shared, "data/raw/after.csv.dvc", push=False)
+    rename_and_withhold(shared)
     shared.commit()
     shared.run("git checkout --quiet other")
     shared.run("git commit --quiet --allow-empty -m Diverged")

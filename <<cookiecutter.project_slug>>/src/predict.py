@@ -53,6 +53,23 @@ class NewValues:
         ]
 
 
+def check_table(table: Table, schema: Schema, features: list[str]) -> None:
+    """Raise InputError unless a table has the columns of its file from which `features` are made."""
+    raw = {column.name for column in schema.columns}
+    if table.row_names and table.names[0] not in raw:
+        raise InputError(
+            f"{table.path}: each row has a cell more than the header: is its separator "
+            f"{schema.file['separator']!r}, and not inside a value?"
+        )
+    check_columns([name for name in features if name in raw], table.names, table.path)
+    for name in features:
+        if name in table.unusable:
+            kind = table.unusable[name]
+            raise InputError(
+                f"{table.path}: {name} holds values of type {kind}, which no model takes"
+            )
+
+
 def predict_rows(
     estimator: Any, table: Table, schema: Schema, keep: bool, new_values: NewValues
 ) -> Iterator[list[Any]]:
@@ -66,20 +83,8 @@ def predict_rows(
     Raises InputError for a missing feature, or a cell that is not of its feature's kind.
     """
     features = list(estimator.feature_names_in_)
-    raw = {column.name for column in schema.columns}
+    check_table(table, schema, features)
     used = set(features) - set(schema.names("time"))
-    if table.row_names and table.names[0] not in raw:
-        raise InputError(
-            f"{table.path}: each row has a cell more than the header: is its separator "
-            f"{schema.file['separator']!r}, and not inside a value?"
-        )
-    check_columns([name for name in features if name in raw], table.names, table.path)
-    for name in features:
-        if name in table.unusable:
-            kind = table.unusable[name]
-            raise InputError(
-                f"{table.path}: {name} holds values of type {kind}, which no model takes"
-            )
     carried = [name for name in table.names if keep or name not in used]
     header: list[str] = []
     row = table.first_row

@@ -281,11 +281,8 @@ def worktree_with(path: str) -> str:
     return ""
 
 
-def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
-    """Upload objects from the local cache, in place of what the remote has.
-
-    Raises InputError when the cache lacks an object, or the remote does not accept it.
-    """
+def check_copies(cache: Any, bad: dict[str, str], url: str) -> None:
+    """Raise InputError when the cache lacks an object of `bad`, or has a damaged one."""
     for oid, what in bad.items():
         path = Path(cache.oid_to_path(oid))
         if not path.exists():
@@ -303,6 +300,13 @@ def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
                 "or make it again"
             )
 
+
+def upload(cache: Any, odb: Any, bad: dict[str, str], url: str) -> None:
+    """Upload objects from the local cache, in place of what the remote has.
+
+    Raises InputError when the cache lacks an object, or the remote does not accept it.
+    """
+    check_copies(cache, bad, url)
     refused: dict[str, Exception] = {}
 
     def send(oids: list[str]) -> None:
