@@ -175,12 +175,13 @@ def check_header(rows: TextRows, target: str) -> None:
         raise FileError(f"it has more than one column {target!r}, the target")
 
 
-def model_for(rows: float) -> str:
-    """Return the entry of `models` that a table with this number of rows starts with.
+def model_for(rows: float, classes: int) -> str:
+    """Return the entry of `models` that a table with so many rows and classes (or 0) starts with.
 
-    On small tables, boosting, whose leaves have 20 rows, scores worse: see benchmarks/README.md.
+    If it has few rows, or few of each class, boosting, whose leaves have 20 rows, scores worse: see
+    benchmarks/README.md.
     """
-    return "random_forest" if rows < 200 else "hist_gradient_boosting"
+    return "random_forest" if rows < max(200, 60 * classes) else "hist_gradient_boosting"
 
 
 def profile(rows: TextRows, target: str) -> tuple[dict[str, Profile], list[str]]:
@@ -215,8 +216,11 @@ def check_target_column(
     profiles: dict[str, Profile],
     answers: dict[str, str],
     whole: bool,
-) -> None:
-    """Raise FileError unless the target suits the task in the rows that stage prepare keeps."""
+) -> int:
+    """Return the number of classes; 0 in a regression, or of a part of the table.
+
+    Raises FileError unless the target suits the task in the rows that stage prepare keeps.
+    """
     name, regression = answers["target"], answers["task"] == "regression"
     target, profile = columns[name], profiles[name]
     if target.kind == "empty" or not profile.filled and regression:
@@ -226,18 +230,18 @@ def check_target_column(
         units = what.startswith(f"row {rows.first_row}:") * "; if that is a row of units, remove it"
         raise FileError(f"{what}, but task=regression predicts a number{units}")
     if not whole:
-        return
+        return 0
     if not regression:
-        check_classes_of(rows, columns, target)
-        return
+        return check_classes_of(rows, columns, target)
     place, read = rows.names.index(name), reader_of(target)
     if all(read(row[place].strip()) is None for row in rows):
         row, cell = min(profile.first.values())
         raise FileError(f"{name}, the target, has no finite number: row {row} is {cell!r}")
+    return 0
 
 
-def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column) -> None:
-    """Raise FileError unless each class has two rows that differ in `columns`."""
+def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column) -> int:
+    """Return the number of classes. Raises FileError unless two rows of each differ in `columns`."""
     labels = type_of_labels(target)
     if labels == "text":
         target.kind = "text"
@@ -270,6 +274,7 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
     if problem := class_problem(counts, target.name, repeated):
         raise FileError(problem + tell_gaps(target, len(counts)))
     target.notes += tell_classes(counts, target.name)
+    return len(counts)
 
 
 def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> dict[str, Any]:
@@ -307,11 +312,11 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
             f"{rows.short} rows have fewer cells than the header (the first is row "
             f"{rows.first_short}): filled with gaps"
         )
-    check_target_column(
+    classes = check_target_column(
         TextRows(io.BytesIO(start), kind, dialect, not whole), columns, profiles, answers, whole
     )
     notes += [f"{target} {note}" for note in columns[target].notes]
-    model = model_for(profiles[target].rows if whole else math.inf)
+    model = model_for(profiles[target].rows if whole else math.inf, classes)
     return {**vars(dialect), "drop": drop, "notes": notes, "model": model}
 
 
@@ -434,7 +439,9 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
     if params["skip"]:
         notes.append(f"its header is row {table.first_row - 1}")
     notes += report["notes"]
-    model = model_for(report["rows"]["raw"])
+    target = next(column for column in report["columns"] if column["role"] == "target")
+    classes = target["distinct"] if answers["task"] == "classification" else 0
+    model = model_for(report["rows"]["raw"], classes)
     found = {"sheet": params["sheet"], "skip": params["skip"], "model": model}
     return found | {"drop": drop, "notes": notes}
 
@@ -519,7 +526,7 @@ def inspect(data: str, task: str, target: str) -> dict[str, Any]:
     """
     answers = {"task": task, "target": target}
     table = {**vars(Dialect()), "plugin": "", "copied": True, "kind": "csv", "suffix": ".csv"}
-    table |= {"drop": [], "notes": [], "sheet": "", "model": model_for(math.inf)}
+    table |= {"drop": [], "notes": [], "sheet": "", "model": model_for(math.inf, 0)}
     name, _, _ = BUNDLED[task]
     path = next((TEMPLATE / FOLDER).glob(f"*{name}*"))
     source = "" if data == "bundled" else data

@@ -3,8 +3,8 @@
 A NAME is an entry of `models` in a baked project; `linear`, its logistic or ridge regression; `best`, what
 wins when all entries but the SVM, and the average of the best two, compete; `skrub`, for its
 tabular_pipeline; `autogluon`, for its medium preset in 60 seconds; `repro`, for the seconds of a whole
-`dvc repro`; or `few`, for entries fitted to few rows. skrub and autogluon need these packages, and all but
-these two a baked project's.
+`dvc repro`; or `few`, for entries fitted to few rows, or few of each class. skrub and autogluon need these
+packages, and all but these two a baked project's.
 
 Each is fitted to 70 % of the rows of a table and scored on the others, for each of SEEDS. scores.csv
 keeps, for each table, model and seed, the score (ROC AUC, or R²) and the seconds to fit and to predict;
@@ -26,10 +26,11 @@ import yaml
 from measuring import ROOT, machine, write_section
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import train_test_split
-from tables import TABLES
+from tables import MANY_CLASSES, TABLES
 
 SEEDS = (0, 1)
 FEW = (50, 100, 200, 400)
+FEW_PER_CLASS = (15, 30, 60, 120)
 ENTRIES = ["hist_gradient_boosting", "random_forest", "linear"]
 SCORES = Path(__file__).with_name("scores.csv")
 TITLE = "## Models"
@@ -242,10 +243,36 @@ def tell_few() -> None:
     write_section(TITLE, "### On few rows", f"{machine()}.\n\n" + "\n".join(lines))
 
 
+def score_classes(label: str, name: str, number: int) -> float:
+    """Return the mean score of an entry that learns from so many rows of each class."""
+    scores = []
+    for seed in SEEDS:
+        table = MANY_CLASSES[label]()
+        target = table.columns[-1]
+        table = table.groupby(target).sample(frac=1, random_state=seed)
+        place = table.groupby(target).cumcount()
+        rows, others = table[place < number], table[(place >= number) & (place < number + 50)]
+        scores.append(score(fit_named(name, rows), others))
+    return sum(scores) / len(scores)
+
+
+def tell_classes() -> None:
+    """Write what the entries score on tables of many classes into README.md."""
+    entries = ENTRIES[:2]
+    lines = [f"| table | rows of each class | {' | '.join(entries)} |", "|---|---:|---:|---:|"]
+    for label in MANY_CLASSES:
+        for number in FEW_PER_CLASS:
+            scores = " | ".join(f"{score_classes(label, name, number):.3f}" for name in entries)
+            lines.append(f"| {label} | {number} | {scores} |")
+            print(lines[-1], flush=True)
+    write_section(TITLE, "### On many classes", f"{machine()}.\n\n" + "\n".join(lines))
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     if "few" in sys.argv[1:]:
         tell_few()
+        tell_classes()
     for name in [name for name in sys.argv[1:] if name != "few"]:
         for label in TABLES:
             for seed in SEEDS:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 ROWS = 6000
 
@@ -79,4 +79,10 @@ TABLES: dict[str, Callable[[int], pd.DataFrame]] = {
     "colleges": lambda _: packaged("ISLP/data/College.csv", "Grad.Rate"),
     "texan houses": lambda _: packaged("plotnine/data/txhousing.csv", "median", ["volume", "date"]),
     "diamonds": lambda _: packaged("plotnine/data/diamonds.csv", "price"),
+}
+# At least 170 rows of each class
+MANY_CLASSES: dict[str, Callable[[], pd.DataFrame]] = {
+    "digits, 10 classes": lambda: load_digits(as_frame=True).frame.astype({"target": str}),
+    "diamonds' clarity, 8 classes": lambda: packaged("plotnine/data/diamonds.csv", "clarity"),
+    "texan houses, 46 cities": lambda: packaged("plotnine/data/txhousing.csv", "city", ["date"]),
 }

@@ -246,15 +246,16 @@ def test_a_compared_entry_that_does_not_exist_is_named(project):
 def test_a_table_of_few_rows_starts_with_a_forest_and_others_with_boosting(render, tmp_path):
     """Of a folder of parts, the bake counts one alone."""
     (tmp_path / "parts").mkdir()
-    tables = {"few.csv": 199, "more.csv": 200, "few.parquet": 199, "parts/a.csv": 99}
-    for name, rows in {**tables, "parts/b.csv": 99}.items():
-        table = pd.DataFrame(
-            {"x": range(rows), "y": ["a", "b", "c"] * (rows // 3) + ["a"] * (rows % 3)}
-        )
+    tables = {"few.csv": (199, 3), "more.csv": (200, 3), "few.parquet": (199, 3)}
+    tables |= {"many.csv": (500, 10), "many.parquet": (500, 10), "parts/a.csv": (99, 3)}
+    for name, (rows, classes) in {**tables, "parts/b.csv": (99, 3)}.items():
+        table = pd.DataFrame({"x": range(rows), "y": [f"c{row % classes}" for row in range(rows)]})
         write = table.to_parquet if name.endswith("parquet") else table.to_csv
         write(tmp_path / name, index=False)
-    expected = {"few.csv": "random_forest", "more.csv": "hist_gradient_boosting"}
-    expected |= {"few.parquet": "random_forest", "parts": "hist_gradient_boosting"}
+    expected = dict.fromkeys(
+        ("few.csv", "few.parquet", "many.csv", "many.parquet"), "random_forest"
+    )
+    expected |= dict.fromkeys(("more.csv", "parts"), "hist_gradient_boosting")
     for name, model in expected.items():
         answers = {
             "data": str(tmp_path / name),

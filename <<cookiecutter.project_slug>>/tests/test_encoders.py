@@ -4,11 +4,13 @@ from itertools import pairwise
 
 from support import model_file
 from support.encoders import (
+    COMPONENTS,
     Calendar,
     EffectEncoder,
     TextEncoder,
     cross_fitting,
     encoder_of,
+    is_code,
     kinds_of,
 )
 
@@ -94,23 +96,43 @@ def test_numbers_are_codes_if_the_target_jumps_between_them(classes):
     target = pd.Series(np.where(target > 0, "high", "low") if classes else target)
     table = pd.DataFrame({"shop": shop, "age": age, "noise": random.integers(0, 90, 3000)})
     table["size"] = random.normal(size=3000)
-    numbers = ["shop", "age", "noise", "size"]
-    assert kinds_of(table, 40, target) == {"codes": ["shop"], "numbers": numbers}
     gaps = table.astype("float64").mask(random.random(table.shape) < 0.1)
-    assert kinds_of(gaps, 40, target) == {"codes": ["shop"], "numbers": numbers}
+    for rows in (table, gaps):
+        assert [name for name in rows if is_code(rows[name], 40, target)] == ["shop"]
     # Too few values, or too few rows of each
-    assert kinds_of(table, 60, target) == {"numbers": numbers}
-    assert kinds_of(table[:250], 40, target[:250]) == {"numbers": numbers}
+    assert not is_code(table["shop"], 60, target)
+    assert not is_code(table["shop"][:250], 40, target[:250])
 
 
+@pytest.mark.parametrize("number", [5, 30, 300])
 @pytest.mark.parametrize("model", ["boosting", "ridge"])
-def test_shops_that_are_numbers_have_their_own_level(model):
+def test_shops_that_are_numbers_have_their_own_level(model, number):
     random = np.random.default_rng(2)
-    shop, x = random.integers(0, 300, 6000), random.normal(size=6000)
-    level = random.normal(size=300) * 3
+    shop, x = random.integers(0, number, 6000), random.normal(size=6000)
+    level = random.normal(size=number) * 3
     table = pd.DataFrame({"shop": shop, "x": x, "y": level[shop] + x + random.normal(size=6000)})
     assert score_of(table, model) > 0.85
     assert score_of(table.assign(shop=table["shop"].map("shop {}".format)), model) > 0.85
+
+
+def test_a_text_that_explains_nothing_is_one_column():
+    random = np.random.default_rng(6)
+    letters = random.choice(list("abcdefghijklmnopqrstuvwxyz"), (200, 9))
+    names, target = pd.Series(["".join(row) for row in letters]), random.normal(size=200)
+    assert TextEncoder().fit_transform(names, target).shape == (200, 1)
+    names[::2] += " plus"
+    target[::2] += 3
+    assert TextEncoder().fit_transform(names, target).shape == (200, COMPONENTS + 1)
+
+
+@pytest.mark.parametrize("model", ["boosting", "ridge"])
+def test_a_season_returns_in_the_next_year(model):
+    random = np.random.default_rng(4)
+    time = pd.Series(pd.date_range("2022-07-01", periods=900, freq="D", unit="us"))
+    wave = 3 * np.sin(2 * np.pi * time.dt.day_of_year / 365)
+    table = pd.DataFrame({"time": time, "y": wave + random.normal(size=900)})
+    estimator = fit(table[:500], model)
+    assert r2_score(wave[500:], estimator.predict(table[500:][["time"]])) > 0.85
 
 
 @pytest.mark.parametrize("model", ["boosting", "ridge"])
@@ -265,9 +287,9 @@ def test_parts_of_the_calendar_that_vary_become_columns():
     times = pd.Series(pd.to_datetime(["2024-01-01 06:00", "2024-01-09 18:00", None]))
     table = pd.DataFrame({"time": times.astype("datetime64[us]")})
     calendar = Calendar().fit(table)
-    assert calendar.parts_ == [["day", "day_of_week", "hour"]]
+    assert calendar.parts_ == [["day_of_year", "day", "day_of_week", "hour"]]
     days = 54 * 365 + 13  # from 1970, with leap days
-    expected = [[days + 0.25, 1, 0, 6], [days + 8.75, 9, 1, 18], [np.nan] * 4]
+    expected = [[days + 0.25, 1, 1, 0, 6], [days + 8.75, 9, 9, 1, 18], [np.nan] * 5]
     np.testing.assert_array_equal(calendar.transform(table), expected)
 
 
@@ -297,9 +319,9 @@ def test_a_group_is_not_encoded_by_its_own_target():
     shops = np.repeat(np.arange(60), 6)
     table = pd.DataFrame({"shop": [f"s{n}" for n in shops]}, index=pd.Index(shops, name="group"))
     target = random.normal(size=60)[shops]
-    encoder = encoder_of(table, takes_gaps=False, scale=False, max_categories=3, seed=0)
+    encoder = encoder_of(table, target, takes_gaps=False, scale=False, max_categories=3, seed=0)
     assert not encoder.fit_transform(table, target).any()
-    by_rows = encoder_of(table.reset_index(drop=True), False, False, 3, 0)
+    by_rows = encoder_of(table.reset_index(drop=True), target, False, False, 3, 0)
     encoded = by_rows.fit_transform(table, target)[:, 0]
     assert np.corrcoef(encoded, target)[0, 1] > 0.9
 

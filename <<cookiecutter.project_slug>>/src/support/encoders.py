@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 EPOCH = pd.Timestamp(0).as_unit("us")
 # Parts of a time, by their names in pandas, and how many values each has
-PARTS = {"month": 12, "day": 31, "day_of_week": 7, "hour": 24, "minute": 60}
+PARTS = {"day_of_year": 366, "month": 12, "day": 31, "day_of_week": 7, "hour": 24, "minute": 60}
 # Waves per part, for models without intervals: three can tell each day of the week.
 WAVES = 3
 # The days between two times are a feature for at most this many pairs.
@@ -49,16 +49,18 @@ class Calendar(TransformerMixin, BaseEstimator):
     """Turn columns of times into numbers: days since 1970-01-01, and parts of the calendar.
 
     The parts are those in PARTS that vary in the rows to fit. With `periodic`, each becomes pairs
-    of sine and cosine, so that 23 o'clock is next to 0. The days between the first few columns
-    follow. A missing time is NaN in all columns.
+    of sine and cosine, so that 23 o'clock is next to 0, and there is no month: its waves are those
+    of the day of the year. The days between the first few columns follow. A missing time is NaN in
+    all columns.
     """
 
     def __init__(self, periodic: bool = False) -> None:
         self.periodic = periodic
 
     def fit(self, times: pd.DataFrame, target: Any = None) -> "Calendar":
+        parts = [part for part in PARTS if not (self.periodic and part == "month")]
         self.parts_ = [
-            [part for part in PARTS if getattr(column.dt, part).nunique() > 1]
+            [part for part in parts if getattr(column.dt, part).nunique() > 1]
             for _, column in times.items()
         ]
         return self
@@ -120,8 +122,9 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     Texts become weighted counts of character n-grams (tf-idf). From these come COMPONENTS columns
     of a truncated singular value decomposition, and the target as predicted by a ridge regression:
     one column for a numeric target or two classes, else one per class. As in EffectEncoder,
-    `fit_transform` predicts each row from the other folds of `cv`. Each column has at most LEVELS
-    distinct numbers, see find_levels.
+    `fit_transform` predicts each row from the other folds of `cv`; if that explains nothing of the
+    target, as for names of persons, there are no components. Each column has at most LEVELS distinct
+    numbers, see find_levels.
     """
 
     def __init__(self, cv: Any = 5, random_state: int | None = None) -> None:
@@ -147,19 +150,17 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         )
         self.ngrams_ = make_pipeline(counter, TfidfTransformer())
         counts = self.ngrams_.fit_transform(texts.iloc[rows].fillna(""))
-        components = min(COMPONENTS, len(rows))
-        self.components_ = TruncatedSVD(components, random_state=self.random_state).fit(counts)
         numbers = as_numbers(target)[rows]
         self.target_ = Ridge().fit(counts, numbers)
-
-        result = self._encode(texts)
         fold = np.empty(len(texts), dtype=int)
         for number, (_, others) in enumerate(check_cv(self.cv).split(texts)):
             fold[others] = number
-        for number in np.unique(fold[rows]):
-            inside = fold[rows] == number
-            predicted = Ridge().fit(counts[~inside], numbers[~inside]).predict(counts[inside])
-            result[rows[inside], components:] = predicted.reshape(inside.sum(), -1)
+        predicted, explains = predict_others(counts, numbers, fold[rows])
+        svd = TruncatedSVD(min(COMPONENTS, len(rows)), random_state=self.random_state)
+        self.components_ = svd.fit(counts) if explains else None
+
+        result = self._encode(texts)
+        result[rows, -predicted.shape[1] :] = predicted
         levels = [find_levels(column) for column in result[rows].T]
         self.cuts_, self.levels_ = map(np.array, zip(*levels, strict=True))
         return self._level(result)
@@ -177,9 +178,27 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         parts = []
         for start in range(0, len(texts), TEXT_ROWS):
             counts = self.ngrams_.transform(texts.iloc[start : start + TEXT_ROWS].fillna(""))
-            predicted = self.target_.predict(counts).reshape(counts.shape[0], -1)
-            parts.append(np.hstack([self.components_.transform(counts), predicted]))
+            part = self.target_.predict(counts).reshape(counts.shape[0], -1)
+            if self.components_ is not None:
+                part = np.hstack([self.components_.transform(counts), part])
+            parts.append(part)
         return np.vstack(parts)
+
+
+def predict_others(counts: Any, numbers: np.ndarray, fold: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return what a ridge regression on the other folds predicts, and whether it explains anything.
+
+    `counts` and `numbers` have a row per text. Only differences within a fold need an explanation:
+    folds that are groups or periods have different means.
+    """
+    predicted, left, spread = np.empty_like(numbers), 0.0, 0.0
+    for number in np.unique(fold):
+        inside = fold == number
+        ridge = Ridge().fit(counts[~inside], numbers[~inside])
+        predicted[inside] = ridge.predict(counts[inside]).reshape(inside.sum(), -1)
+        left += (numbers[inside] - predicted[inside]).var(axis=0).sum()
+        spread += numbers[inside].var(axis=0).sum()
+    return predicted, left < spread
 
 
 def find_levels(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -310,16 +329,12 @@ def forget_folds(columns: ColumnTransformer) -> None:
             branch.set_params(**dict.fromkeys(folds, 5))
 
 
-def kinds_of(
-    features: pd.DataFrame, max_categories: int, target: Any = None
-) -> dict[str, list[str]]:
+def kinds_of(features: pd.DataFrame, max_categories: int) -> dict[str, list[str]]:
     """Return the columns of each kind: `numbers`, `times`, `categories`, `many` and `texts`.
 
     `categories` are texts with up to `max_categories` values in the rows to fit, `many` are texts
     with more values that repeat, and `texts` are texts with values that hardly repeat; `repeated`
-    are those of them that repeat at all. `codes` are numbers that name something, such as shops:
-    integers with many repeated values between which the mean of the `target` jumps. Empty columns
-    have no kind.
+    are those of them that repeat at all. Empty columns have no kind.
     """
     kinds: dict[str, list[str]] = {}
     for name, column in features.items():
@@ -335,40 +350,45 @@ def kinds_of(
                 kind = "categories"
             elif kind == "texts" and values >= TWICE * distinct:
                 kinds.setdefault("repeated", []).append(name)
-        elif target is not None and is_code(column, max_categories, target):
-            kinds.setdefault("codes", []).append(name)
         kinds.setdefault(kind, []).append(name)
     return kinds
 
 
-def is_code(column: pd.Series, max_categories: int, target: Any) -> bool:
-    """Return whether the numbers in a column are codes, see kinds_of."""
+def is_code(column: pd.Series, few: int, target: Any) -> bool:
+    """Return whether the numbers in a column name something, such as shops.
+
+    These are integers with more than `few` repeated values between which the mean of the `target`
+    jumps.
+    """
     known = column.notna().to_numpy()
     numbers = column.to_numpy()[known]
     distinct = len(np.unique(numbers))
-    if distinct <= max_categories or len(numbers) < REPEATS * distinct or (numbers % 1).any():
+    if distinct <= few or len(numbers) < REPEATS * distinct or (numbers % 1).any():
         return False
     return not is_smooth(as_numbers(target)[known], numbers)
 
 
 def encoder_of(
     features: pd.DataFrame,
+    target: Any,
     takes_gaps: bool,
     scale: bool,
     max_categories: int,
     seed: int,
-    target: Any = None,
 ) -> ColumnTransformer:
     """Return an unfitted encoder of `features`, the rows to fit, and their `target`.
 
     Models that accept gaps are made of trees: they get numbers unchanged, unless these are too near
-    to each other for them (see is_narrow), and categories as codes, in the first columns, in which a value missing from the rows to fit is a gap. For others, gaps
-    are filled and marked, categories are one-hot encoded, times are periodic, and `scale`
-    standardises all other columns. Too many categories for this become their effects on the target
-    (see EffectEncoder); trees also keep the codes, for effects that depend on other features. Free
-    text is encoded by TextEncoder.
+    to each other for them (see is_narrow), and categories as codes, in the first columns, in which
+    a value missing from the rows to fit is a gap. For others, gaps are filled and marked, categories
+    are one-hot encoded, times are periodic, and `scale` standardises all other columns. Too many
+    categories for this become their effects on the target (see EffectEncoder); trees also keep the
+    codes, for effects that depend on other features. Numbers that are codes also get effects: trees
+    tell a few of them apart on their own. Free text is encoded by TextEncoder.
     """
-    kinds = kinds_of(features, max_categories, target)
+    kinds = kinds_of(features, max_categories)
+    few = max_categories if takes_gaps else 2
+    codes = [name for name in kinds.get("numbers", []) if is_code(features[name], few, target)]
     cv = cross_fitting(features.index, seed)
     numbers: list[Any] = []
     narrow = [name for name in kinds.get("numbers", []) if takes_gaps and is_narrow(features[name])]
@@ -382,7 +402,7 @@ def encoder_of(
         categories = encode_ordinal(np.nan, np.nan)
         coded = coded + kinds.get("many", [])
     effects = [encode_ordinal(MISSING, UNKNOWN), EffectEncoder(cv)]
-    coarse = [name for kind in ("many", "repeated", "codes") for name in kinds.get(kind, [])]
+    coarse = kinds.get("many", []) + kinds.get("repeated", []) + codes
     branches: list[tuple[str, list[Any], Any]] = [
         ("categories", [categories], coded),
         ("numbers", numbers, [name for name in kinds.get("numbers", []) if name not in narrow]),

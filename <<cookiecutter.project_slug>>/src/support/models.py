@@ -93,7 +93,7 @@ def build(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> Pipeline:
     takes_gaps = tags.input_tags.allow_nan
     limit, seed = params["max_categories"], params["seed"]
     features = rows.features
-    columns = encoder_of(features, takes_gaps, params["scale"], limit, seed, rows.target)
+    columns = encoder_of(features, rows.target, takes_gaps, params["scale"], limit, seed)
     codes = codes_of(columns, features)
     by_type = getattr(model, "categorical_features", None) == "from_dtype"
     if isinstance(model, HIST_GRADIENT_BOOSTING) and by_type and codes:
