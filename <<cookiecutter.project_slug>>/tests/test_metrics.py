@@ -36,6 +36,11 @@ def broken(actual, predicted):
 
 def words(actual, predicted):
     return "much"
+
+
+def picky(actual, predicted):
+    assert len(set(predicted)) == 2
+    return 2
 """
 
 
@@ -286,6 +291,22 @@ def test_a_metric_of_ones_own_stands_beside_the_others(own, table):
     assert found["cost"] == expected
     assert ends["cost"]["low"] <= expected <= ends["cost"]["high"]
     assert baseline(actual, actual, "", paths)["cost"] == 24
+
+
+@pytest.mark.parametrize("labels", [(0, 1), (False, True), ("no", "yes")])
+def test_metrics_of_a_library_take_classes_of_any_type(table, labels):
+    path = "sklearn.metrics.matthews_corrcoef"
+    classes = table["label"].map(dict(zip("ab", labels, strict=True)))
+    _, scores, _ = train(table.assign(label=classes), TREE, TRAIN | {"metrics": [path]})
+    predicted = fit(table.assign(label=classes)).predict(table[["x", "y"]])
+    assert scores["training"]["matthews_corrcoef"] == sk.matthews_corrcoef(classes, predicted)
+
+
+def test_a_metric_that_equal_predictions_lack_leaves_the_baseline_out(own, table):
+    actual = table["label"]
+    assert "picky" not in baseline(actual, actual, "", ["mymetrics.picky"])
+    _, scores, _ = train(table, TREE, TRAIN | {"metrics": ["mymetrics.picky"]})
+    assert scores["cv"]["picky"] == 2
 
 
 @pytest.mark.parametrize(("metric", "best"), [("cost", max), ("cost_loss", min)])

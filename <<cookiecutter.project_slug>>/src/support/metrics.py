@@ -3,6 +3,7 @@
 import math
 import pkgutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from support.params import InputError, first_line
@@ -256,15 +257,22 @@ def baseline(
     """Return the scores, for `actual`, of a model that uses no feature, only the target `known`.
 
     It predicts the mean, or the most frequent class with the class frequencies as probabilities.
-    `positive` and `metrics` are those of the section `train` in params.yaml.
+    `positive` and `metrics` are those of the section `train` in params.yaml; a metric that fails for
+    equal predictions is left out.
     """
     rows = len(actual)
     if pd.api.types.is_float_dtype(known):
-        return score(actual, Predictions(np.full(rows, known.mean())), metrics)
-    shares = known.value_counts(normalize=True).sort_index()
-    most = np.full(rows, shares.idxmax(), dtype=object)
-    predictions = Predictions(most, np.tile(shares, (rows, 1)), shares.index.to_numpy())
-    return score(actual, put_second(predictions, positive), metrics)
+        predictions = Predictions(np.full(rows, known.mean()))
+    else:
+        shares = known.value_counts(normalize=True).sort_index()
+        classes = shares.index.to_numpy()
+        most = np.full(rows, shares.idxmax(), dtype=classes.dtype)
+        predictions = Predictions(most, np.tile(shares, (rows, 1)), classes)
+    scores = score(actual, put_second(predictions, positive))
+    for name, function in load_metrics(metrics).items():
+        with suppress(MetricError):
+            scores[name] = apply_metric(name, function, actual.to_numpy(), predictions.values)
+    return scores
 
 
 def per_class(actual: pd.Series, predictions: Predictions) -> pd.DataFrame:
