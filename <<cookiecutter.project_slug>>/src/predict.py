@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from support.cells import as_stored
+from support.cells import MARK, as_stored
 from support.files import declared_separator, encoding_of, kind_of, unpack
 from support.metrics import predict
 from support.model_file import MODEL, load
@@ -86,6 +86,7 @@ def predict_rows(
     check_table(table, schema, features)
     used = set(features) - set(schema.names("time"))
     carried = [name for name in table.names if keep or name not in used]
+    table.spelt = [name for name in carried if name != "file" or not table.tells_file]
     header: list[str] = []
     row = table.first_row
     for batch in table.batches():
@@ -105,7 +106,9 @@ def predict_rows(
             if taken := [name for name in carried if name in columns]:
                 raise InputError(f"{table.path} has a column {taken[0]!r} already: rename it")
             yield [header]
-        values = [batch.column(name).to_pylist() for name in carried]
+        spelt = set(batch.schema.names)
+        names = [name + MARK if name + MARK in spelt else name for name in carried]
+        values = [batch.column(name).to_pylist() for name in names]
         if table.has_numbers:
             values = [list(map(as_stored, cells)) for cells in values]
         values += [column.tolist() for column in columns.values()]

@@ -1,10 +1,12 @@
 """Predictions for new rows, which are read as the table was."""
 
+import datetime
 import gzip
 import json
 import os
 import threading
 from dataclasses import asdict
+from decimal import Decimal
 
 from predict import NewValues, open_table, output, predict_rows
 from prepare import prepare
@@ -76,6 +78,34 @@ def test_other_columns_are_carried_over_as_they_are_written(predict):
     ]
     assert result.iloc[0, :4].tolist() == ["007", ' a "b" ', "12e45", "a"]
     assert predict(new, keep=True).columns.tolist()[:3] == ["city", "id", "amount"]
+
+
+def test_other_columns_of_any_type_are_carried_over_without_loss(predict, model, tmp_path):
+    day = datetime.datetime(2024, 1, 2, 3, 4, 5)
+    columns = {
+        "exact": (pa.array([Decimal("12345678901234567.80")]), "12345678901234567.80"),
+        "single": (pa.array([0.1], pa.float32()), "0.1"),
+        "day": (pa.array([day.date()]), "2024-01-02"),
+        "clock": (pa.array([day.time()]), "03:04:05"),
+        "zone": (pa.array([day], pa.timestamp("us", "Asia/Kolkata")), "2024-01-02 08:34:05+05:30"),
+        "fine": (
+            pa.array([1_704_164_645_123_456_789], pa.timestamp("ns")),
+            "2024-01-02 03:04:05.123456789",
+        ),
+        "list": (pa.array([["a", "b"]]), '["a", "b"]'),
+        "bytes": (pa.array([b"abc"]), "abc"),
+        "gap": (pa.array([None], pa.list_(pa.int8())), ""),
+        "kind": (pa.array(["x"]).dictionary_encode(), "x"),
+    }
+    rows = {"amount": [1.5], "day": [day], "sure": [True], "city": ["Rome"]}
+    rows |= {f"other {name}": one for name, (one, _) in columns.items()}
+    pq.write_table(pa.table(rows), tmp_path / "new.parquet")
+    schema = Schema.from_dict(model.schema)
+    table = Table(tmp_path / "new.parquet", schema.file)
+    [header], [row] = predict_rows(model, table, schema, False, NewValues({}))
+    carried = dict(zip(header, row, strict=True))
+    for name, (_, written) in columns.items():
+        assert (carried[f"other {name}"] or "") == written
 
 
 def test_the_time_is_used_and_carried_over(predict, model):

@@ -3,9 +3,10 @@
 import atexit
 import datetime
 import io
+import json
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,17 @@ BLOCK = 2**21  # bytes that Arrow parses at a time: it reads some 30 blocks ahea
 BATCH = 2**24  # approximate bytes per batch
 ROWS = 50_000  # rows that Python parses at a time
 POOL = ThreadPoolExecutor()  # for work in Arrow, which lets other threads run
+# Types whose values keep their spelling in those that `plain` returns
+KEPT = {
+    pa.string(),
+    pa.bool_(),
+    pa.float64(),
+    pa.timestamp("us"),
+    pa.int8(),
+    pa.int16(),
+    pa.int32(),
+}
+KEPT |= {pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.large_string(), pa.null()}
 # Iterators from `batches` that are not exhausted
 READING: WeakSet[Generator[pa.RecordBatch]] = WeakSet()
 
@@ -112,7 +124,8 @@ class Table:
     is another column of that name. `short` counts the rows with fewer cells than the header, and
     `first_row` is the number of the row below the header. `batches` can be called more than once.
     It returns cells as strings, unchanged, except for a Parquet or Feather file, whose columns keep
-    their types.
+    their types, as far as `plain` does. Where it does not, each column that `spelt` names is followed
+    by one of strings, whose name ends with MARK.
 
     Raises InputError when the file is missing, or has no readable table.
     """
@@ -125,6 +138,7 @@ class Table:
         self.repeated: set[str] = set()
         # The types that the columns of Parquet or Feather files become
         self._types: dict[str, pa.DataType] = {}
+        self.spelt: list[str] = []
         # Columns of a type that no model takes, and that type
         self.unusable: dict[str, str] = {}
         # Arrow's parser needs rows of equal length; otherwise Python's parser reads them.
@@ -252,7 +266,8 @@ class Table:
                 for batch in ahead(grouped(self._batches(part, bar))):
                     for name in set(self.names) - set(self._headers[part]) - {"file"}:
                         batch = batch.append_column(name, pa.repeat("", len(batch)))
-                    batch = batch.select(self._stored_names)
+                    spelt = [name for name in batch.schema.names if name.endswith(MARK)]
+                    batch = batch.select([*self._stored_names, *spelt])
                     if self.tells_file:
                         file = pa.repeat(str(part.relative_to(self.path)), len(batch))
                         batch = batch.append_column("file", file)
@@ -265,11 +280,13 @@ class Table:
         separator = self.params["separator"]
         with self._open(part, bar) as (content, kind):
             if kind in ("parquet", "feather"):
-                *_, batches = _stored(content, kind)
-                types = pa.schema(self._types.items())
+                *_, batches = _stored(content, kind, self.spelt)
                 for batch in batches:
+                    types = batch.schema
+                    for place, name in enumerate(types.names):
+                        types = types.set(place, pa.field(name, self._types.get(name, pa.string())))
                     try:
-                        yield batch.select(types.names).cast(types)
+                        yield batch.cast(types)
                     except pa.ArrowInvalid as error:
                         raise FileError(reason_of(error)) from None
                 return
@@ -448,9 +465,9 @@ def ahead(parts: Iterator[Any]) -> Iterator[Any]:
 
 
 def _stored(
-    content: IO[bytes], kind: str
+    content: IO[bytes], kind: str, spelt: Collection[str] = ()
 ) -> tuple[list[str], list[pa.DataType], Iterator[pa.RecordBatch]]:
-    """Return the columns' names and types and the rows of a Parquet or Feather file."""
+    """Return the columns' names and types and the rows of a Parquet or Feather file, see Table."""
     if kind == "parquet":
         import pyarrow.parquet as pq
 
@@ -468,8 +485,11 @@ def _stored(
             # Otherwise a damaged or forged file could end the process, or expose its memory.
             batch.validate(full=True)
             for start in range(0, len(batch), ROWS * 2):
-                columns = [plain(column) for column in batch.slice(start, ROWS * 2).columns]
-                yield pa.RecordBatch.from_arrays(columns, names=names)
+                part = dict(zip(names, batch.slice(start, ROWS * 2).columns, strict=True))
+                columns = {name: plain(column) for name, column in part.items()}
+                odd = [name for name in spelt if part[name].type not in KEPT]
+                columns |= {name + MARK: spell(part[name]) for name in odd}
+                yield pa.RecordBatch.from_pydict(columns)
 
     return names, schema.types, rows()
 
@@ -532,6 +552,29 @@ def plain(column: pa.Array) -> pa.Array:
             raise FileError("it has a time that is not in the years 1 to 9999")
         return times
     return pa.nulls(len(column))
+
+
+def spell(column: pa.Array) -> pa.Array:
+    """Return the values of a column as strings that lose nothing, in Arrow's or Python's spelling.
+
+    >>> spell(pa.array([0.1, None], pa.float32())).to_pylist()
+    ['0.1', None]
+    >>> spell(pa.array([["a"]])).to_pylist(), spell(pa.array([b"a"])).to_pylist()
+    (['["a"]'], ['a'])
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if pa.types.is_float16(kind):
+        column = column.cast(pa.float32())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return column.cast(pa.string())
+    write = partial(json.dumps, default=str) if pa.types.is_nested(kind) else str
+    texts = [
+        one.decode(errors="backslashreplace") if isinstance(one, bytes) else one
+        for one in column.to_pylist()
+    ]
+    return pa.array([None if one is None else write(one) for one in texts], pa.string())
 
 
 def _excel_text(value: Any) -> str:
