@@ -299,7 +299,7 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
     rows = TextRows(io.BytesIO(start), kind, dialect, cut=not whole)
     check_header(rows, target)
     profiles, drop = profile(rows, target)
-    params = PARAMS | answers | {"separator": dialect.separator}
+    params = PARAMS | answers | {"separator": dialect.separator if kind == "csv" else ""}
     columns = {one.name: one for one in decide(profiles, params, {target}) if one.name not in drop}
     if all(is_constant(columns[name], profiles[name]) for name in columns.keys() - {target}):
         raise FileError(f"it has no column that could be a feature of {target}")

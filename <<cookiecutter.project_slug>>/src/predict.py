@@ -61,7 +61,16 @@ def check_table(table: Table, schema: Schema, features: list[str]) -> None:
             f"{table.path}: each row has a cell more than the header: is its separator "
             f"{schema.file['separator']!r}, and not inside a value?"
         )
-    check_columns([name for name in features if name in raw], table.names, table.path)
+    wanted = [name for name in features if name in raw]
+    there = [name for name in wanted if name in table.names]
+    if there and table.is_json:
+        table.add_absent([name for name in wanted if name not in table.names])
+    elif not there and len(table.names) > len(wanted) > 1:
+        raise InputError(
+            f"{table.path}, row {table.first_row - 1}: {', '.join(table.names[:5])} is no header with "
+            f"{', '.join(wanted[:5])}: remove the lines above it"
+        )
+    check_columns(wanted, table.names, table.path)
     for name in features:
         if name in table.unusable:
             kind = table.unusable[name]

@@ -91,8 +91,10 @@ def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str,
     return pd.DataFrame(columns, index=frame.index, copy=False), notes
 
 
-def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
+def arrange(frame: pd.DataFrame, schema: Schema, source: str, first: int) -> pd.DataFrame:
     """Return the features, then the target, then the column that marks the test rows.
+
+    `first` is the number of the first row of `source`.
 
     The index has the group or the time of each row, see support/rows.py.
 
@@ -107,7 +109,9 @@ def arrange(frame: pd.DataFrame, schema: Schema, source: str) -> pd.DataFrame:
         return arranged.reset_index(drop=True)
     values = frame[name]
     if values.isna().any():
-        raise InputError(f"{source}, row {values.isna().idxmax()}: {name}, the {role}, is missing")
+        row = first + (values.isna().idxmax() - int(first))
+        missing = "missing, or infinite" if pd.api.types.is_float_dtype(values) else "missing"
+        raise InputError(f"{source}, row {row}: {name}, the {role}, is {missing}")
     return arranged.set_index(pd.Index(values, name=role))
 
 
@@ -151,7 +155,7 @@ class Preparation:
         for name, column in frame.items():
             ordered = schema.column(name).kind in ("integer", "date")
             self._values.setdefault(name, Values(ordered)).add(column)
-        arranged = arrange(frame, schema, self.source)
+        arranged = arrange(frame, schema, self.source, self.first_row)
         self._classes.update(arranged[self.params["target"]].value_counts().to_dict())
         self.writer.write(arranged)
 

@@ -286,6 +286,8 @@ def test_parameters_overrule():
     assert values_of(["7", "8"], text=["x"]) == ("text", ["7", "8"])
     assert values_of(["12e45", "007"], columns={"x": "number"}) == ("number", [12e45, 7])
     assert values_of(["007", "012"], columns={"x": "number"}) == ("integer", [7, 12])
+    assert values_of(["4,702"], columns={"x": "decimal ,"}) == ("number", [4.702])
+    assert values_of(["1/2/2024"], columns={"x": "day first"})[1] == [datetime(2024, 2, 1)]
     with pytest.raises(ValueError, match="x is 'nmber'; give text, number"):
         values_of(["1"], columns={"x": "nmber"})
 
@@ -382,8 +384,58 @@ def test_what_has_two_readings_is_told(cells, changes, kind, note):
     assert note in said if note else not said
 
 
+def test_listed_words_come_beside_the_usual_ones_or_in_their_place():
+    cells = ["NA", "5.5", "-999", "7"] * 9
+    assert values_of(cells, na_values=["auto", "-999"]) == ("number", [None, 5.5, None, 7] * 9)
+    kind, said = notes_on(cells, na_values=["-999"])
+    assert kind == "text" and "text because of 9 values that are no number" in said
+    names = ["NULL", "None", "gone", "x"]
+    expected = ("text", [None, "None", None, "x"])
+    assert values_of(names, na_values=["auto", "gone"]) == expected
+    assert "'None' in 1 row, taken as a value" in notes_on(names, na_values=["auto", "gone"])[1]
+
+
+def test_a_parameter_for_all_columns_decides_the_ambiguous_ones():
+    days = {"a": ["2024-01-02", "2024-05-06"], "b": ["02/01/2024", "06/05/2023"]}
+    for dates in ("day first", "month first", "%d/%m/%Y"):
+        found = columns_of(days, dates=dates)
+        written = [one.dates for one in found.values()]
+        assert written == ["ISO8601", dates] and not any(one.notes for one in found.values())
+    numbers = {"a": ["12.5", "3"], "b": ["3,75", "4"], "c": ["4,702", "9,999"]}
+    for decimal in (".", ","):
+        found = columns_of(numbers, decimal=decimal)
+        assert [one.decimal for one in found.values()] == [".", ",", decimal]
+        assert [one.kind for one in found.values()][:2] == ["number", "number"]
+
+
+def test_a_date_without_a_year_is_in_a_leap_year():
+    found = values_of(["24-Jan", "29-Feb"], columns={"x": "%d-%b"})
+    assert found == ("date", [datetime(2000, 1, 24), datetime(2000, 2, 29)])
+
+
+@pytest.mark.parametrize("word", ["no data", "k.o."])
+def test_a_word_that_half_of_the_rows_hold_is_told(word):
+    kind, said = notes_on([word] * 80 + [f"{n}.5" for n in range(40)])
+    assert kind == "text" and f"80 values that are no number, such as row 2: '{word}'" in said
+    sizes = ["S", "M", "L", "XL", "38", "40"] * 20
+    assert notes_on(sizes) == ("text", "")
+
+
+@pytest.mark.parametrize(
+    "cell", ["13:45", "9:05:01", "24-Jan", "Jan 24", "3/4", "192.168.0.1", "0x1F"]
+)
+def test_what_a_note_advises_can_be_done(cell):
+    kind, said = notes_on([cell] * 30)
+    assert kind == "text" and "is not a recognised number or date" in said
+    if found := re.search("takes its pattern, '(.*)'", said):
+        kind, values = values_of([cell], columns={"x": found[1]})
+        assert kind == "date" and None not in values
+    else:
+        assert "features.py" in said
+
+
 @pytest.mark.parametrize("word", ["-999", -999, -999.0, "-999,0"])
-@pytest.mark.parametrize("cell", ["-999", "-999.0"])
+@pytest.mark.parametrize("cell", ["-999", "-999.0", "-999.0000"])
 def test_a_number_for_a_gap_is_found_however_it_is_written(word, cell):
     kind, values = values_of(["5.5", cell, "7.25"], na_values=[word, "NA"])
     assert (kind, values) == ("number", [5.5, None, 7.25])

@@ -17,6 +17,8 @@ def test_load_params_reads_what_dvc_writes_as_numbers(tmp_path, monkeypatch):
         values.pop("i") == "12:30" and values.pop("f") == "No" and values.pop("g") == ["on", True]
     )
     assert values == {"a": 1e-05, "b": -1000, "c": 1500, "d": 5, "e": "1e5x", "h": False}
+    params.PARAMS.write_text("s: {words: [00, 007, -03, 0, 10, -9, 0o17], seed: 0}")
+    assert load_params("s") == {"words": ["00", "007", "-03", 0, 10, -9, 15], "seed": 0}
 
 
 @pytest.mark.parametrize(

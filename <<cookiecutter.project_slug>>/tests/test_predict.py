@@ -283,6 +283,31 @@ def schema_of(folder, content):
     return Schema.of(folder / "prepared.parquet")
 
 
+def test_new_objects_may_lack_keys(predict, model, tmp_path):
+    rows = [{"amount": 1.5, "day": "1.12.2024", "city": "Rome"}, {"day": "1.12.2024"}]
+    (tmp_path / "new.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    schema = Schema.from_dict(model.schema)
+    table = open_table(str(tmp_path / "new.jsonl"), schema)
+    parts = list(predict_rows(model, table, schema, False, NewValues({})))
+    assert len(parts[1]) == 2
+    [note] = table.notes()
+    assert note == "no object has 'sure': taken as missing"
+    (tmp_path / "new.jsonl").write_text('{"other": 1}\n{"other": 2}\n')
+    with pytest.raises(InputError, match="new.jsonl has no column 'amount'"):
+        list(
+            predict_rows(
+                model, open_table(str(tmp_path / "new.jsonl"), schema), schema, False, NewValues({})
+            )
+        )
+
+
+def test_lines_above_the_header_of_new_rows_are_named(predict):
+    with pytest.raises(
+        InputError, match="new.csv, row 1: Report, of, the, year, 2024 is no header with"
+    ):
+        predict("Report,of,the,year,2024,all\n" + HEADER + ROWS)
+
+
 @pytest.mark.parametrize(
     ("trained", "new", "fits"),
     [

@@ -162,20 +162,28 @@ def test_a_gap_of_a_file_with_types_is_no_class(run, tmp_path):
         assert prepared["label"].tolist() == ["0", "1.5"] * 8
 
 
+def test_numbers_that_a_file_stores_have_no_decimal_comma(run, tmp_path):
+    rows = [{"x": n + 0.25, "comma": f"{n},5", "label": "ab"[n % 2]} for n in range(24)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    _, report = run("", name="t.jsonl")
+    written = {line["name"]: line["written"] for line in report["columns"]}
+    assert written["x"] == {} and written["comma"] == {"decimal": ","} and not notes(report)
+
+
 def test_the_words_that_are_listed_are_gaps_however_a_file_stores_them(run, tmp_path):
     def write(rows):
         (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
     write([{"x": f"{n},5" if n % 2 else 9.5, "y": n, "label": "ab"[n % 2]} for n in range(24)])
     prepared, _ = run("", name="t.jsonl", na_values=[9.5])
-    assert prepared["x"].isna().tolist() == [True, False] * 12
+    assert prepared["x"].isna().tolist() == [n % 2 == 0 or n == 9 for n in range(24)]
     write([{"x": n, "label": -9 if n > 1200 else f"n{n % 50}"} for n in range(1500)])
     prepared, report = run("", name="t.jsonl", na_values=[-9])
     assert report["rows"]["dropped"]["no target"] == 299 and "-9" not in set(prepared["label"])
     days = pd.to_datetime(["1900-01-01", *["2024-01-02"] * 23])
     table = pd.DataFrame({"x": range(24), "day": days, "on": [True, False] * 12})
     table.assign(label=["a", "b"] * 12).to_parquet(tmp_path / "t.parquet")
-    prepared, _ = run("", name="t.parquet", na_values=["1900-01-01", True])
+    prepared, _ = run("", name="t.parquet", na_values=["1900-01-01", "True"])
     assert prepared["day"].isna().sum() == 1 and prepared["on"].isna().sum() == 12
 
 
@@ -208,6 +216,30 @@ def test_a_word_that_is_listed_is_a_gap_in_any_row(run):
     rows[2500] = "-999,a\n"
     prepared, report = run("x,label\n" + "".join(rows), na_values=[-999])
     assert prepared["x"].isna().sum() == report["columns"][0]["missing"] == 1
+
+
+def test_a_row_of_a_folder_is_named_by_its_file(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    rows = [f"{n}.5,{n},{n}\n" for n in range(60)]
+    for name, last in {"a.csv": "", "b.csv": "oops,2,3\n", "c.csv": "1.5,x,oh\n2.5,x,oh\n"}.items():
+        (tmp_path / "parts" / name).write_text("x,y,label\n" + "".join(rows) + last)
+    settings = {"name": "parts", "duplicates": "keep"}
+    _, report = run("", **settings)
+    assert "such as row 62 of b.csv: 'oops'" in notes(report)["x"]
+    for message, changes in {
+        "parts, row 62 of c.csv: label is 'oh', but the target": {"task": "regression"},
+        "parts, row 26 of a.csv: y is '24', which is no date": {"columns": {"y": "%H"}},
+        "parts, row 62 of b.csv: x is 'oops', but prepare.time": {"time": "x"},
+        "parts, row 62 of b.csv: x, the group, is missing": {"group": "x", "na_values": ["oops"]},
+    }.items():
+        with pytest.raises(InputError, match=message):
+            run("", **settings, **changes)
+
+
+def test_rows_below_empty_lines_are_named_as_in_the_file(run):
+    rows = "".join(f"{n}.5,{'ab'[n % 2]}\n" for n in range(24))
+    _, report = run("\n\nx,label\n" + rows + "oops,a\n")
+    assert "such as row 28: 'oops'" in notes(report)["x"]
 
 
 def test_objects_of_a_folder_may_lack_values(run, tmp_path):
@@ -868,6 +900,13 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ({}, {"drop": ["x", "y"]}, "no column that could be a feature"),
         ({}, {"target": ""}, "prepare.target names no column; there is x, y, label"),
         ({}, {"na_values": "NA"}, "prepare.na_values is 'NA'; give auto, or a list"),
+        ({}, {"na_values": ["NA", None]}, "na_values lists None, .* write the word in quotes"),
+        ({}, {"na_values": [True]}, "na_values lists True, .* write the word in quotes"),
+        (
+            {"x": ["inf", *range(23)]},
+            {"time": "x"},
+            "row 2: x, the time, is missing, or infinite",
+        ),
         ({}, {"columns": {"x": None}}, "prepare.columns: x is 'None'; give text"),
         ({"y": None}, {"time": "y"}, "y has no values, but prepare.time"),
         ({}, {"target": "Label"}, r"no column 'Label'; did you mean 'label'\?"),

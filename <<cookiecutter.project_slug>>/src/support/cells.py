@@ -275,24 +275,34 @@ def pattern_of(dates: str) -> str:
 
 
 def spellings(words: Iterable[Any]) -> frozenset[str]:
-    """Return the spellings of some words for gaps; integers also with zeros after a decimal mark.
+    """Return the spellings of some words for gaps; numbers with either mark, and further zeros.
 
-    >>> sorted(spellings([-9, "NA"]))
-    ['-9', '-9,0', '-9,00', '-9.', '-9.0', '-9.00', 'NA']
+    >>> found = spellings([-9, 99.5, "NA"])
+    >>> all(one in found for one in ("-9", "-9.", "-9,000", "99.5", "99,50", "NA")), "99" in found
+    (True, False)
     """
     found = set()
     for word in map(str, words):
         found.add(word)
-        if whole := re.fullmatch("([+-]?[0-9]+)([.,]0*)?", word):
-            found |= {whole[1] + zeros for zeros in ("", ".", ".0", ".00", ",0", ",00")}
+        if parts := re.fullmatch("([+-]?[0-9]+)(?:[.,]([0-9]*?)0*)?", word):
+            whole, fraction = parts[1], parts[2] or ""
+            found |= {whole, f"{whole}."} if not fraction else set()
+            ends = [fraction + "0" * number for number in range(7)]
+            found |= {whole + mark + end for mark in ".," for end in ends if end}
     return frozenset(found)
+
+
+def listed_gaps(na_values: str | list[Any]) -> frozenset[str]:
+    """Return the spellings of the words that na_values in params.yaml lists, see Forms."""
+    listed = [] if isinstance(na_values, str) else [word for word in na_values if word != "auto"]
+    return spellings(listed)
 
 
 class Forms:
     """The forms and words that the cells of a table are compared with.
 
-    `words` may stand for a gap: those of `na_values` in params.yaml or, if that is `auto`, the
-    usual ones. `dates` is a pattern that takes precedence over the other forms, or "".
+    `words` may stand for a gap: those of `na_values` in params.yaml and, if that is `auto` or lists
+    it, the usual ones. `listed` are those that do in any case. `dates` is a pattern that takes precedence over the other forms, or "".
     `first_row` is the number of the row below the header.
     """
 
@@ -300,9 +310,9 @@ class Forms:
         self, na_values: str | list[Any] = "auto", dates: str = "", first_row: int = 2
     ) -> None:
         self.first_row = first_row
-        # Words that users list may have a form, such as -999.
-        self.listed = na_values != "auto"
-        self.words = NO_VALUES | MAYBE_VALUES if na_values == "auto" else spellings(na_values)
+        self.listed = listed_gaps(na_values)
+        self.auto = "auto" in na_values
+        self.words = self.listed | (NO_VALUES | MAYBE_VALUES if self.auto else set())
         pattern = f"(?:{pattern_of(dates)}){MARK}?" if dates else ""
         self.patterns = ({"pattern": pattern} if dates else {}) | FORMS
 

@@ -32,6 +32,11 @@ from support.cells import (
 )
 
 KINDS = ("text", "number", "boolean", "date")
+# What prepare.columns may say instead: the kind, and the parameter that it sets for one column
+FORMATS = {
+    **{f"decimal {mark}": ("number", {"decimal": mark}) for mark in ".,"},
+    **{order: ("date", {"dates": order}) for order in DATES},
+}
 # Text such as 1115-02 is a month only if its year is in this range.
 YEARS = (1900, 2100)
 # Names of columns that number the rows
@@ -86,6 +91,8 @@ _FORMS_OF = {
     "boolean": frozenset({"boolean"}),
     "date": frozenset().union(*DATES.values()),
 }
+# Patterns of dates and times that no column has on its own
+PATTERNS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%d-%b", "%d %b", "%b-%d", "%b %d")
 # Labels that spreadsheets give to sums
 TOTAL = re.compile(
     "(?i)((grand|sub)[ -]?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|average|mean|somme|suma|totale|"
@@ -196,14 +203,15 @@ def decide(
     columns = []
     for name, profile in profiles.items():
         kind = wanted.get(name, "")
-        if kind and kind not in KINDS and "%" not in kind:
+        if kind and kind not in (*KINDS, *FORMATS) and "%" not in kind:
             raise ValueError(
-                f"prepare.columns: {name} is {kind!r}; give {', '.join(KINDS)}, or a pattern of "
-                "dates such as '%d.%m.%Y'"
+                f"prepare.columns: {name} is {kind!r}; give {', '.join([*KINDS, *FORMATS])}, or a "
+                "pattern of dates such as '%d.%m.%Y'"
             )
         if "%" in kind:
             pattern_of(kind)
-        column = _Decision(name, profile, hints, params, kind, name in strict).column
+        kind, written = FORMATS.get(kind, (kind, {}))
+        column = _Decision(name, profile, hints, params | written, kind, name in strict).column
         if name in params["columns"]:
             check_kind(column, profile, kind)
         is_class = params.get("task") == "classification" and name == params.get("target")
@@ -246,6 +254,7 @@ class _Decision:
         strict: bool,
     ) -> None:
         self.profile, self.hints, self.params = profile, hints, params
+        self.known = profile.known
         self.wanted, self.strict = wanted, strict
         self.column = Column(name)
         if "%" in wanted:
@@ -258,18 +267,19 @@ class _Decision:
         # Among numbers and dates, a word is not a value. But rows without a target are lost, and
         # none may be a number.
         self.column.gaps[:0] = sorted(profile.words)
-        if profile.filled and params["na_values"] == "auto":
-            for word, number in profile.words.items():
-                if name == params.get("target") or re.fullmatch(r"[^\W\d_ ]{4,}", word):
-                    self.tell_word(word, number, "missing")
+        for word, number in profile.words.items() if profile.filled else ():
+            if name == params.get("target") or re.fullmatch(r"[^\W\d_ ]{4,}", word):
+                self.tell_word(word, number, "missing")
 
     def may_be_flag(self) -> bool:
         """Return whether a word in a column of only words and gaps may carry information."""
         words = self.profile.words
-        auto = self.params["na_values"] == "auto" and words.keys() - NO_VALUES
-        return bool(auto and (self.profile.blank and not self.strict or len(words) > 1))
+        doubtful = words.keys() - NO_VALUES - self.known.listed
+        return bool(doubtful and (self.profile.blank and not self.strict or len(words) > 1))
 
     def tell_word(self, word: str, number: int, taken: str) -> None:
+        if word in self.known.listed:
+            return
         rows = f"{number} row{'s' * (number > 1)}"
         self.note(f"has {word!r} in {rows}, taken as {taken}; prepare.na_values decides")
 
@@ -406,8 +416,11 @@ class _Decision:
     def decimal_mark(self, forms: set[str]) -> tuple[str, str]:
         """Return the decimal mark, and a note if it is unusual or nothing decides what it is."""
         profile, hints = self.profile, self.hints
-        if self.params["decimal"] != "auto":
-            return self.params["decimal"], ""
+        if (mark := self.params["decimal"]) != "auto":
+            other = "." if mark == "," else ","
+            # It is for ambiguous columns: one that shows the other mark has that one.
+            if profile.count(NUMBERS[mark]) >= profile.count(NUMBERS[other]):
+                return mark, ""
         itself = not may_be_codes(profile)
         others = {
             ".": hints.point - (itself and shows(profile, ".")),
@@ -427,6 +440,8 @@ class _Decision:
         profile = self.profile
         sign = "comma" if profile.count(["comma3"]) > profile.count(["point3"]) else "point"
         number = profile.count([f"{sign}3"])
+        if profile.count(["stored", "stored_integer"]) == profile.filled:
+            return ".", ""
         if not number:
             return "," if others[","] > 0 >= others["."] else ".", ""
         decimal, other = (",", ".") if sign == "comma" else (".", ",")
@@ -468,7 +483,7 @@ class _Decision:
         profile, dates = self.profile, self.params["dates"]
         if not self.wants("date"):
             return False
-        if dates not in ("auto", *DATES):
+        if dates not in ("auto", *DATES) and profile.count(["pattern"]):
             return self.accept("date", frozenset({"pattern", "stored_date"}), dates=dates)
         order, doubt = self.order_of_dates()
         periods = [form for form in sorted(PERIODS) if profile.forms[form]]
@@ -523,7 +538,9 @@ class _Decision:
     def order_of_dates(self) -> tuple[str, str]:
         """Return one of DATES, and a note if nothing decides which."""
         profile, hints = self.profile, self.hints
-        if self.params["dates"] != "auto":
+        fits = {order: profile.count(forms) for order, forms in DATES.items()}
+        # It is for ambiguous columns: one that is written otherwise is read otherwise.
+        if fits.get(self.params["dates"], -1) == max(fits.values()):
             return self.params["dates"], ""
         day = profile.count(["day_first", "day_dot"])
         month = profile.count(["month_first"])
@@ -546,13 +563,10 @@ class _Decision:
     def text(self) -> None:
         """Decide which words are gaps in a column of text, and note surprises."""
         profile, words = self.profile, self.profile.words
-        if self.params["na_values"] != "auto":
-            self.column.gaps = sorted(words)
-            self.wanted = self.wanted or "text"
-        else:
-            self.column.gaps = sorted(w for w in words if w in NO_VALUES or w in self.hints.words)
-            for word, number in words.items():
-                self.tell_word(word, number, "missing" if word in self.column.gaps else "a value")
+        sure = NO_VALUES | self.hints.words | self.known.listed
+        self.column.gaps = sorted(word for word in words if word in sure)
+        for word, number in words.items():
+            self.tell_word(word, number, "missing" if word in sure else "a value")
         if not profile.filled and len(self.column.gaps) == len(words):
             self.column.kind = "empty"
         if not profile.is_text:
@@ -578,40 +592,41 @@ class _Decision:
     def explain(self) -> None:
         """Note why a column that looks like numbers or dates is text."""
         profile = self.profile
-        for what, forms in {
+        is_class = self.column.name == self.params.get("target")
+        families = {
             "number": NUMBERS["."] | NUMBERS[","],
             "date": frozenset().union(*DATES.values(), {"pattern"}),
             "true or false": frozenset({"boolean"}),
-        }.items():
-            fits = profile.count(forms)
-            if profile.filled > fits > profile.filled // 2:
-                row, cell = min(
-                    place
-                    for form, place in profile.first.items()
-                    if form.removesuffix("*") not in forms
-                )
-                self.note(
-                    f"is text because of {profile.filled - fits} values that are no {what}, such "
-                    f"as row {row}: {cell!r}"
-                )
-            elif fits and fits == profile.filled:
-                row, cell = profile.first[min(profile.first, key=profile.forms.__getitem__)]
-                self.note(
-                    f"is text because its {what}s are written in more than one way, such as row {row}: "
-                    f"{cell!r}"
-                )
-        is_class = self.column.name == self.params.get("target")
-        if (
+        }
+        what, forms = max(families.items(), key=lambda one: profile.count(one[1]))
+        fits = profile.count(forms)
+        # A word in many rows may stand for a gap.
+        few = not is_class and len(profile.others) <= 2 and 10 * fits >= profile.filled
+        if profile.filled > fits and (2 * fits > profile.filled or few):
+            places = profile.first.items()
+            row, cell = min(place for form, place in places if form.removesuffix("*") not in forms)
+            self.note(
+                f"is text because of {profile.filled - fits} values that are no {what}, such as "
+                f"row {row}: {cell!r}"
+            )
+        elif fits and fits == profile.filled:
+            row, cell = profile.first[min(profile.first, key=profile.forms.__getitem__)]
+            self.note(
+                f"is text because its {what}s are written in more than one way, such as row {row}: "
+                f"{cell!r}"
+            )
+        elif (
             not self.column.notes
             and not is_class
             and profile.others
             and all(map(like_value, profile.others))
         ):
             row, cell = min((profile.rows_of[cell], cell) for cell in profile.others)
-            self.note(
-                f"is text: {cell!r} in row {row} is not a recognised number or date; "
-                "prepare.columns takes a pattern of dates such as '%H:%M'"
-            )
+            found = next((one for one in PATTERNS if re.fullmatch(pattern_of(one), cell)), "")
+            how = "src/features.py can make a number or date of it"
+            if found:
+                how = f"prepare.columns takes its pattern, {found!r}"
+            self.note(f"is text: {cell!r} in row {row} is not a recognised number or date; {how}")
 
 
 def look_of(cell: str) -> str:

@@ -580,6 +580,7 @@ class TextRows:
     def __init__(self, content: IO[bytes], kind: str, dialect: Dialect, cut: bool = False) -> None:
         self.short = self.first_short = 0
         self._content, self._dialect, self._cut = content, dialect, cut
+        self._header = 1  # the row of the header
         rows = self._json() if kind == "json" else self._csv()
         try:
             header = next(rows)
@@ -599,7 +600,7 @@ class TextRows:
         if len(header) > COLUMNS:
             raise FileError(f"it has more than {COLUMNS} columns: is the separator right?")
         self.raw_names = header
-        self.first_row = 2 + (dialect.skip if kind == "csv" else 0)
+        self.first_row = self._header + 1
         self.names = names_of(header)
         self._rows = self._checked(rows)
 
@@ -618,6 +619,7 @@ class TextRows:
             escapes = self._dialect.escape == "\\" and len(self._dialect.separator) == 1
             rows = parse_lines(lines if escapes else text, self._dialect)
             width = blank = 0
+            self._header = 0
             for number, (row, wrong) in enumerate(rows, start=1 + self._dialect.skip):
                 if not row and not wrong:
                     blank += 1
@@ -626,6 +628,7 @@ class TextRows:
                     # In a single column, an empty line is a gap, except below the last row.
                     yield from [[""]] * blank
                 width, blank = width or len(row), 0
+                self._header = self._header or number
                 if self._cut and wrong == UNCLOSED:
                     return
                 if wrong:

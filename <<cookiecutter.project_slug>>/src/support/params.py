@@ -2,12 +2,14 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 
 PARAMS = Path("params.yaml")
@@ -41,6 +43,21 @@ ADDED = {
 MANY = 1_000_000
 
 
+class Constructor(SafeConstructor):
+    """Makes the values of params.yaml.
+
+    DVC writes the file with ruamel.yaml, which follows YAML 1.2: `No` and 12:30 are text, and 1e-05
+    is a number. Digits after a zero, such as 007, are a code, and stay text.
+    """
+
+    def construct_yaml_int(self, node: Any) -> Any:
+        text = self.construct_scalar(node)
+        return text if re.fullmatch("[+-]?0[0-9]+", text) else super().construct_yaml_int(node)
+
+
+Constructor.add_constructor("tag:yaml.org,2002:int", Constructor.construct_yaml_int)
+
+
 class InputError(SystemExit):
     """A mistake in the data or in params.yaml, for the person who runs the stage.
 
@@ -62,9 +79,9 @@ def load_params(section: str, expected: dict[str, Any] | None = None) -> dict[st
     Raises InputError when the file, the section or a key is missing, unknown or malformed.
     """
     try:
-        # DVC writes the file with this parser, which follows YAML 1.2: `No` and 12:30 are text, and
-        # 1e-05 is a number.
-        params = YAML(typ="safe", pure=True).load(PARAMS.read_text(encoding="utf-8"))
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Constructor = Constructor
+        params = yaml.load(PARAMS.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"{PARAMS} not found in {Path.cwd()}: run from the project's root folder"

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, Self
 from weakref import WeakSet, ref
 
 from support.cells import MARK, SPELLINGS, Forms, Profile, as_stored, stored
@@ -97,6 +97,36 @@ class Loan:
         self._returned.get()
 
 
+class Row(int):
+    """The number of a row in a folder of files; as text, its number in its file.
+
+    `starts` has the number of the first row of each file that was read so far, and its name. The
+    first row of each file has the number `first` there.
+
+    >>> row = Row(2, 2, [(2, "a.csv"), (12, "b.csv")])
+    >>> f"row {row}", f"row {row + 10}", row + 10 == 12
+    ('row 2 of a.csv', 'row 2 of b.csv', True)
+    """
+
+    first: int
+    starts: list[tuple[int, str]]
+
+    def __new__(cls, number: int, first: int, starts: list[tuple[int, str]]) -> Self:
+        row = super().__new__(cls, number)
+        row.first, row.starts = first, starts
+        return row
+
+    def __add__(self, more: int) -> "Row":
+        return Row(int(self) + more, self.first, self.starts)
+
+    def __str__(self) -> str:
+        start, name = max((one for one in self.starts if one[0] <= self), default=(self.first, ""))
+        return f"{self - start + self.first} of {name}"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
 class Nulls(io.RawIOBase):
     """The bytes of a text in which cells that are \\N, the null of databases, outlive unescaping."""
 
@@ -139,6 +169,7 @@ class Table:
         # The types that the columns of Parquet or Feather files become
         self._types: dict[str, pa.DataType] = {}
         self.spelt: list[str] = []
+        self.absent: list[str] = []
         # Columns of a type that no model takes, and that type
         self.unusable: dict[str, str] = {}
         # Arrow's parser needs rows of equal length; otherwise Python's parser reads them.
@@ -151,7 +182,7 @@ class Table:
             self._headers = {part: self._names(part) for part in self._parts}
             self.names = self._headers[self._parts[0]]
             check_kinds(self._kinds)
-            if set(self._kinds.values()) == {"json"}:
+            if self.is_json:
                 # An object need not have a value for each column.
                 self.names = list(dict.fromkeys(chain(*self._headers.values())))
             else:
@@ -160,11 +191,24 @@ class Table:
             self.tells_file = self.path.is_dir() and "file" not in self.names
             if self.tells_file:
                 self.names = [*self.names, "file"]
+            self._starts: list[tuple[int, str]] = []
+            if self.path.is_dir():
+                self.first_row = Row(self.first_row, self.first_row, self._starts)
+
+    @property
+    def is_json(self) -> bool:
+        return set(self._kinds.values()) == {"json"}
 
     @property
     def has_numbers(self) -> bool:
         """Whether the file stores numbers as numbers, although its cells are read as strings."""
         return not {"excel", "json"}.isdisjoint(self._kinds.values())
+
+    def add_absent(self, names: list[str]) -> None:
+        """Add columns that no object of the JSON file has: a missing key is a missing value."""
+        self.absent = names
+        self._stored_names = [*self._stored_names, *names]
+        self.names = [*self.names, *names]
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -193,6 +237,8 @@ class Table:
             notes.append(
                 f"numbers of more than 15 digits, which a spreadsheet rounds: {self._rounded}"
             )
+        if self.absent:
+            notes.append(f"no object has {', '.join(map(repr, self.absent))}: taken as missing")
         folders = [part.relative_to(self.path).parent.as_posix() for part in self._parts]
         if "=" in folders[-1]:
             notes.append(f"folders such as {folders[-1]} name no column: only `file` has them")
@@ -249,6 +295,8 @@ class Table:
 
     def _read(self) -> Generator[pa.RecordBatch]:
         self.short = self.first_short = 0
+        self._starts.clear()
+        row = int(self.first_row)
         with (
             self._errors(),
             tqdm(
@@ -263,7 +311,9 @@ class Table:
             ) as bar,
         ):
             for part in self._parts:
+                self._starts.append((row, str(part.relative_to(self.path))))
                 for batch in ahead(grouped(self._batches(part, bar))):
+                    row += len(batch)
                     for name in set(self.names) - set(self._headers[part]) - {"file"}:
                         batch = batch.append_column(name, pa.repeat("", len(batch)))
                     spelt = [name for name in batch.schema.names if name.endswith(MARK)]
@@ -706,11 +756,12 @@ def count_cells(profile: Profile, cells: pa.Array) -> pa.Array:
     if some and len(rest):
         add(rest[:some])
         rest = rest[some:]
-    # The user's pattern comes first: it may fit cells that also have another form.
+    # Words that users list may have a form, such as -999.
     if profile.known.listed and len(rest):
         is_word = pc.is_in(rest, words)
         add(rest.filter(is_word))
         rest = rest.filter(pc.invert(is_word))
+    # The user's pattern comes first: it may fit cells that also have another form.
     forms = ["pattern"] if "pattern" in profile.known.patterns else []
     forms += [one for one, _ in profile.forms.most_common() if one in profile.known.patterns]
     for form in dict.fromkeys(forms):

@@ -9,8 +9,17 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, get_origin
 
-from support.cells import DATES, NO_VALUES, Forms, Profile, pattern_of, spellings
-from support.columns import LARGEST, Column, decide, gaps_in, is_constant, misfit, type_of_labels
+from support.cells import DATES, NO_VALUES, Forms, Profile, listed_gaps, pattern_of
+from support.columns import (
+    FORMATS,
+    LARGEST,
+    Column,
+    decide,
+    gaps_in,
+    is_constant,
+    misfit,
+    type_of_labels,
+)
 from support.derived import FeaturesError, derive
 from support.params import InputError, first_line, nearest
 from support.reader import POOL, Stored, Survey, Table
@@ -231,6 +240,12 @@ def open_survey(table: Table, params: dict[str, Any]) -> Survey:
         raise InputError(
             f"params.yaml: prepare.na_values is {words!r}; give auto, or a list of words"
         )
+    for word in words:
+        if type(word) not in (str, int, float):
+            raise InputError(
+                f"params.yaml: prepare.na_values lists {word!r}, which is no text to YAML: write the "
+                "word in quotes"
+            )
     if dates not in ("auto", *DATES) and "%" not in dates:
         hint = nearest(dates, ["auto", *DATES])
         raise InputError(f"params.yaml: prepare.dates is {dates!r}{hint}, or a pattern")
@@ -257,7 +272,8 @@ def decide_schema(
     columns = decide_columns(table, profiles, params, roles)
     schema = Schema({key: params[key] for key in FILE}, list(columns.values()), roles)
     if params["na_values"] != "auto":
-        schema.gaps = sorted(spellings(params["na_values"])) or [""]
+        usual = NO_VALUES if "auto" in params["na_values"] else set()
+        schema.gaps = sorted(listed_gaps(params["na_values"]) | usual) or [""]
     for name, column in columns.items():
         may_have_gaps = isinstance(profiles[name], Stored) and any(schema.gaps)
         if column.kind == "integer" and not gaps_in(column, profiles[name]) and not may_have_gaps:
@@ -306,6 +322,8 @@ def decide_columns(
     apart = [name for name, role in roles.items() if role in ("group", "split")]
     apart += ["file"] * table.tells_file
     params = params | {"text": [*params["text"], *apart]}
+    if table.has_numbers:
+        params["separator"] = ""
     texts = {name: one for name, one in profiles.items() if isinstance(one, Profile)}
     try:
         decided = decide(texts, params, strict=(params["target"], params["time"]))
@@ -328,6 +346,7 @@ def give_kind(column: Column, kind: Any, stored: Stored) -> Column:
     Raises InputError where its type has no such values.
     """
     kinds = {"integer": "number"}
+    kind, _ = FORMATS.get(str(kind), (kind, {}))
     if kind == "text":
         return replace(column, kind="text")
     if "%" in str(kind) and (pa.types.is_int64(stored.type) or pa.types.is_timestamp(stored.type)):

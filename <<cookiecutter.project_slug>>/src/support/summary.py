@@ -91,7 +91,10 @@ def stand_in(numbers: list[float]) -> str:
 def warn_of_gaps(column: Column, values: Values) -> list[str]:
     """Return a note on a number that may stand for a gap, if there is one."""
     number = values.stand_in if column.kind in ("integer", "number") else ""
-    hint = f"has {number}, far from the others: if it stands for a gap, see prepare.na_values"
+    hint = (
+        f"has {number}, far from the others: if it stands for a gap, set prepare.na_values to "
+        f"[auto, '{number}']"
+    )
     return [hint] if number else []
 
 

@@ -350,12 +350,15 @@ def _read_pattern(cells: pa.Array, dates: str) -> pa.Array:
     digits = datetime.datetime(2000, 1, 1).strftime(dates)
     # With %d%m%Y, 1022020 is 1 February.
     width = len(digits) if digits.isdigit() else 0
+    # Without a year, it is a leap year: 1900, as in Python, has no 29 February.
+    has_year = re.search("%[Yy]", dates)
+    year, dates = ("", dates) if has_year else (" 2000", f"{dates} %Y")
     # Not Arrow's strptime, whose directives differ between systems
     encoded = cells.dictionary_encode()
     known = {}
     for value in encoded.dictionary.to_pylist():
         try:
-            known[value] = datetime.datetime.strptime(value.rjust(width, "0"), dates)
+            known[value] = datetime.datetime.strptime(value.rjust(width, "0") + year, dates)
         except ValueError:
             _check(cells, pc.not_equal(cells, value))
     found = pa.array([known[value] for value in encoded.dictionary.to_pylist()], pa.timestamp("us"))
