@@ -89,6 +89,30 @@ def test_what_is_withheld_now_does_not_leave_with_an_older_commit(shared, tmp_pa
     assert (shared.path / "data/test.parquet").read_bytes() in contents(tmp_path / "store")
 
 
+@pytest.mark.parametrize("place", ["older commit", "fetched branch"])
+def test_another_branch_that_withholds_data_decides(shared, tmp_path, place):
+    """A newer one here, or one that was fetched."""
+    track(shared, "data/raw/patients.csv")
+    shared.commit()
+    shared.run("git branch open")
+    set_output(shared, "data/raw/patients.csv.dvc", push=False)
+    shared.commit()
+    if place == "fetched branch":
+        tip = shared.run("git rev-parse HEAD").strip()
+        shared.run(f"git update-ref refs/remotes/origin/main {tip}")
+        shared.run("git reset --quiet --hard HEAD~1")
+        (shared.path / "mine.md").write_text("mine")
+        shared.commit()
+    else:
+        shared.run("git checkout --quiet open")
+    output = shared.run("git push --quiet origin HEAD:refs/heads/mine")
+    assert "data/raw/patients.csv stays here" in output
+    shared.run(f"{CHECK} --repair")
+    stored = contents(tmp_path / "store")
+    assert SECRET not in stored
+    assert (shared.path / "data/test.parquet").read_bytes() in stored
+
+
 def test_what_is_also_shared_leaves_although_the_same_is_withheld_elsewhere(shared, tmp_path):
     """Such as an empty file: without it, nobody could fetch what is shared."""
     track(shared, "data/secret/key.csv", push=False)

@@ -98,6 +98,36 @@ def is_behind(tips: Iterable[str]) -> bool:
     return False
 
 
+def others_that_withhold(commits: Iterable[str]) -> list[str]:
+    """Return the tips of other branches, here or fetched, that may withhold data.
+
+    They are neither among `commits` nor in the history of the workspace.
+    """
+    command = ["git", "for-each-ref", "--no-merged=HEAD", "--format=%(objectname)"]
+    branches = subprocess.run(
+        [*command, "refs/heads", "refs/remotes"], check=False, capture_output=True, text=True
+    )
+    tips = sorted({*branches.stdout.split()} - {*commits})
+    if not tips:
+        return []
+    options = "^[ -]*(push: *false|remote:)"
+    found = subprocess.run(
+        [
+            "git",
+            "grep",
+            "-lE",
+            options,
+            *tips,
+            "--",
+            ":(top,glob)**/*.dvc",
+            ":(top,glob)**/dvc.yaml",
+        ],
+        check=False,
+        capture_output=True,
+    )
+    return [tip for tip in tips if tip.encode() in found.stdout]
+
+
 def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict[str, str]]:
     """Return the objects of `commits`: for each remote, each object's hash and its file's path.
 
@@ -105,8 +135,9 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
     remote of its own, must not be pushed with an older commit. So the workspace, which may lack
     files that HEAD has, then HEAD, then later commits decide for the same path and those below it in
     their ancestors, and for withheld content at any path, unless the workspace or the commit itself
-    shares that content at another path. A workspace that lacks commits which are pushed shares
-    nothing. A commit that DVC cannot read is reported and skipped if others follow it: nobody can
+    shares that content at another path. After these, other branches decide: one that withholds data
+    may be newer than what is pushed. A workspace that lacks such commits, or commits which are
+    pushed, shares nothing at another path. A commit that DVC cannot read is reported and skipped if others follow it: nobody can
     check its data out. A commit without the project needs no objects.
     """
     needed: dict[Store, dict[str, str]] = {}
@@ -114,12 +145,20 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
     older = {parent for parents in commits.values() for parent in parents}
     # Paths and contents that the workspace, HEAD, then the later commits withhold
     now: tuple[Rules, set[str]] = ({}, set())
-    behind = is_behind(commits.keys() - older)
-    for place, harmless in {"workspace": (), "HEAD": (DvcException, InputError)}.items():
+    others = others_that_withhold(commits)
+    behind = bool(others) or is_behind(commits.keys() - older)
+    open_files: set[str] = set()
+    for place in ("workspace", "HEAD", *others):
+        harmless = () if place == "workspace" else (DvcException, InputError)
         with suppress(NotDvcRepoError, *harmless), repo.switch(place):
             found = list(located(repo, now[0]))
-            shared |= set() if behind else {oid for name, _, oid, _ in found if name} - now[1]
-            now[1].update(oid for name, _, oid, _ in found if not name)
+            withheld = {file: oid for name, _, oid, file in found if not name}
+            if place not in others:
+                open_files |= {file for name, _, _, file in found if name}
+                shared |= set() if behind else {oid for name, _, oid, _ in found if name} - now[1]
+            for file in sorted(open_files & withheld.keys()):
+                print(f"{file} stays here: commit {place[:7]} of another branch withholds it")
+            now[1].update(withheld.values())
     rules: dict[str, tuple[Rules, set[str]]] = {}
     for commit in commits:
         decided, withheld = rules.get(commit) or deepcopy(now)
