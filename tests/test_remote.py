@@ -143,4 +143,8 @@ def test_login_is_refused_where_there_is_no_token_to_give(baked, tmp_path):
     project = baked.copy(tmp_path / "project")
     project.env = {**project.env, "DAGSHUB_USER_TOKEN": TOKEN}
     output = project.run("python src/share.py login", status=1)
-    assert "takes no token" in output and TOKEN not in output
+    assert "no token: run this in a terminal" in output and TOKEN not in output
+    project.run("dvc remote modify --quiet origin url http://127.0.0.1:9/store")
+    output = project.run("python src/share.py login", status=1)
+    assert output == "no token: run this in a terminal\n"
+    assert not (project.path / ".dvc/config.local").exists()

@@ -4,6 +4,8 @@ import argparse
 import csv
 import os
 import re
+import secrets
+import shutil
 import signal
 import sys
 from collections import Counter
@@ -165,11 +167,14 @@ def output(path: str | None) -> Iterator[IO[str]]:
     if re.search("/[0-9a-f]{2}/[0-9a-f]{30}$", target.as_posix()):
         target = Path(path).parent.resolve() / Path(path).name
     is_file = target.is_file() or not target.exists()
-    part = target.with_name(f"{target.name}.{os.getpid()}.part") if is_file else target
+    # In containers, the number of a process is no name of its own.
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part") if is_file else target
     made = False
     try:
         with part.open("x" if is_file else "w", encoding="utf-8", newline="") as file:
             made = is_file
+            if is_file and target.exists():
+                shutil.copymode(target, part)
             yield file
         if is_file:
             part.replace(target)
@@ -178,6 +183,12 @@ def output(path: str | None) -> Iterator[IO[str]]:
     finally:
         if made:
             part.unlink(missing_ok=True)
+
+
+def belongs_to_project(path: Path) -> bool:
+    """Return whether a path is a file that no earlier predictions can be."""
+    in_data = path.resolve().is_relative_to(Path("data").resolve())
+    return path.is_file() and (in_data or path.suffix.lower() not in ("", ".csv", ".tsv", ".txt"))
 
 
 def main() -> None:
@@ -197,6 +208,10 @@ def main() -> None:
     ):
         raise InputError(
             f"{arguments.output} is the table itself: write the predictions to another file"
+        )
+    if arguments.output and belongs_to_project(Path(arguments.output)):
+        raise InputError(
+            f"{arguments.output} is a file of the project: write the predictions to another file"
         )
     estimator = load(MODEL, **load_params("evaluate", {"trusted_types": list}))
     try:

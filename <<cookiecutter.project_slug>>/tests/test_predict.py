@@ -438,6 +438,12 @@ def test_what_is_no_file_is_written_as_it_is_and_other_files_stay(tmp_path):
         file.write("second")
     assert cached.read_text() == "first" and (tmp_path / "tracked.csv").read_text() == "second"
 
+    # A file keeps its permissions.
+    (tmp_path / "real.csv").chmod(0o600)
+    with output(str(tmp_path / "o.csv")) as file:
+        file.write("newer")
+    assert (tmp_path / "real.csv").stat().st_mode & 0o777 == 0o600
+
     os.mkfifo(tmp_path / "pipe")
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))

@@ -46,13 +46,17 @@ def login_options(config: dict[str, Any], token: str, user: str | None) -> dict[
 
 
 def log_in(repo: Any, name: str, user: str | None) -> None:
-    """Store the token of DAGSHUB_USER_TOKEN, or a typed one, in .dvc/config.local."""
-    token = os.environ.get("DAGSHUB_USER_TOKEN", "")
+    """Store a token in .dvc/config.local: that of DAGSHUB_USER_TOKEN for DagsHub, else a typed one."""
+    config = repo.config["remote"][name]
+    # No other server may see DagsHub's token. Its addresses end so, on a server of one's own as well.
+    at_dagshub = address(config).endswith((".dvc", ".s3"))
+    token = os.environ.get("DAGSHUB_USER_TOKEN", "") if at_dagshub else ""
     if not token and sys.stdin.isatty():
         token = getpass.getpass("Token (not shown): ")
     if not token:
-        raise InputError("no token: set DAGSHUB_USER_TOKEN, or run this in a terminal")
-    options = login_options(repo.config["remote"][name], token, user)
+        how = "set DAGSHUB_USER_TOKEN, or " if at_dagshub else ""
+        raise InputError(f"no token: {how}run this in a terminal")
+    options = login_options(config, token, user)
     path = Path(repo.local_dvc_dir) / "config.local"
     path.touch()
     path.chmod(0o600)
