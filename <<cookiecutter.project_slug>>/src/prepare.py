@@ -153,7 +153,7 @@ class Preparation:
         self.row += len(batch)
         frame = frame[self._select(frame, schema)]
         for name, column in frame.items():
-            ordered = schema.column(name).kind in ("integer", "date")
+            ordered = schema.column(name).kind in ("integer", "number", "date")
             self._values.setdefault(name, Values(ordered)).add(column)
         arranged = arrange(frame, schema, self.source, self.first_row)
         self._classes.update(arranged[self.params["target"]].value_counts().to_dict())

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from support.findings import CODES, Evidence, Finding, find
-from support.metrics import baseline, tidy
+from support.columns import Column
+from support.findings import CODES, Evidence, Finding, check_folds, find
+from support.metrics import baseline, score_numbers, tidy
 from support.params import InputError
 from support.rows import Rows
 from support.search import edges
+from support.summary import Values, tell_identifier
 
 import numpy as np
 import pandas as pd
@@ -142,10 +144,39 @@ def test_a_copy_of_a_target_with_a_long_tail_is_a_leak(noise):
     assert codes(counts, "forest")["leak-feature"] == "net alone tells the target"
 
 
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_words_that_tell_the_target_are_a_leak(share):
+    """Wherever they are in the text; not if some texts lack them."""
+    random = np.random.default_rng(0)
+    won = random.random(600) < 0.5
+    said = won ^ (random.random(600) < share)
+    texts = [
+        f"contract signed by {n}" if one else f"{n} went to another shop"
+        for n, one in zip(random.permutation(600), said, strict=True)
+    ]
+    table = pd.DataFrame({"a": random.normal(size=600), "note": texts})
+    table["note"] = table["note"].astype("str")
+    found = codes(table.assign(y=np.where(won, "won", "lost")), "deep")
+    numbers = codes(table.assign(y=10.0 * won + 0.1 * table["a"]), "forest")
+    for one in (found, numbers):
+        assert (one.get("leak-feature") == "note alone tells the target") == (share == 0)
+
+
 def test_a_sum_is_named_beside_a_column_of_gaps(noise):
     table = noise.assign(d=noise["d"].where(np.arange(400) % 20 == 0))
     table["total"] = table["a"] + 2 * table["b"]
     assert codes(table, "forest")["leak-sum"].startswith("a, b add up")
+
+
+def test_a_sum_is_named_if_a_part_has_many_gaps(noise):
+    gaps = np.arange(400) % 10 < 3
+    table = noise.assign(a=(noise["a"] + 5).mask(gaps))
+    zeros = table.assign(total=table["a"].fillna(0) + table["c"])
+    assert codes(zeros, "forest")["leak-sum"].startswith("a, c add up")
+    unknown = table.assign(total=noise["a"] + noise["c"])
+    assert codes(unknown, "forest")["leak-sum"].startswith("a, c add up")
+    blurred = zeros.assign(total=zeros["total"] + 0.5 * noise["d"])[["a", "b", "c", "total"]]
+    assert "leak-sum" not in codes(blurred, "forest")
 
 
 def test_a_score_that_is_too_good_is_told():
@@ -251,6 +282,31 @@ def test_a_target_far_from_all_others_is_named(clean):
     assert "y is 1.0345e+07 in 1 of 400 rows" in codes(clean, "linear")["target-far"]
 
 
+def test_later_targets_beyond_the_range_of_training_are_told(noise):
+    """If the predictions stay inside: a line goes on."""
+    hour = pd.date_range("2024-03-01", periods=400, freq="h", unit="us")
+    table = noise[["a"]].assign(age=np.arange(400.0), hour=hour)
+    growing = table.assign(y=0.3 * table["age"] + noise["b"])
+    timed = growing.drop(columns="hour").set_index(hour.rename("time"))
+    parts = timed[:300], timed[300:]
+    outside = (parts[1]["y"] > parts[0]["y"].max()).mean()
+    assert told(look(*parts, "forest"))["target-beyond"].startswith(f"{outside:.0%} of the later")
+    assert "target-beyond" not in told(look(*parts, "linear"))
+    mixed = timed.sample(frac=1, random_state=0)
+    assert "target-beyond" not in told(look(mixed[:300], mixed[300:], "forest"))
+    wave = timed.assign(y=np.sin(timed["age"] / 20) + 0.1 * timed["a"])
+    assert "target-beyond" not in told(look(wave[:300], wave[300:], "forest"))
+    # A column marks the test rows, which are later.
+    rows, others = growing[:300], growing[300:]
+    found = told(look(rows, others, "forest", training=rows[["hour", "y"]], first=growing))
+    assert "target-beyond" in found
+    high = growing.sort_values("y")
+    high["hour"] = growing["hour"].sample(frac=1, random_state=0).to_numpy()
+    parts = high[:300], high[300:]
+    found = told(look(*parts, "forest", training=parts[0][["hour", "y"]], first=high))
+    assert "target-beyond" not in found, "they are not later"
+
+
 def test_two_times_are_no_twins_and_one_with_gaps_is_no_time_to_split_by(clean):
     start = pd.date_range("2024-01-01", periods=400, freq="h").astype("datetime64[us]")
     ends = start + pd.to_timedelta(np.random.default_rng(0).gamma(2, 3, 400), unit="h")
@@ -260,6 +316,50 @@ def test_two_times_are_no_twins_and_one_with_gaps_is_no_time_to_split_by(clean):
     assert "near-identical" not in found and "time-overlap" in found
     table.loc[::3, ["start", "end"]] = pd.NaT
     assert "time-overlap" not in codes(table, "forest", training=table[:200], first=table)
+
+
+def notes_on(values: list[Any], kind: str, name: str = "case") -> list[str]:
+    counts = Values(ordered=kind == "integer")
+    counts.add(pd.Series(values))
+    return tell_identifier(Column(name, kind=kind), counts)
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_a_counter_with_a_gap_or_a_repeated_value_is_an_identifier(kind):
+    counter = np.random.default_rng(0).permutation(300) + 7.0
+    for change in (counter[0], np.nan, counter[1]):
+        values = [change, *counter[1:]]
+        assert "looks like an identifier" in notes_on(values, kind)[0]
+        spread = [9.0 * value for value in values]
+        assert notes_on(spread, kind) == [] != notes_on(spread, kind, "order_id")
+        halves = [value + 0.5 * (value == counter[2]) for value in values]
+        assert notes_on(halves, "number") == []
+    assert notes_on([np.nan] * 10 + list(counter[10:]), kind, "order_id") == []
+    assert notes_on(list(counter[20:30]) * 2 + list(counter), kind, "order_id") == []
+    assert notes_on([1.0, 2.0, 3.0, 3.0, 5.0], kind) == [], "so few may be anything"
+    ages = np.random.default_rng(0).integers(0, 300, 300)
+    assert notes_on([float(n // 2) for n in range(30_000)], kind, "order_id") == []
+    assert notes_on([float(age) for age in ages], kind) == []
+
+
+def test_texts_that_nearly_all_differ_may_be_an_identifier():
+    texts = [f"k{n}" for n in range(200)]
+    for first in ("k0", None, "k7"):
+        [note] = notes_on([first, *texts[1:]], "text")
+        assert ("nearly each row" in note) == (first != "k0") and "identifier" in note
+    assert notes_on([None] * 9 + texts, "text") == notes_on(texts[:9] + texts, "text") == []
+
+
+def test_an_identifier_with_a_gap_that_tells_the_target_is_named(noise):
+    order = noise.sort_values("a", ignore_index=True)
+    order["case"] = np.arange(1.0, 401)
+    order.loc[3, "case"] = np.nan
+    order["y"] = np.where(order["a"] + 0.2 * order["b"] > 0, "up", "down")
+    table = order[["case", "c", "y"]].sample(frac=1, random_state=0)
+    line = {"name": "case", "role": "feature", "notes": notes_on(list(table["case"]), "number")}
+    assert codes(table, "deep", columns=[line])["leak-identifier"].startswith("case looks")
+    mixed = table.assign(y=table["y"].sample(frac=1, random_state=1).to_numpy())
+    assert "leak-identifier" not in codes(mixed, "deep", columns=[line])
 
 
 def test_names_are_no_identifier(noise):
@@ -348,6 +448,29 @@ def test_repeated_patients_on_both_sides_are_told():
     assert "shared-group" not in codes(by_group, "deep")
 
 
+def test_repeated_patients_are_told_by_texts_and_in_spite_of_gaps():
+    random = np.random.default_rng(1)
+    patient = random.integers(0, 80, 900)
+    of_each = pd.DataFrame(
+        {"city": random.choice([*"abcdef"], 80), "sex": random.choice(["f", "m"], 80)}
+    )
+    table = of_each.iloc[patient].reset_index(drop=True)
+    table["pulse"] = random.normal(size=900)
+    table.insert(0, "patient", [f"p{n}" for n in patient])
+    table["y"] = random.choice(["ill", "well", "gone"], 80)[patient]
+    assert "rows of one patient are alike" in codes(table, "deep")["shared-group"]
+    moved = table.assign(city=random.choice([*"abcdef"], 900))
+    assert "shared-group" not in codes(moved, "deep"), "one of three is alike"
+    constant = moved.assign(unit="mg")[["patient", "city", "sex", "unit", "pulse", "y"]]
+    assert "shared-group" not in codes(constant, "deep"), "a constant is no likeness"
+    levels = random.normal(size=(80, 2))[patient] + 0.1 * random.normal(size=(900, 2))
+    numbers = pd.DataFrame(levels, columns=["height", "weight"]).assign(patient=1.0 * patient)
+    numbers["y"] = random.normal(size=80)[patient]
+    numbers.loc[5, "height"] = numbers.loc[7, "weight"] = numbers.loc[9, "patient"] = np.nan
+    numbers = numbers[["patient", "height", "weight", "y"]]
+    assert "rows of one patient are alike" in codes(numbers, "forest")["shared-group"]
+
+
 def test_rows_that_are_in_both_parts_are_told(labelled):
     rows, others = labelled[:200], labelled[150:]
     assert told(look(rows, others, "tree", training=rows))["same-rows"].startswith(
@@ -363,22 +486,53 @@ def test_rows_that_are_in_both_parts_by_chance_are_not_told():
     assert "same-rows" not in codes(table, "forest of trees")
 
 
+def spoil(fold: dict[str, float]) -> None:
+    fold |= {"r2": -0.5, "median_absolute_error": 4 * fold["median_absolute_error"]}
+
+
 def test_a_fold_unlike_the_others_is_told(clean):
     evidence = look(clean[:200], clean[200:], "linear")
     assert "fold-unlike" not in told(evidence)
-    evidence.trials["folds"][1]["r2"] = -0.5
+    folds = evidence.trials["folds"]
+    spoil(folds[1])
     assert told(evidence)["fold-unlike"].startswith("r2 of fold 2 is -0.5, of the others 0.")
     table = evidence.test.table
     evidence.test = Rows(table.set_index(pd.Index(range(len(table)), name="time")))
-    folds = evidence.trials["folds"]
-    folds[0]["r2"], folds[1]["r2"] = folds[1]["r2"], folds[0]["r2"]
+    folds[0], folds[1] = folds[1], folds[0]
     assert "fold-unlike" not in told(evidence), (
         "of times, the first fold has few rows to learn from"
     )
-    folds[0]["r2"], folds[1]["r2"] = folds[1]["r2"], folds[0]["r2"]
+    folds[0], folds[1] = folds[1], folds[0]
     evidence.test = Rows(table)
-    evidence.training = evidence.training.take(np.arange(6))
-    assert "fold-unlike" not in told(evidence), "two rows differ by chance"
+    evidence.training = evidence.training.take(np.arange(27))
+    assert "fold-unlike" not in told(evidence), "nine rows differ by chance"
+
+
+def cross_validated(random: np.random.Generator, rows: int, tail: float, level: float) -> Evidence:
+    """Return the folds of a line; targets may have a long tail, those of a fold another level."""
+    x = random.normal(size=(rows, 3))
+    y = x[:, 0] + x[:, 1] + 0.5 * x[:, 2]
+    y = np.exp(tail * y) if tail else y
+    fold = np.arange(rows) % 5
+    y = y + level * y.std() * (fold == 3)
+    folds = []
+    for number in range(5):
+        new = fold == number
+        weights, *_ = np.linalg.lstsq(np.c_[x[~new, :2], np.ones((~new).sum())], y[~new])
+        predicted = x[new, :2] @ weights[:2] + weights[2]
+        folds.append(score_numbers(pd.Series(y[new]), predicted))
+    table = Rows(pd.DataFrame({"x": x[:, 0], "y": y}))
+    return Evidence(table, table, table, {}, {}, {}, {}, {}, trials={"folds": folds})
+
+
+@pytest.mark.parametrize("rows", [16, 45, 90])
+@pytest.mark.parametrize(("tail", "most"), [(0.0, 0.05), (1.0, 0.1)])
+def test_folds_of_a_table_are_alike_also_if_few_or_skewed(rows, tail, most):
+    random = np.random.default_rng(rows)
+    tables = [cross_validated(random, rows, tail, level=0) for _ in range(60)]
+    assert sum(any(check_folds(one)) for one in tables) <= most * len(tables)
+    tables = [cross_validated(random, 160, 0.0, level=5) for _ in range(20)]
+    assert sum(any(check_folds(one)) for one in tables) >= 0.8 * len(tables)
 
 
 def test_a_feature_that_is_useless_is_named(clean, noise):
@@ -401,6 +555,47 @@ def test_features_that_are_nearly_the_same_are_named(clean):
     assert found == "nearly the same: colour and farbe, a and mile, b and other"
     near = clean.assign(c=clean["a"] + 0.5 * clean["b"])[["a", "b", "c", "y"]]
     assert "near-identical" not in codes(near, "linear")
+
+
+@pytest.mark.parametrize("share", [0.03, 0.4])
+def test_equal_features_are_named_if_one_or_both_have_gaps(clean, share):
+    gaps = np.random.default_rng(1).random(400) < share
+    clean["colour"] = np.where(clean["a"] > 0, "red", "blue")
+    table = clean.assign(kelvin=clean["a"] + 273.15, farbe=clean["colour"].map(str.upper))
+    table = table[["kelvin", "a", "b", "colour", "farbe", "y"]].astype(
+        {"colour": "str", "farbe": "str"}
+    )
+    holed = table.copy()
+    holed.loc[gaps, ["kelvin", "colour"]] = np.nan
+    evidence = look(holed[:200], holed[200:], "forest")
+    [twins] = [one for one in find(evidence) if one.code == "near-identical"]
+    assert twins.seen == "nearly the same: farbe and colour, a and kelvin"
+    assert twins.advice.startswith("keep the first")
+    holed.loc[gaps, ["a", "farbe"]] = np.nan
+    assert codes(holed, "forest")["near-identical"] == (
+        "nearly the same: colour and farbe, kelvin and a"
+    )
+
+
+def test_features_that_are_empty_together_are_no_twins(noise):
+    table = pd.DataFrame(np.tile(noise["c"], (2, 1)).T, columns=["low", "y"]).assign(
+        low=noise["a"], high=noise["b"], kind=np.where(noise["d"] > 0, "x", "y")
+    )
+    table["sort"] = np.where(noise["a"] > 0, "x", "y")
+    table = table[["low", "high", "kind", "sort", "y"]].astype({"kind": "str", "sort": "str"})
+    for filled in (12, 3):
+        holed = table.copy()
+        holed.loc[np.arange(400) % filled > 0, ["low", "high", "kind", "sort"]] = np.nan
+        assert "near-identical" not in codes(holed, "forest")
+    # Equal where both have values, which is in few rows: each has what the other lacks.
+    halves = table.assign(high=table["low"].where(noise["d"] > -0.5))
+    halves["low"] = table["low"].where(noise["d"] < 0.5)
+    assert "near-identical" not in codes(halves, "forest")
+
+
+def test_texts_that_do_not_repeat_are_no_twins(labelled):
+    table = labelled.assign(note=[f"n{n}" for n in range(400)], mail=[f"m{n}" for n in range(400)])
+    assert "near-identical" not in codes(table[["a", "b", "note", "mail", "y"]], "tree")
 
 
 @pytest.mark.parametrize(

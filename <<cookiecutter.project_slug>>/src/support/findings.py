@@ -17,16 +17,22 @@ from support.rows import Rows
 
 import numpy as np
 import pandas as pd
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+# The fraction of later targets outside of training's range that is worth a finding
+BEYOND = 0.1
 # The number of rows to check, and the minimum for any conclusion
 ROWS, FEW = 1000, 50
 # R² or balanced accuracy from which a feature, or a sum of features, determines the target
 DETERMINED = 0.995
-# The minimum fraction of rows in which a part of a sum has a value
-FILLED = 0.8
+# The minimum fraction of rows in which a part of a sum has a value, and where that finds no sum;
+# the first is also that of a feature's values beside which its twin has one
+FILLED, HALF_FILLED = 0.8, 0.5
 # Parts of a sum that move the target by a smaller fraction of its spread are ignored.
 SHARE = 0.01
+# The most frequent words of a text column, and the first characters of a text, that are checked
+WORDS, LONGEST = 1000, 2000
 # The gain over the baseline at which an identifier, or the previous row, predicts the target
 TELLING = 0.5
 # A negligible gain over the baseline, in R² or balanced accuracy
@@ -36,14 +42,21 @@ LARGEST, RARE = 0.8, 10
 # Negligible permutation importance, and the rows to judge it; the rank correlation of twins
 USELESS, USELESS_ROWS = 1e-3, 200
 TWINS, TWIN_COLUMNS = 0.99, 300
+# A sum of squares that is a smaller fraction of another differs from 0 by rounding alone.
+TINY = 1e-9
 # The fraction of test rows in training that is worth a finding
 REPEATED = 0.01
 # Rows repeat by chance if their columns have fewer combinations of values than this, per row.
 CHANCE = 10
 # The minimum number of groups, and the likeness at which a group's rows are copies of each other
 FEWEST, ALIKE = 10, 0.8
+# The maximum fraction of rows without a group
+GAPS = 0.01
 # The distance of a fold from the others: in R² or balanced accuracy, and in deviations
 FOLD, DEVIATIONS = 0.1, 10
+# The fewest rows in a fold to compare it; the distance of its typical error from the others', as a
+# logarithm times the root of its rows: 2.5 standard deviations of a median of normal errors
+FOLD_ROWS, ERRORS = 10, 3
 # Interquartile ranges from the median at which a target looks like a typing error
 FAR = 1000
 
@@ -144,6 +157,38 @@ def check_far(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("target-far", seen, "if that is a mistake, correct it in the raw table")
 
 
+def check_beyond(evidence: Evidence) -> Iterator[Finding]:
+    """Many targets of later rows lie outside of training's range, and the predictions do not."""
+    if not evidence.regression or not is_later(evidence):
+        return
+    known, drawn = evidence.training.target, evidence.plots["predictions"]
+    low, high = known.min(), known.max()
+    outside = ~evidence.test.target.between(low, high)
+    # With few training rows, a target is outside by chance.
+    if outside.mean() < max(BEYOND, CHANCE / len(known)):
+        return
+    reached = ~drawn["predicted"].between(low, high)
+    if reached.mean() >= outside.mean() / 2:
+        return
+    seen = (
+        f"{outside.mean():.0%} of the later test rows have targets outside of the training rows' "
+        f"{low:.3g} to {high:.3g}, but {reached.mean():.0%} of the predictions are"
+    )
+    advice = (
+        "trees cannot predict beyond that range: compare a linear model (train.compare), or "
+        "predict a difference"
+    )
+    yield Finding("target-beyond", seen, advice)
+
+
+def is_later(evidence: Evidence) -> bool:
+    """Return whether rows are split by time, or the test rows are later than the training rows."""
+    if evidence.test.by == "time":
+        return True
+    times = evidence.training.features.select_dtypes("datetime")
+    return any(evidence.test.features[name].min() > times[name].max() for name in times)
+
+
 def check_baseline(evidence: Evidence) -> Iterator[Finding]:
     """The interval of the test score contains the score without features."""
     metric = evidence.metric
@@ -233,15 +278,11 @@ def check_classes(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("imbalanced", seen, advice)
 
 
-def check_sum(evidence: Evidence) -> Iterator[Finding]:
-    """The target is a weighted sum of two or more features."""
-    sample = evidence.sample()
-    numbers, target = sample.features.select_dtypes("number"), sample.target
-    numbers = numbers.loc[:, numbers.notna().mean() > FILLED]
+def parts_of_sum(numbers: pd.DataFrame, target: pd.Series) -> list[str]:
+    """Return the columns whose weighted sum is the target, in rows without gaps; [] if none."""
     rows = numbers.notna().all(axis="columns").to_numpy()
-    few = len(sample) < FEW or numbers.shape[1] < 2 or rows.sum() < 5 * numbers.shape[1]
-    if not evidence.regression or few:
-        return
+    if numbers.shape[1] < 2 or rows.sum() < max(FEW // 2, 5 * numbers.shape[1]):
+        return []
     numbers, values = numbers[rows], target[rows].to_numpy(dtype="float64")
     spread = numbers.std(ddof=0).replace(0, 1)
     scaled = ((numbers - numbers.mean()) / spread).to_numpy()
@@ -249,9 +290,27 @@ def check_sum(evidence: Evidence) -> Iterator[Finding]:
     parts = np.abs(weights) > SHARE * values.std()
     fitted = scaled[:, parts] @ weights[parts] + values.mean()
     if parts.sum() < 2 or not score_numbers(pd.Series(values), fitted)["r2"] >= DETERMINED:
+        return []
+    return list(numbers.columns[parts])
+
+
+def check_sum(evidence: Evidence) -> Iterator[Finding]:
+    """The target is a weighted sum of two or more features.
+
+    A gap in one of them is a zero, or the row does not count.
+    """
+    sample = evidence.sample()
+    numbers = sample.features.select_dtypes("number")
+    if not evidence.regression or len(sample) < FEW:
         return
-    seen = f"{name_some(numbers.columns[parts])} add up to the target"
-    yield Finding("leak-sum", seen, "add those that are not known beforehand to prepare.drop")
+    filled = numbers.notna().mean()
+    ways = [numbers.loc[:, filled > FILLED]]
+    if (filled < 1).any():
+        ways += [numbers.fillna(0), numbers.loc[:, filled > HALF_FILLED]]
+    parts = next(filter(None, (parts_of_sum(way, sample.target) for way in ways)), [])
+    if parts:
+        seen = f"{name_some(parts)} add up to the target"
+        yield Finding("leak-sum", seen, "add those that are not known beforehand to prepare.drop")
 
 
 def moves_with(one: pd.Series, other: pd.Series) -> bool:
@@ -270,7 +329,7 @@ def standardised(numbers: pd.Series) -> np.ndarray:
 
 
 def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
-    """Return R² or balanced accuracy of a one-feature tree: half of the rows fit it, half score it.
+    """Return the score of a tree on one feature, see score_tree.
 
     A gap is a value like others. For two numbers, their correlations count as well.
     """
@@ -280,7 +339,12 @@ def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float
         column = (column - column.min()).dt.total_seconds()
     elif regression and moves_with(column, target):
         return 1.0  # a tree of so few rows misses the end of a long tail
-    x, y = standardised(column)[:, None], standardised(target) if regression else target.to_numpy()
+    return score_tree(standardised(column)[:, None], target, regression)
+
+
+def score_tree(x: Any, target: pd.Series, regression: bool) -> float:
+    """Return R² or balanced accuracy of a tree: half of the rows fit it, half score it."""
+    y = standardised(target) if regression else target.to_numpy()
     tree = DecisionTreeRegressor if regression else DecisionTreeClassifier
     half, rest = np.array_split(np.random.default_rng(0).permutation(len(y)), 2)
     actual = pd.Series(y[rest])
@@ -290,6 +354,23 @@ def score_alone(column: pd.Series, target: pd.Series, regression: bool) -> float
     if regression:
         return score_numbers(actual, predicted)["r2"]
     return balanced_accuracy(actual, predicted)
+
+
+def score_words(column: pd.Series, target: pd.Series, regression: bool) -> float:
+    """Return the score of score_alone for a tree on which words are in a text.
+
+    For few different texts it is 0: score_alone tells them apart.
+    """
+    if column.dtype != "str" or column.nunique() <= FEW:
+        return 0.0
+    counter = CountVectorizer(
+        binary=True, token_pattern=r"[^\W\d_]+|\d+", min_df=2, max_features=WORDS
+    )
+    try:
+        words = counter.fit_transform(column.fillna("").str.slice(0, LONGEST)).astype("float32")
+    except ValueError:  # no word is in two texts
+        return 0.0
+    return score_tree(words.tocsr(), target, regression)
 
 
 def check_single(evidence: Evidence) -> Iterator[Finding]:
@@ -314,7 +395,7 @@ def check_single(evidence: Evidence) -> Iterator[Finding]:
         if name in identifiers and not words and score - floor >= TELLING * (1 - floor):
             seen = f"{name} looks like an identifier but predicts the target: rows may have been sorted by it"
             yield Finding("leak-identifier", seen, "add it to prepare.drop")
-        elif score >= DETERMINED:
+        elif max(score, score_words(features[name], target, evidence.regression)) >= DETERMINED:
             advice = "add it to prepare.drop unless it is known beforehand"
             yield Finding("leak-feature", f"{name} alone tells the target", advice)
 
@@ -366,34 +447,64 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("row-order", seen, advice)
 
 
-def likeness(places: np.ndarray, values: np.ndarray) -> float:
+def likeness(places: np.ndarray, values: pd.Series) -> float:
     """Return how alike the values in a group are: 1 if equal, about 0 if groups do not matter.
 
-    It is one minus the fraction of the variance that lies within groups.
+    It is one minus the fraction of the variance that lies within groups; for texts, the variance is
+    the sum over all categories. Gaps do not count, nor does a place -1. nan: the values do not vary,
+    or too few groups have two rows.
     """
-    means = np.bincount(places, values) / np.bincount(places)
-    within = ((values - means[places]) ** 2).sum() / max(len(values) - len(means), 1)
-    return 1 - within / max(values.var(ddof=1), np.finfo(float).tiny)
+    known = values.notna().to_numpy() & (places >= 0)
+    if not known.all():
+        places, values = pd.factorize(places[known])[0], values[known]
+    rows, groups = len(places), places.max(initial=-1) + 1
+    if rows < 2 * groups or groups < 2:
+        return math.nan
+    measure = spreads if pd.api.types.is_numeric_dtype(values) else mixtures
+    within, total = measure(places, values)
+    if total <= 0:
+        return math.nan
+    return 1 - (within / (rows - groups)) / (total / (rows - 1))
+
+
+def spreads(places: np.ndarray, values: pd.Series) -> tuple[float, float]:
+    """Return the sums of squared distances of numbers from the mean of their group, and of all."""
+    numbers = values.to_numpy("float64")
+    if np.ptp(numbers) == 0:
+        return 0.0, 0.0
+    means = np.bincount(places, numbers) / np.bincount(places)
+    return ((numbers - means[places]) ** 2).sum(), numbers.var() * len(numbers)
+
+
+def mixtures(places: np.ndarray, values: pd.Series) -> tuple[float, float]:
+    """Return the same as `spreads` for texts: the sum over a column of 0 and 1 for each category."""
+    codes, categories = pd.factorize(values)
+    pairs, count = np.unique(places * len(categories) + codes, return_counts=True)
+    of_group = np.bincount(places)[pairs // len(categories)]
+    within = len(codes) - (count**2 / of_group).sum()
+    return within, len(codes) - (np.bincount(codes) ** 2).sum() / len(codes)
 
 
 def check_groups(evidence: Evidence) -> Iterator[Finding]:
-    """Rows with the same value of a feature are alike in other features and the target."""
+    """Rows with the same value of a feature are alike in the target and most other features.
+
+    These are numbers and texts that vary. A few rows may have a gap instead of the value.
+    """
     if not evidence.at_random:
         return
     # Unlike the test rows, these have all rows of a group, if the table is small.
     features, target = evidence.first.features, evidence.first.target
-    codes = target if evidence.regression else pd.Series(pd.factorize(target)[0])
-    numbers = features.select_dtypes("number").dropna(axis="columns")
+    compared = features.select_dtypes(exclude="datetime")
     for name, column in features.items():
         places, groups = pd.factorize(column)
-        if not FEWEST <= len(groups) <= len(column) / 3 or (places < 0).any():
+        if not FEWEST <= len(groups) <= len(column) / 3 or (places < 0).mean() > GAPS:
             continue
-        if likeness(places, codes.to_numpy("float64")) < ALIKE:
+        if not likeness(places, target) >= ALIKE:
             continue
         others = [
-            likeness(places, numbers[one].to_numpy("float64"))
-            for one in numbers.drop(columns=name, errors="ignore")
+            likeness(places, compared[one]) for one in compared.drop(columns=name, errors="ignore")
         ]
+        others = [one for one in others if not math.isnan(one)]
         if len(others) > 1 and np.mean(np.array(others) >= ALIKE) > 0.5:
             seen = f"rows of one {name} are alike, and lie in training and test"
             yield Finding("shared-group", seen, "name it as prepare.group to predict for others")
@@ -414,35 +525,57 @@ def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("same-rows", seen, advice)
 
 
+def find_outlier(values: np.ndarray, by_time: bool) -> tuple[np.ndarray, float]:
+    """Return how far each value is from the median of all, and the spread of the others."""
+    if by_time:
+        # The first fold had the fewest rows to learn from.
+        values = np.append(np.median(values), values[1:])
+    away = np.abs(values - np.median(values))
+    # The median of deviations from the median, as a standard deviation: Iglewicz and Hoaglin, 1993
+    return away, 1.4826 * float(np.median(away))
+
+
+def errs_alike(folds: Sequence[dict[str, float]], worst: int, rows: float) -> bool:
+    """Return whether a fold's typical error is that of the other folds, as far as `rows` can tell.
+
+    R² of a fold depends on the few largest targets in it, the median of the errors does not.
+    """
+    errors = np.array([one.get("median_absolute_error", np.nan) for one in folds])
+    if not (errors > 0).all():
+        return False
+    others = np.median(np.delete(errors, worst))
+    return bool(abs(np.log(errors[worst] / others)) <= ERRORS / np.sqrt(rows))
+
+
 def check_folds(evidence: Evidence) -> Iterator[Finding]:
     """A fold's score is far from the others', by more than its number of rows explains.
 
-    With these bounds, the finding is a false alarm for one in thirty homogeneous tables of 300 rows
-    whose targets are normal or counts, and for one in eight with lognormal targets.
+    In a regression, its typical error is far from theirs as well. With these bounds, the finding is
+    a false alarm for at most one in twenty homogeneous tables of any number of rows, whether their
+    targets are normal, counts or lognormal.
     """
     folds = evidence.trials.get("folds", [])
     values = np.array([one.get(evidence.metric, np.nan) for one in folds])
     if len(values) < 3 or np.isnan(values).any():
         return
-    if evidence.test.by == "time":
-        values[0] = np.median(values)  # it had the fewest rows to learn from
-    away = np.abs(values - np.median(values))
-    # The median of deviations from the median, as a standard deviation: Iglewicz and Hoaglin, 1993
-    spread = 1.4826 * np.median(away)
+    away, spread = find_outlier(values, evidence.test.by == "time")
     rows = len(evidence.training)
     if not evidence.regression:
         counts = evidence.training.target.value_counts()
         rows = counts.min() * len(counts)
-    noise = 2 / np.sqrt(rows / len(values))
+    rows /= len(values)
     worst = int(away.argmax())
-    if away[worst] > max(DEVIATIONS * spread, FOLD, noise):
-        others = np.delete(values, worst)
-        seen = (
-            f"{evidence.metric} of fold {worst + 1} is {values[worst]:.3g}, of the others "
-            f"{others.min():.3g} to {others.max():.3g}"
-        )
-        advice = "its rows may be of another kind or time: look at them before trusting the mean"
-        yield Finding("fold-unlike", seen, advice)
+    if rows < FOLD_ROWS or away[worst] <= max(DEVIATIONS * spread, FOLD, 2 / np.sqrt(rows)):
+        return
+    if evidence.regression and errs_alike(folds, worst, rows):
+        return
+    others = np.delete(values, worst)
+    seen = (
+        f"{evidence.metric} of fold {worst + 1} is {values[worst]:.3g}, of the others "
+        f"{others.min():.3g} to {others.max():.3g}"
+    )
+    advice = "its rows may be of another kind or time: look at them before trusting the mean"
+    yield Finding("fold-unlike", seen, advice)
 
 
 def check_useless(evidence: Evidence) -> Iterator[Finding]:
@@ -465,35 +598,97 @@ def check_useless(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("useless-feature", seen, "try without: prepare.drop")
 
 
+def relate(numbers: pd.DataFrame) -> np.ndarray:
+    """Return the correlation of each pair of columns in the rows where both have values.
+
+    It is 0 for a pair that has too few such rows, or does not vary in them, or if both columns have
+    values that the other lacks.
+    """
+    known = numbers.notna().to_numpy("float64")
+    # Around the mean: sums of squares of large numbers lose their digits.
+    values = (numbers - numbers.mean()).fillna(0).to_numpy("float64")
+    both, sums, squares = known.T @ known, values.T @ known, (values**2).T @ known
+    # sums[a, b] is of the values of a where b has some as well.
+    rows = np.maximum(both, 1)
+    spread = squares - sums**2 / rows
+    products = values.T @ values - sums * sums.T / rows
+    counts = known.sum(axis=0)
+    enough = (both >= FEW) & (both >= FILLED * np.minimum.outer(counts, counts))
+    enough &= (spread > TINY * squares) & (spread.T > TINY * squares.T)
+    return np.where(enough, products / np.sqrt(np.where(enough, spread * spread.T, 1)), 0)
+
+
+def varies(column: pd.Series) -> bool:
+    """Return whether enough rows tell a column from another: a few can be the same by chance."""
+    if not column.isna().any():
+        return column.nunique() > 1
+    return column.count() - column.value_counts().max() >= RARE
+
+
+def pair_texts(texts: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the pairs of columns that have the same categories where both have values.
+
+    Texts of which few repeat are no categories.
+    """
+    repeat = [name for name in texts if texts[name].nunique() <= texts[name].count() / 2]
+    if len(repeat) < 2:
+        return []
+    places = [pd.factorize(texts[name])[0] for name in repeat]
+    # Whether two rows have the same category does not depend on its name.
+    random = np.random.default_rng(0)
+    one, other = (np.column_stack(places)[random.permutation(len(texts))] for _ in "ab")
+    same, known = (one == other).astype(float), ((one >= 0) & (other >= 0)).astype(float)
+    unlike = (same * known).T @ ((1 - same) * known)
+    alike = np.triu((unlike + unlike.T) == 0, 1)
+    return [
+        (repeat[a], repeat[b])
+        for a, b in zip(*np.nonzero(alike), strict=True)
+        if are_renamed(places[a], places[b])
+    ]
+
+
+def are_renamed(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether two columns of codes, -1 for a gap, differ only in the names of categories."""
+    both = (one >= 0) & (other >= 0)
+    fewest = min((one >= 0).sum(), (other >= 0).sum())
+    if both.sum() < max(FEW, FILLED * fewest):
+        return False
+    one, other = one[both], other[both]
+    pairs = len(np.unique(one * (other.max() + 1) + other))
+    return 1 < pairs == len(np.unique(one)) == len(np.unique(other))
+
+
 def check_twins(evidence: Evidence) -> Iterator[Finding]:
-    """Two features have nearly the same order of values, or the same categories."""
+    """Two features have nearly the same order of values, or the same categories.
+
+    Only rows where both have values count. There must be enough of them, and one of the two must
+    have few values that the other lacks.
+    """
     features = evidence.sample().features.iloc[:, :TWIN_COLUMNS]
     if len(features) < FEW:
         return
-    pairs = []
-    texts: dict[bytes, str] = {}
-    ranks = {}
-    for name, column in features.items():
-        if column.nunique() < 2:
-            continue
-        if column.dtype == "str":
-            codes = pd.factorize(column)[0].tobytes()
-            if codes in texts:
-                pairs.append((texts[codes], name))
-            texts[codes] = name
-        elif not pd.api.types.is_datetime64_any_dtype(column):
-            # For two times, the difference between them may matter.
-            ranks[name] = column.rank().fillna(len(column) / 2)
-    if len(ranks) > 1:
-        names = list(ranks)
-        related = np.abs(np.corrcoef(np.array(list(ranks.values()))))
-        pairs += [
-            (names[a], names[b])
-            for a, b in zip(*np.nonzero(np.triu(related, 1) > TWINS), strict=True)
-        ]
-    if pairs:
-        seen = f"nearly the same: {name_some([f'{a} and {b}' for a, b in pairs], 3)}"
-        yield Finding("near-identical", seen, "one of them is enough: prepare.drop")
+    # For two times, the difference between them may matter.
+    features = features.select_dtypes(exclude="datetime")
+    features = features[[name for name, column in features.items() if varies(column)]]
+    texts = features.select_dtypes("str")
+    ranks = features.drop(columns=list(texts)).rank()
+    related = np.triu(np.abs(relate(ranks)), 1) > TWINS
+    pairs = pair_texts(texts)
+    pairs += [
+        (ranks.columns[a], ranks.columns[b]) for a, b in zip(*np.nonzero(related), strict=True)
+    ]
+    if not pairs:
+        return
+    gaps = features.isna().sum()
+    advice = "one of them is enough: prepare.drop"
+    if any(gaps[a] != gaps[b] for a, b in pairs):
+        pairs = [(a, b) if gaps[a] <= gaps[b] else (b, a) for a, b in pairs]
+        advice = (
+            "keep the first, which has fewer gaps, and leave out the other unless its gaps mean "
+            "something: prepare.drop"
+        )
+    seen = f"nearly the same: {name_some([f'{a} and {b}' for a, b in pairs], 3)}"
+    yield Finding("near-identical", seen, advice)
 
 
 def check_search(evidence: Evidence) -> Iterator[Finding]:
@@ -519,6 +714,7 @@ def check_warnings(evidence: Evidence) -> Iterator[Finding]:
 CHECKS = [
     check_target,
     check_far,
+    check_beyond,
     check_baseline,
     check_fit,
     check_perfect,
@@ -537,6 +733,7 @@ CHECKS = [
 CODES = [
     "constant-target",
     "target-far",
+    "target-beyond",
     "no-better-than-baseline",
     "underfit",
     "overfit",

@@ -18,10 +18,10 @@ class Values:
 
     def __init__(self, ordered: bool) -> None:
         self.ordered = ordered
-        self.rows = self.missing = self._counted = 0
+        self.rows = self.missing = self.counted = 0
         self.low: Any = None
         self.high: Any = None
-        self._known = pd.Index([])
+        self.seen = pd.Index([])
 
     def add(self, values: pd.Series) -> None:
         filled = int(values.count())
@@ -29,10 +29,10 @@ class Values:
         self.missing += len(values) - filled
         if not filled:
             return
-        if len(self._known) <= DISTINCT:
-            self._counted += filled
+        if len(self.seen) <= DISTINCT:
+            self.counted += filled
             new = pd.Index(values.dropna().unique())
-            self._known = self._known.append(new).unique() if len(self._known) else new
+            self.seen = self.seen.append(new).unique() if len(self.seen) else new
         if self.ordered:
             low, high = values.min(), values.max()
             self.low = low if self.low is None else min(self.low, low)
@@ -40,32 +40,32 @@ class Values:
 
     @property
     def distinct(self) -> int | str:
-        return len(self._known) if len(self._known) <= DISTINCT else f"> {DISTINCT}"
+        return len(self.seen) if len(self.seen) <= DISTINCT else f"> {DISTINCT}"
 
     @property
     def known(self) -> int:
         """The number of different values, plus one for gaps, as far as they are counted."""
-        return len(self._known) + (self.missing > 0)
+        return len(self.seen) + (self.missing > 0)
 
     @property
     def texts(self) -> list[str]:
         """The different values, if they are few texts."""
-        few = len(self._known) <= LISTED and self._known.dtype == "str"
-        return sorted(self._known) if few else []
+        few = len(self.seen) <= LISTED and self.seen.dtype == "str"
+        return sorted(self.seen) if few else []
 
     @property
     def many(self) -> bool:
-        return len(self._known) > 10
+        return len(self.seen) > 10
 
     @property
     def all_differ(self) -> bool:
         """Whether there are no gaps and no repeated values, as far as they are counted."""
-        return not self.missing and len(self._known) == self._counted > 1
+        return not self.missing and len(self.seen) == self.counted > 1
 
     @property
     def stand_in(self) -> str:
         """The number that may stand for a gap, see stand_in, as far as they are known."""
-        return stand_in(list(self._known))
+        return stand_in(list(self.seen))
 
 
 def stand_in(numbers: list[float]) -> str:
@@ -99,13 +99,27 @@ def warn_of_gaps(column: Column, values: Values) -> list[str]:
 
 
 def tell_identifier(column: Column, values: Values) -> list[str]:
-    """Return a note on a feature that looks like an identifier of the rows."""
-    if column.kind == "text" and values.all_differ:
-        return ["has another text in each row: if it is an identifier, add it to prepare.drop"]
-    if column.kind == "integer" and values.all_differ:
-        counter = values.high - values.low == values.rows - 1
-        if counter or IDENTIFIER.fullmatch(column.name):
-            return ["looks like an identifier: add it to prepare.drop unless it is a measurement"]
+    """Return a note on a feature that looks like an identifier of the rows.
+
+    In 1 % of the rows, it may be missing or repeated.
+    """
+    known, counted = values.seen, values.counted
+    few = values.rows // 100
+    repeats = counted - len(known)
+    # Of a large table, the first values are counted alone.
+    if len(known) < 2 or values.missing > few or repeats > min(few, counted // 100):
+        return []
+    if column.kind == "text":
+        each = "each row" if values.all_differ else "nearly each row"
+        return [f"has another text in {each}: if it is an identifier, add it to prepare.drop"]
+    if column.kind not in ("integer", "number") or not (known % 1 == 0).all():
+        return []
+    low, high, rows = values.low, values.high, values.rows
+    if low is None:  # of decimals, only the counted ones are known
+        low, high, rows = known.min(), known.max(), counted + values.missing
+    counter = abs(high - low - (rows - 1)) <= few
+    if counter or IDENTIFIER.fullmatch(column.name):
+        return ["looks like an identifier: add it to prepare.drop unless it is a measurement"]
     return []
 
 
