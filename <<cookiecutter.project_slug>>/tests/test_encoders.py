@@ -7,6 +7,7 @@ from support.encoders import (
     COMPONENTS,
     Calendar,
     EffectEncoder,
+    SlopeEncoder,
     TextEncoder,
     cross_fitting,
     encoder_of,
@@ -201,6 +202,40 @@ def test_boosting_finds_that_an_effect_depends_on_the_category():
     assert score_of(table.assign(y=level[shop] + slope[shop] * x), "boosting") > 0.8
 
 
+def sloping(number: int, rows: int, seed: int) -> pd.DataFrame:
+    """Shops, each with its own slope of y on x."""
+    random = np.random.default_rng(seed)
+    shop, x = random.integers(0, number, rows), random.normal(size=rows)
+    names = ["".join(letters) for letters in random.choice(list("abcdefghij"), (number, 8))]
+    y = random.normal(size=number)[shop] * x + 0.3 * random.normal(size=rows)
+    return pd.DataFrame({"shop": np.array(names)[shop], "x": x, "y": y})
+
+
+@pytest.mark.parametrize(("number", "rows"), [(30, 600), (45, 1000), (300, 6000)])
+def test_each_of_many_categories_has_its_own_slope(number, rows):
+    table = sloping(number, rows, 1)
+    # By the codes alone it is at most 0.25, and 0.77 for two classes.
+    assert score_of(table, "boosting") > 0.6
+    label = np.where(table.pop("y") > 0, "up", "down")
+    assert score_of(table.assign(label=label), "classifier") > 0.82
+
+
+def test_slopes_that_differ_by_chance_are_no_columns():
+    table = sloping(100, 2000, 2)
+    features, y = table[["shop", "x"]], table["y"]
+    features.insert(1, "noise", np.random.default_rng(0).permutation(features["shop"]))
+    encoder = SlopeEncoder(["shop", "noise"], cross_fitting(table.index, 0))
+    encoded = encoder.fit_transform(features, y)
+    assert encoded.shape == (2000, 1)
+    assert r2_score(y, encoded[:, 0]) > 0.8
+    np.testing.assert_allclose(encoder.transform(features)[:, 0], encoded[:, 0], atol=1.5)
+    assert encoder.fit_transform(features[["noise", "x"]].assign(shop="a"), y).shape == (2000, 0)
+    # A new shop and a gap have the slope of all.
+    encoder.fit(features, y)
+    new = pd.DataFrame({"shop": ["new", None], "noise": ["new", None], "x": [1.0, None]})
+    assert not encoder.transform(new).any()
+
+
 def test_effects_are_those_of_balanced_means():
     """With each pair once, what a category adds is its mean, drawn to 0, less the mean of all."""
     codes = np.array([[row, column] for row in range(30) for column in range(20)])
@@ -283,6 +318,17 @@ def test_encoders_are_saved_in_the_same_bytes_and_load_without_more_trust(mixed,
     assert (loaded.predict_proba(features) == estimator.predict_proba(features)).all()
 
 
+def test_slopes_are_saved_in_the_same_bytes_and_load_without_more_trust(tmp_path):
+    table = sloping(45, 1000, 1)
+    paths = [tmp_path / "first", tmp_path / "second"]
+    for path in paths:
+        estimator = fit(table, "boosting")
+        model_file.save(estimator, path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    loaded = model_file.load(paths[0], [])
+    assert (loaded.predict(table[["shop", "x"]]) == estimator.predict(table[["shop", "x"]])).all()
+
+
 def test_parts_of_the_calendar_that_vary_become_columns():
     times = pd.Series(pd.to_datetime(["2024-01-01 06:00", "2024-01-09 18:00", None]))
     table = pd.DataFrame({"time": times.astype("datetime64[us]")})
@@ -324,6 +370,14 @@ def test_a_group_is_not_encoded_by_its_own_target():
     by_rows = encoder_of(table.reset_index(drop=True), target, False, False, 3, 0)
     encoded = by_rows.fit_transform(table, target)[:, 0]
     assert np.corrcoef(encoded, target)[0, 1] > 0.9
+
+
+def test_a_group_does_not_learn_its_own_slope():
+    table = sloping(60, 1200, 1)
+    features, y = table[["shop", "x"]], table["y"]
+    shop = pd.Index(table["shop"], name="group")
+    encoder = SlopeEncoder(["shop"], cross_fitting(shop, 0))
+    assert encoder.fit_transform(features, y).shape == (1200, 0)
 
 
 def test_a_regression_of_whole_numbers_is_no_classification():

@@ -37,6 +37,12 @@ COMPONENTS = 15
 LEVELS = 200
 # Rounds of finding the effects of each categorical column, given those of the others
 ROUNDS = 5
+# At most as many levels and slopes of categories are found together.
+SLOPES = 10
+# More numbers in the columns of slopes, of all rows and classes, take too much memory.
+SLOPE_CELLS = 10_000_000
+# A standardised number that is further from its mean counts as this far: slopes are lines.
+FAR = 3
 # A smaller standard deviation, for numbers above 1 as a fraction of their mean, is scaled.
 NARROW = 1e-4
 # Codes of values that are not categories of the rows to fit
@@ -114,6 +120,54 @@ class EffectEncoder(TransformerMixin, BaseEstimator):
 
     def transform(self, codes: np.ndarray) -> np.ndarray:
         return take(self.effects_, as_places(codes))
+
+
+class SlopeEncoder(TransformerMixin, BaseEstimator):
+    """Turn columns of categories and of numbers into what the numbers mean to each category.
+
+    If a price matters more to one shop than to another, boosting needs many rows of each shop to
+    find it. The result has a column per column of `categories` (per class, as in EffectEncoder): the
+    sum of each standardised number times what the category adds to the slope of all rows. Slopes are
+    shrunk as effects are, and `fit_transform` encodes each row with what the other folds of `cv`
+    teach; columns that explain nothing there are left out.
+    """
+
+    def __init__(self, categories: list[str], cv: Any = 5) -> None:
+        self.categories = categories
+        self.cv = cv
+
+    def fit(self, features: pd.DataFrame, target: Any) -> "SlopeEncoder":
+        self.fit_transform(features, target)
+        return self
+
+    def fit_transform(self, features: pd.DataFrame, target: Any) -> np.ndarray:
+        self.codes_ = encode_ordinal(MISSING, UNKNOWN).fit(features[self.categories])
+        scaled = make_pipeline(SimpleImputer(), StandardScaler())
+        self.numbers_ = scaled.fit(features.drop(columns=self.categories))
+        numbers, (places, terms) = as_numbers(target), self._split(features)
+        sizes = places.max(axis=0) + 1
+        rest = numbers - predict_line(terms, numbers, terms)
+        self.pairs_, self.slopes_ = find_slopes(rest, places, terms, sizes)
+        added, gain = np.empty((len(sizes), *numbers.shape)), np.empty(places.shape)
+        for inside, others in check_cv(self.cv).split(places):
+            rest = numbers - predict_line(terms[inside], numbers[inside], terms)
+            found = find_slopes(rest[inside], places[inside], terms[inside], sizes)
+            levels, part = add_slopes(*found, places[others], terms[others])
+            added[:, others] = part
+            left = rest[others] - levels.sum(axis=0)
+            gain[others] = (part * (2 * left - part)).sum(axis=2).T
+        # Twice the standard error: what is found by chance does not help.
+        self.kept_ = np.flatnonzero(gain.mean(axis=0) > 2 * gain.std(axis=0) / len(gain) ** 0.5)
+        return np.hstack([added[0, :, :0], *added[self.kept_]])
+
+    def transform(self, features: pd.DataFrame) -> np.ndarray:
+        _, added = add_slopes(self.pairs_, self.slopes_, *self._split(features))
+        return np.hstack([added[0, :, :0], *added[self.kept_]])
+
+    def _split(self, features: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        numbers = self.numbers_.transform(features.drop(columns=self.categories)).clip(-FAR, FAR)
+        places = as_places(self.codes_.transform(features[self.categories]))
+        return places, np.column_stack([np.ones(len(numbers)), numbers])
 
 
 class TextEncoder(TransformerMixin, BaseEstimator):
@@ -247,8 +301,57 @@ def find_effects(numbers: np.ndarray, places: np.ndarray, sizes: np.ndarray) -> 
     return effects
 
 
-def shrink_means(numbers: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+def predict_line(terms: np.ndarray, numbers: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return Ridge().fit(terms, numbers).predict(others).reshape(len(others), -1)
+
+
+def find_slopes(
+    numbers: np.ndarray, places: np.ndarray, terms: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the pairs of columns of `places` and `terms` that explain most, and their slopes.
+
+    The first term is 1: its slopes are the levels of the categories. The others are numbers. For
+    the rest, see find_effects.
+    """
+    pairs = np.array(list(np.ndindex(len(sizes), terms.shape[1])))
+    alone = [
+        shrink_means(numbers, places[:, column], sizes[column], terms[:, [term]])
+        for column, term in pairs
+    ]
+    explained = [
+        np.square(terms[:, [term]] * slope[places[:, column]]).sum()
+        for (column, term), slope in zip(pairs, alone, strict=True)
+    ]
+    # At least one, to keep the shape
+    number = np.clip(np.count_nonzero(explained), 1, SLOPES)
+    most = np.argsort(explained)[::-1][:number]
+    pairs, slopes = pairs[most], [np.zeros_like(alone[pair]) for pair in most]
+    rest = numbers.copy()
+    for _ in range(ROUNDS):
+        for (column, term), slope in zip(pairs, slopes, strict=True):
+            place, by = places[:, column], terms[:, [term]]
+            rest += by * slope[place]
+            slope[:] = shrink_means(rest, place, len(slope), by)
+            rest -= by * slope[place]
+    return pairs, slopes
+
+
+def add_slopes(
+    pairs: np.ndarray, slopes: list[np.ndarray], places: np.ndarray, terms: np.ndarray
+) -> np.ndarray:
+    """Return what the levels, then the slopes, of each column's categories add to each row."""
+    added = np.zeros((2, places.shape[1], len(places), slopes[0].shape[1]))
+    for (column, term), slope in zip(pairs, slopes, strict=True):
+        added[min(term, 1), column] += terms[:, [term]] * slope[places[:, column]]
+    return added
+
+
+def shrink_means(
+    numbers: np.ndarray, place: np.ndarray, size: int, by: np.ndarray | None = None
+) -> np.ndarray:
     """Return the mean of `numbers` in each category, shrunk towards 0, more with fewer rows.
+
+    With `by`, it is the slope of `numbers` on this column, which goes through 0.
 
     This is the best linear prediction of a random effect: n b / (n b + w) times the mean of n rows,
     for the variances b between and w within categories, from an analysis of variance of categories
@@ -257,13 +360,14 @@ def shrink_means(numbers: np.ndarray, place: np.ndarray, size: int) -> np.ndarra
     >>> shrink_means(np.array([[-4.0], [-2.0], [3.0], [3.0]]), np.array([0, 0, 1, 1]), 3).ravel().round(2)
     array([-2.92,  2.92,  0.  ])
     """
-    count = np.bincount(place, minlength=size)[:, None]
-    sums = [np.bincount(place, column, minlength=size) for column in numbers.T]
-    means = np.column_stack(sums) / np.maximum(count, 1)
-    rows, groups = len(place), np.count_nonzero(count)
-    within = ((numbers - means[place]) ** 2).sum(axis=0) / max(rows - groups, 1)
+    by = np.ones((len(place), 1)) if by is None else by
+    count = np.bincount(place, by[:, 0] ** 2, size)[:, None]
+    sums = [np.bincount(place, column, size) for column in (by * numbers).T]
+    means = np.column_stack(sums) / np.maximum(count, np.finfo(float).tiny)
+    rows, groups = count.sum(), np.count_nonzero(count)
+    within = ((numbers - by * means[place]) ** 2).sum(axis=0) / max(len(place) - groups, 1)
     spread = (count * means**2).sum(axis=0) - (groups - 1) * within
-    between = np.maximum(spread / max(rows - (count**2).sum() / rows, 1), 0)
+    between = np.maximum(spread / max(rows - (count**2).sum() / max(rows, 1), 1), 0)
     weight = count * between
     return means * weight / np.maximum(weight + within, np.finfo(float).tiny)
 
@@ -383,8 +487,9 @@ def encoder_of(
     a value missing from the rows to fit is a gap. For others, gaps are filled and marked, categories
     are one-hot encoded, times are periodic, and `scale` standardises all other columns. Too many
     categories for this become their effects on the target (see EffectEncoder); trees also keep the
-    codes, for effects that depend on other features. Numbers that are codes also get effects: trees
-    tell a few of them apart on their own. Free text is encoded by TextEncoder.
+    codes, for effects that depend on other features, and get what numbers mean to each category that
+    has few rows (see SlopeEncoder). Numbers that are codes also get effects: trees tell a few of them
+    apart on their own. Free text is encoded by TextEncoder.
     """
     kinds = kinds_of(features, max_categories)
     few = max_categories if takes_gaps else 2
@@ -403,12 +508,21 @@ def encoder_of(
         coded = coded + kinds.get("many", [])
     effects = [encode_ordinal(MISSING, UNKNOWN), EffectEncoder(cv)]
     coarse = kinds.get("many", []) + kinds.get("repeated", []) + codes
+    sloped = kinds.get("many", []) + codes
+    for name in kinds.get("categories", []):
+        if REPEATS <= rows_per_value(features[name]) < FREQUENT:
+            sloped.append(name)
+    slopes = [name for name in kinds.get("numbers", []) if name not in codes]
+    classes = 1 if pd.api.types.is_float_dtype(target) else len(np.unique(target))
+    cells = len(features) * len(sloped) * classes
+    takes_slopes = takes_gaps and slopes and 0 < cells <= SLOPE_CELLS
     branches: list[tuple[str, list[Any], Any]] = [
         ("categories", [categories], coded),
         ("numbers", numbers, [name for name in kinds.get("numbers", []) if name not in narrow]),
         ("narrow", [StandardScaler()], narrow),
         ("times", [Calendar(periodic=not takes_gaps), *numbers], kinds.get("times", [])),
         ("many", [*effects, *scaled], coarse),
+        ("slopes", [SlopeEncoder(sloped, cv)], sloped + slopes if takes_slopes else []),
     ]
     for number, name in enumerate(kinds.get("texts", [])):
         branches.append((f"text {number}", [TextEncoder(cv, seed), *scaled], name))
@@ -444,9 +558,13 @@ def codes_of(columns: ColumnTransformer, features: pd.DataFrame) -> list[int]:
     categories with fewer than 10 rows.
     """
     names = {kind: names for kind, _, names in columns.transformers}.get("categories", [])
-    counts = [(features[name].count(), features[name].nunique()) for name in names]
     return [
         place
-        for place, (rows, values) in enumerate(counts)
-        if rows >= FREQUENT * values and values <= MOST_CATEGORIES
+        for place, name in enumerate(names)
+        if rows_per_value(features[name]) >= FREQUENT
+        and features[name].nunique() <= MOST_CATEGORIES
     ]
+
+
+def rows_per_value(column: pd.Series) -> float:
+    return column.count() / column.nunique()

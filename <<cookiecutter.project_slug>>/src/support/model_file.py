@@ -41,6 +41,7 @@ TRUSTED = [
     "sklearn.utils.validation.check_array",
     "support.encoders.Calendar",
     "support.encoders.EffectEncoder",
+    "support.encoders.SlopeEncoder",
     "support.encoders.TextEncoder",
 ]
 
