@@ -202,6 +202,8 @@ def test_a_file_that_does_not_suit_the_model_is_named(predict, content, message)
         ("utf-16", "utf-8", "Zürich", "utf-8"),
         ("utf-16-le", "utf-8", "Basel", "utf-8"),
         ("utf-16-le", "utf-16-le", "Basel", "utf-16-le"),
+        ("utf-8", "utf-16-le", "Zürich", "utf-16-le"),
+        ("cp1252", "utf-16-be", "Basel", "utf-16-be"),
     ],
 )
 def test_new_rows_may_be_in_another_encoding(model, tmp_path, trained, written, text, expected):

@@ -833,10 +833,21 @@ def test_what_is_doubtful_in_a_time_is_told(run):
         ([20240101 + n for n in range(24)], "may hold days such as 20240101"),
         (["2024-01-01"] * 23 + ["9999-12-31"], "has dates from 2024-01-01 to 9999-12-31"),
         ([*range(23), -999], "has -999, far from the others"),
+        ([1_700_000_000 + 60 * n for n in range(24)], "seconds since 1970, from 2023-11-14: if so"),
+        ([1_700_000_000_000.0 + n for n in range(24)], "milliseconds since 1970, from 2023-11-14"),
     ]:
-        table = pd.DataFrame({"when": times, "x": range(24), "label": ["a", "b"] * 12})
-        _, report = run(table, time="when")
-        assert note in notes(report)["when"]
+        table = pd.DataFrame({"when_ts": times, "x": range(24), "label": ["a", "b"] * 12})
+        _, report = run(table, time="when_ts")
+        assert note in notes(report)["when_ts"]
+    phones = pd.DataFrame({"phone": [1_700_000_000 + 77 * n for n in range(24)], "x": range(24)})
+    assert "1970" not in str(run(phones.assign(label=["a", "b"] * 12))[1])
+
+
+def test_a_class_may_have_the_name_of_its_column(run):
+    for labels, told in [(["y", "n", "m"] * 30, False), (["y", *["n", "m"] * 30, "y"], True)]:
+        table = pd.DataFrame({"x": range(len(labels)), "y": labels})
+        _, report = run(table, target="y")
+        assert ("is its own name" in str(notes(report))) is told
 
 
 def test_a_group_may_stand_in_drop(run, table):

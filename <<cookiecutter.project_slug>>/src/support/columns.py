@@ -765,7 +765,7 @@ def tell_classes(counts: dict[Any, int], name: str) -> list[str]:
 
     >>> tell_classes({"1": 9, "1.0": 3}, "kind")
     ["has classes that may be one, such as '1' and '1.0': write them alike"]
-    >>> tell_classes({"a": 9, "b": 3, "kind": 2}, "kind")
+    >>> tell_classes({"a": 90, "b": 30, "kind": 2}, "kind")
     ['is its own name in 2 rows: if they are headers of files that were joined, remove them']
     """
     notes: list[str] = []
@@ -783,7 +783,9 @@ def tell_classes(counts: dict[Any, int], name: str) -> list[str]:
             notes.append(f"has classes that may be one, such as {pair}: write them alike")
     if numbers == len(counts) > MANY_CLASSES:
         notes.append(f"has {numbers} classes, all numbers: to predict a number, set prepare.task")
-    if rows := counts.get(name):
+    rows = counts.get(name, 0)
+    # As many as there may be files; a class may have this name.
+    if 0 < 20 * rows <= sum(counts.values()):
         notes.append(
             f"is its own name in {rows} rows: if they are headers of files that were joined, remove "
             "them"

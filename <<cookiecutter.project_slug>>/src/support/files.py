@@ -35,7 +35,7 @@ csv.field_size_limit(LONGEST)
 # A comma or semicolon with a blank separates cells that are quoted after the blank: "a", "b".
 SEPARATORS = [", ", "; ", ",", ";", "\t", "|", " ", "::", ":", "^", "~", "\x01"]
 # Lines to search for the header, and bytes in which rows are compared
-HEADER_LINES = 50
+HEADER_LINES = 200
 SAMPLE = 64 * 1024
 
 # Text between the entries of a JSON array
@@ -363,6 +363,8 @@ def encoding_of(content: IO[bytes], encoding: str) -> str:
         if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
         wide = known.startswith("utf-16")
+        if not wide and b"\0" in start and is_utf16(start):
+            return "utf-16-be" if start[0] == 0 else "utf-16-le"
         if known in ("utf-8", "utf8") or wide and b"\0" in start:
             return encoding
         decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), not wide

@@ -9,6 +9,9 @@ import pandas as pd
 
 # Counting stops at this many different values.
 DISTINCT = 10_000
+# Seconds since 1970 from 2000 to 2040, and words in the names of columns that hold times
+EPOCH_SECONDS = (946_684_800, 2_208_988_800)
+CLOCK = re.compile("(?i)time|date|stamp|epoch|created|updated|(^|_)(ts|at)$")
 # So many different texts are listed.
 LISTED = 50
 
@@ -133,6 +136,18 @@ def advise(column: Column, values: Values, has_time: bool) -> list[str]:
                 "may hold days such as "
                 f"{values.low:.0f}: if so, prepare.columns takes '%Y%m%d' as its pattern"
             )
+    if column.kind in ("integer", "number") and values.low is not None:
+        for unit, number, name in (("s", 1, "seconds"), ("ms", 1000, "milliseconds")):
+            ends = values.low / number, values.high / number
+            if (
+                CLOCK.search(column.name)
+                and EPOCH_SECONDS[0] <= ends[0] <= ends[1] <= EPOCH_SECONDS[1]
+            ):
+                notes.append(
+                    f"may hold {name} since 1970, from {pd.Timestamp(ends[0], unit='s').date()}: if so, "
+                    f"src/features.py can make times of it: pd.to_datetime(table[{column.name!r}], "
+                    f"unit={unit!r})"
+                )
     if column.kind == "date" and values.low is not None:
         if not YEARS[0] <= values.low.year <= values.high.year <= YEARS[1]:
             notes.append(f"has dates from {values.low.date()} to {values.high.date()}")
