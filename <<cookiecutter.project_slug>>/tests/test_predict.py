@@ -331,6 +331,26 @@ def test_times_of_new_rows_have_a_zone_as_those_for_training(tmp_path, trained, 
             schema.frame("new", batch, 2, lambda frame: frame)
 
 
+@pytest.mark.parametrize(
+    ("trained", "new", "fits"),
+    [
+        ("{}.5.2024", "3.2.2025", True),
+        ("{}.5.2024", "31/12/2024", True),
+        ("{}.5.2024", "1/2/2024", False),
+        ("{}/5/2024", "1/2/2024", True),
+    ],
+)
+def test_a_date_of_another_style_is_not_guessed(tmp_path, trained, new, fits):
+    rows = "".join(f"{trained.format(n + 1)},{'ab'[n % 3 > 0]}\n" for n in range(24))
+    schema = schema_of(tmp_path, f"when,label\n{rows}")
+    batch = pa.RecordBatch.from_pydict({"when": [new]})
+    if fits:
+        assert schema.frame("new", batch, 2, lambda frame: frame)["when"].notna().all()
+    else:
+        with pytest.raises(InputError, match="no date that is written day first with points"):
+            schema.frame("new", batch, 2, lambda frame: frame)
+
+
 def test_an_empty_line_of_a_single_column_is_a_row(tmp_path):
     (tmp_path / "new.csv").write_text('b\n1.5\n\n2.5\n""\n3.5\n\n')
     schema = schema_of(tmp_path, "b,label\n" + "1.5,x\n2.5,y\n" * 9)

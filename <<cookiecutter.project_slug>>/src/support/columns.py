@@ -117,7 +117,7 @@ class Column:
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
     mark, and may have a mark between `thousands`, a `unit`, brackets, or leading `zeros`. Dates are
     `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'; if it is known, `all`
-    or `none` of their times have `zones`. The words in `gaps` count as missing. `notes` are messages
+    or `none` of their times have `zones`; `dotted` are those of 31.12.2024. The words in `gaps` count as missing. `notes` are messages
     for the user.
     """
 
@@ -129,6 +129,7 @@ class Column:
     zeros: bool = False
     dates: str = ""
     zones: str = ""
+    dotted: bool = False
     gaps: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -504,7 +505,8 @@ class _Decision:
         known = profile.count(DATES[order])
         without = "none" if profile.forms["iso"] == known else ""
         zones = "all" if profile.forms["iso_zone"] == known else without
-        if not self.accept("date", DATES[order], dates=order, zones=zones):
+        dotted = known > 0 and profile.forms["day_dot"] == known
+        if not self.accept("date", DATES[order], dates=order, zones=zones, dotted=dotted):
             return False
         if periods:
             what = "quarters" if "quarter" in periods else "months"

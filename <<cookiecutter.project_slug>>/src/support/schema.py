@@ -198,6 +198,7 @@ class Schema:
                 return None
             kind = {"integer": "number", "boolean": "true or false"}.get(column.kind, column.kind)
             how = f" that is written {column.dates}" if column.dates else ""
+            how += " with points" * column.dotted
             how += f" in {column.unit}" if column.unit.strip("()") else ""
             raise InputError(
                 f"{source}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
@@ -369,7 +370,7 @@ def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:
     if (earlier.labels, earlier.whole) != (later.labels, later.whole):
         return False
     for one, other in zip(earlier.columns, later.columns, strict=True):
-        same: dict[str, Any] = {"gaps": [], "notes": [], "zones": ""}
+        same: dict[str, Any] = {"gaps": [], "notes": [], "zones": "", "dotted": False}
         if one.kind == "integer" and not one.thousands:
             same["decimal"] = "."
         if replace(one, **same) != replace(other, **same):

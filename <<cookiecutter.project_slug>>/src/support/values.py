@@ -166,6 +166,9 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
         return pa.nulls(len(cells))
     if column.zones and not seen:
         _check_zones(cells, column.zones)
+    if column.dotted and not seen:
+        # 1/2/2024 comes from elsewhere, and may have the month first.
+        _check(cells, pc.invert(matches(cells, FORMS["either"])))
     mark = "." if column.kind == "integer" else column.decimal
     if seen and (mark, column.thousands, column.unit, column.dates) in PLAIN:
         with suppress(pa.ArrowInvalid):
