@@ -559,7 +559,7 @@ def check_folds(evidence: Evidence) -> Iterator[Finding]:
     if len(values) < 3 or np.isnan(values).any():
         return
     away, spread = find_outlier(values, evidence.test.by == "time")
-    rows = len(evidence.training)
+    rows: float = len(evidence.training)
     if not evidence.regression:
         counts = evidence.training.target.value_counts()
         rows = counts.min() * len(counts)

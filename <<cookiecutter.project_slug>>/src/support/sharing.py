@@ -128,6 +128,32 @@ def others_that_withhold(commits: Iterable[str]) -> list[str]:
     return [tip for tip in tips if tip.encode() in found.stdout]
 
 
+def decide_now(repo: Any, commits: dict[str, list[str]]) -> tuple[Rules, set[str], set[str]]:
+    """Return what withholds data today, see needed_objects: paths, contents, and what is shared.
+
+    Reports a file that only another branch withholds.
+    """
+    older = {parent for parents in commits.values() for parent in parents}
+    others = others_that_withhold(commits)
+    behind = bool(others) or is_behind(commits.keys() - older)
+    rules: Rules = {}
+    contents: set[str] = set()
+    shared: set[str] = set()
+    files: set[str] = set()
+    for place in ("workspace", "HEAD", *others):
+        harmless = () if place == "workspace" else (DvcException, InputError)
+        with suppress(NotDvcRepoError, *harmless), repo.switch(place):
+            found = list(located(repo, rules))
+            withheld = {file: oid for name, _, oid, file in found if not name}
+            if place not in others:
+                files |= {file for name, _, _, file in found if name}
+                shared |= set() if behind else {oid for name, _, oid, _ in found if name} - contents
+            for file in sorted(files & withheld.keys()):
+                print(f"{file} stays here: commit {place[:7]} of another branch withholds it")
+            contents.update(withheld.values())
+    return rules, contents, shared
+
+
 def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict[str, str]]:
     """Return the objects of `commits`: for each remote, each object's hash and its file's path.
 
@@ -135,30 +161,16 @@ def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict
     remote of its own, must not be pushed with an older commit. So the workspace, which may lack
     files that HEAD has, then HEAD, then later commits decide for the same path and those below it in
     their ancestors, and for withheld content at any path, unless the workspace or the commit itself
-    shares that content at another path. After these, other branches decide: one that withholds data
+    shares that content at another path. After HEAD, other branches decide: one that withholds data
     may be newer than what is pushed. A workspace that lacks such commits, or commits which are
-    pushed, shares nothing at another path. A commit that DVC cannot read is reported and skipped if others follow it: nobody can
-    check its data out. A commit without the project needs no objects.
+    pushed, shares nothing at another path. A commit that DVC cannot read is reported and skipped if
+    others follow it: nobody can check its data out. A commit without the project needs no objects.
     """
     needed: dict[Store, dict[str, str]] = {}
-    shared: set[str] = set()
     older = {parent for parents in commits.values() for parent in parents}
-    # Paths and contents that the workspace, HEAD, then the later commits withhold
-    now: tuple[Rules, set[str]] = ({}, set())
-    others = others_that_withhold(commits)
-    behind = bool(others) or is_behind(commits.keys() - older)
-    open_files: set[str] = set()
-    for place in ("workspace", "HEAD", *others):
-        harmless = () if place == "workspace" else (DvcException, InputError)
-        with suppress(NotDvcRepoError, *harmless), repo.switch(place):
-            found = list(located(repo, now[0]))
-            withheld = {file: oid for name, _, oid, file in found if not name}
-            if place not in others:
-                open_files |= {file for name, _, _, file in found if name}
-                shared |= set() if behind else {oid for name, _, oid, _ in found if name} - now[1]
-            for file in sorted(open_files & withheld.keys()):
-                print(f"{file} stays here: commit {place[:7]} of another branch withholds it")
-            now[1].update(withheld.values())
+    paths_now, contents_now, shared = decide_now(repo, commits)
+    now = (paths_now, contents_now)
+    # What later commits decide for a commit: paths, and withheld contents
     rules: dict[str, tuple[Rules, set[str]]] = {}
     for commit in commits:
         decided, withheld = rules.get(commit) or deepcopy(now)
