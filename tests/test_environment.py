@@ -709,6 +709,40 @@ def test_what_a_killed_dvc_leaves_is_mended(reproduced, tmp_path, content, shift
     assert project.repro() == ["train", "evaluate"]
 
 
+def test_a_record_that_a_killed_dvc_left_incomplete_is_mended(project):
+    project.run("dvc push")
+    lock = project.path / "dvc.lock"
+    whole = lock.read_bytes()
+
+    def check(content: bytes) -> str:
+        lock.write_bytes(content)
+        os.utime(lock, (time.time() - 10,) * 2)
+        return project.run("python src/share.py check").splitlines()[0]
+
+    for content in (b"", whole[: whole.index(b"path:") + 2], bytes(len(whole))):
+        assert check(content).startswith("put back dvc.lock of the last commit: ")
+        assert lock.read_bytes() == whole and project.run("git status --porcelain") == ""
+    project.run("git rm --quiet --cached dvc.lock")
+    project.run("git commit --quiet --no-verify -m None")
+    assert check(b"").startswith("removed dvc.lock, of which ") and not lock.exists()
+    # git keeps the outputs of the last stage, and the run cache those of the others.
+    assert project.repro() == ["evaluate"] and lock.read_bytes() == whole
+
+
+def test_a_dvc_file_that_is_cut_off_is_named_with_the_command_that_mends_it(project):
+    project.run("dvc push")
+    pointer = project.path / "data/raw/iris.csv.dvc"
+    whole = pointer.read_bytes()
+    for content in (b"", b"outs:\n", whole[: whole.index(b"\n", 10)], bytes(40)):
+        pointer.write_bytes(content)
+        said = project.run("python src/share.py check", status=1)
+        assert said.startswith("data/raw/iris.csv.dvc is cut off or damaged: git checkout ")
+        assert len(said.splitlines()) == 1
+        project.run(said.partition("damaged: ")[2])
+        assert pointer.read_bytes() == whole
+    assert "files are there" in project.run("python src/share.py check")
+
+
 # Python imports it at each start.
 NO_NETWORK = """
 import socket

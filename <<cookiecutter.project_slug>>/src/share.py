@@ -8,6 +8,7 @@ python src/share.py hooks    make git push data and models before code
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from contextlib import suppress
@@ -58,15 +59,69 @@ def mend_locks(folder: Path) -> None:
     if not is_readable(folder / ".dvc/tmp/rwlock"):
         left.append(folder / ".dvc/tmp/rwlock")
     for path in left:
-        # Unless another process is about to write it, or has just written it
         with suppress(FileNotFoundError):
-            before = path.stat().st_mtime
-            # A wrong clock may have dated it in the future.
-            if abs(time.time() - before) < 2:
-                time.sleep(2)
-            if path.stat().st_mtime == before:
+            if is_left(path):
                 path.unlink()
                 print(f"removed {os.path.relpath(path, folder)}, which a killed DVC had left")
+
+
+def is_left(path: Path) -> bool:
+    """Return whether no other process is about to write a file, or has just written it."""
+    before = path.stat().st_mtime
+    # A wrong clock may have dated it in the future.
+    if abs(time.time() - before) < 2:
+        time.sleep(2)
+    return path.stat().st_mtime == before
+
+
+def content_of(path: Path, schema: Any) -> Any:
+    """Return what DVC reads in dvc.lock or a .dvc file; None if it is cut off or damaged."""
+    from dvc.exceptions import DvcException
+    from dvc.utils import strictyaml
+
+    try:
+        return strictyaml.load(str(path), schema)[0]
+    except DvcException:
+        return None
+
+
+def in_conflict(name: str) -> bool:
+    """Return whether a file is unreadable because a merge left two versions in it."""
+    return bool(hooks.git("ls-files", "--unmerged", "--", name))
+
+
+def mend_record(folder: Path) -> None:
+    """Put back the dvc.lock of the last commit if a killed DVC left a part of it, else remove it."""
+    from dvc.dvcfile import Lockfile
+
+    path = folder / "dvc.lock"
+
+    def is_whole() -> bool:
+        return not path.exists() or content_of(path, Lockfile.SCHEMA) is not None
+
+    if is_whole() or in_conflict(path.name) or not is_left(path):
+        return
+    # The last commit may have none, or a damaged one.
+    with suppress(SystemExit):
+        hooks.git("checkout", "HEAD", "--", path.name)
+    if is_whole():
+        print("put back dvc.lock of the last commit: a killed DVC had left a part of it")
+    else:
+        path.unlink()
+        print("removed dvc.lock, of which a killed DVC had left a part: `dvc repro` makes it again")
+
+
+def check_pointers(folder: Path) -> None:
+    """Raise SystemExit for a .dvc file that is cut off: DVC fails on it, or sees no data in it."""
+    from dvc.dvcfile import SingleStageFile
+
+    for name in hooks.git("ls-files", "-z", "--", "*.dvc").split("\0")[:-1]:
+        if not (folder / name).exists():
+            continue
+        outs = (content_of(folder / name, SingleStageFile.SCHEMA) or {}).get("outs")
+        if not all("path" in out for out in outs or [{}]) and not in_conflict(name):
+            command = shlex.join(["git", "checkout", "HEAD", "--", name])
+            raise SystemExit(f"{name} is cut off or damaged: {command}")
 
 
 def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
@@ -79,6 +134,8 @@ def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
             raise SystemExit("no default remote: run `dvc remote default NAME`")
         remote.log_in(repo, name, arguments.user)
     else:
+        mend_record(hooks.ROOT)
+        check_pointers(hooks.ROOT)
         commits = sharing.pushed_commits(sys.stdin) if arguments.pushed else {"HEAD": []}
         print(sharing.check_remote(repo, commits, arguments.repair or arguments.pushed))
 
