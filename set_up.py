@@ -226,20 +226,41 @@ def fetch_table(source: str, raw: str) -> None:
             shutil.copyfileobj(gzip.GzipFile(fileobj=answer) if packed else answer, file)
             if answer.length:
                 raise OSError(f"the server closed the connection {answer.length} bytes too early")
-    elif os.path.isdir(source):
-        shutil.copytree(source, raw)
-    elif takes_long(source):
+        return
+    from raw_table import parts_of
+
+    # Of a folder, what the stages read: a hidden file, such as .env, would be shared with it.
+    for part in parts_of(Path(source)):
+        copy = Path(raw, part.relative_to(source))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        keep_private(part)
+        copy_file(part, copy)
+
+
+def keep_private(source: Path) -> None:
+    """Let nobody into the project's folder who may not read the table: all may read DVC's copies."""
+    mode = before = os.stat(".").st_mode & 0o7777
+    for users in (0o070, 0o007):
+        if not source.stat().st_mode & users & 0o444:
+            mode &= ~users
+    if mode != before:
+        os.chmod(".", mode)
+        say(f"{source} is not for all users of this machine: nor is the project's folder, now.")
+
+
+def copy_file(source: Path, copy: Path) -> None:
+    if takes_long(str(source)):
         from rich.console import Console
         from rich.progress import Progress
 
         with (
             Progress(console=Console(stderr=True), transient=True) as progress,
             progress.open(source, "rb", description="Copying") as table,
-            open(raw, "wb") as file,
+            copy.open("wb") as file,
         ):
             shutil.copyfileobj(table, file, 2**20)
     else:
-        shutil.copyfile(source, raw)
+        shutil.copyfile(source, copy)
 
 
 def takes_long(source: str) -> bool:

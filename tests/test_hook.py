@@ -117,6 +117,22 @@ def test_without_dvc_a_table_of_the_users_own_is_there_all_the_same(
     assert project.repro("prepare") == ["prepare"]
 
 
+def test_of_a_folder_what_is_read_is_copied_and_a_private_table_stays_private(bake, tmp_path):
+    (folder := tmp_path / "visits").mkdir()
+    rows = "".join(f"{n},{n % 2}\n" for n in range(18))
+    for name in ("may.csv", "older/april.csv", ".env", ".git/config", "README.md"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(f"days,again\n{rows}")
+    (folder / "may.csv").chmod(0o640)
+    (work := tmp_path / "work").mkdir()
+    project = bake(work, data=str(folder), target="again", project_slug="p")
+    copied = (project.path / "data/raw/visits").rglob("*")
+    assert sorted(path.name for path in copied) == ["april.csv", "may.csv", "older"]
+    # DVC's copies are readable, but not for those who may not enter.
+    assert project.path.stat().st_mode & 0o777 == 0o750 & work.stat().st_mode
+    assert f"{folder}/may.csv is not for all users" in project.output
+
+
 def test_a_terminal_that_cannot_show_a_name_does_not_end_the_bake(bake, tmp_path, env):
     ascii_only = {**env, "PYTHONIOENCODING": "ascii", "HOME": str(tmp_path / "nowhere")}
     project = bake(tmp_path, env=ascii_only, author_name="Zoë", remote="~nobody/store")
