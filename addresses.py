@@ -93,12 +93,25 @@ SPELLINGS = [
     (r"/*((?:[\w-]+\.)+(?:com|org|net|io|dev|cloud|edu|gov)/.+)", r"https://\1"),
 ]
 
-# Names of parameters that grant access
+# Names of parameters that grant access, as plain_name returns them
 SECRET_NAME = re.compile(
-    r"(.*[-_])?(sig|pwd?|otp|sid)|.*signature|.*token|.*secret.*|.*pass(word|wd|phrase|code)|pass|"
-    r"auth(orization)?|credentials?|.*-credential|jwt|hmac|sas|shared.?access.*|"
-    r"private.?link|view.?only|(.*[-_.a-z])?key([-_]?id)?|sess|.*session.*|.*cookie|bearer|ticket|hdn\w+",
+    r"(.*_)?(sig|pwd?|psw|otp|sid|pin|tkn|creds?|clave|senha|mdp)|.*signature|.*token(_.*)?|"
+    r".*secret.*|.*pass(word|wort|wd|phrase|code).*|.*kennwort|.*contrase.*|mot_?de_?passe|pass|"
+    r".*auth(_.*)?|(.*_)?authorization|.*credentials?|jwt|hmac|sas|shared_?access.*|private_?link|"
+    r"view_?only|(.*[_a-z])?key(_?id)?|.*api_?key.*|(access|app)_?code|sess|.*session.*|.*cookie|"
+    r"bearer|ticket|hdn\w+",
     re.IGNORECASE,
+)
+# Names of parameters whose values may be random, and grant nothing
+PUBLIC_NAME = re.compile(
+    r"(?!app_?id).*id|(.*_)?(hash|sha|md|checksum|etag|commit|ref|rev|revision|version|v)",
+    re.IGNORECASE,
+)
+# Long values that are random: letters of both kinds with digits among them, or hexadecimal digits.
+# Google's are followed by a time.
+RANDOM = re.compile(
+    r"(?=.*[a-z])(?=.*[A-Z])(?=(.*[a-zA-Z]\d+(?=[a-zA-Z])){3})[\w~-]{24,}|"
+    r"(?=.*\d)(?=.*[a-fA-F])[\da-fA-F]{32,}|[\w-]{20,}:\d{10,13}"
 )
 # A link that expires is signed, by any other long parameter.
 EXPIRES = re.compile(r"(.*[-_])?(e|ex|exp|expires?|expiry|expiration)=[0-9a-f]{8,}", re.IGNORECASE)
@@ -108,7 +121,8 @@ SECRET = re.compile(
     r"(AKIA|ASIA)[0-9A-Z]{16}|gh[opsur]_\w{20}|github_pat_\w{20}|glpat-[\w-]{16}|hf_\w{20}|"
     r"xox[abp]-\w|eyJ[\w-]{10,}\.[\w-]{10,}\.|AccountKey=|SharedAccess\w*=|AIza[\w-]{35}|"
     r"xoxe[.-]\w|gl(ptt|dt)-[\w-]{16}|SG\.[\w-]{16,}\.[\w-]{16}|pypi-AgEI\w|sk-\w{40}|"
-    r"ya29\.[\w-]{20}|sk[-_](live|proj|ant)[-_]\w{8}|dapi[0-9a-f]{32}|dop_v1_\w{20}|npm_\w{20}"
+    r"ya29\.[\w-]{20}|sk[-_](live|proj|ant)[-_]\w{8}|dapi[0-9a-f]{32}|dop_v1_\w{20}|npm_\w{20}|"
+    r"hooks\.slack\.com/\w+/\w+/|discord(app)?\.com/api/webhooks/\d+/"
 )
 # A user and a password, in a URL or before a host; neither a port nor a path is a password.
 PASSWORD = re.compile(
@@ -116,6 +130,22 @@ PASSWORD = re.compile(
     # A user name that is an e-mail address
     r"|@[^/\\?#@\s]+:(?!\d+([/?#]|$))[^/\\?#@\s]+@"
 )
+
+
+def plain_name(name: str) -> str:
+    """Return a parameter's name with _ between its words, and without digits at its end."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s_.-]+", "_", unquote_plus(name))
+    return re.sub(r"\d+$", "", apart).strip("_")
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Return whether a parameter of a URL grants access."""
+    # filter[token], token[] and __token__ are tokens.
+    names = [plain_name(part) for part in re.split(r"[\[\]]+", unquote_plus(name))]
+    if any(map(SECRET_NAME.fullmatch, names)):
+        return True
+    public = any(map(PUBLIC_NAME.fullmatch, names))
+    return not public and bool(RANDOM.fullmatch(unquote_plus(value).rstrip("=")))
 
 
 def refuse_secret(name: str, url: str) -> None:
@@ -135,14 +165,12 @@ def refuse_secret(name: str, url: str) -> None:
             "project's README.md says how to log in."
         )
     # Also the parameters of an address inside this one
-    parameters = re.findall(r"[?&;#]([^=&;#?]+)=[^&;#]", f"{url} {unquote_plus(url)}")
-    # filter[token], token[] and __token__ are tokens.
-    words = [(found, re.split(r"[\[\]]+", unquote_plus(found))) for found in parameters]
-    names = [
+    parameters = [
         found
-        for found, parts in words
-        if any(SECRET_NAME.fullmatch(part.strip(" _")) for part in parts)
+        for text in (url, unquote_plus(url))
+        for found in re.findall(r"[?&;#]([^=&;#?]+)=([^&;#?]+)", text)
     ]
+    names = [found for found, value in parameters if is_secret(found, value)]
     whole = re.findall(r"[?&;]([^&;#?]+)", url)
     if any(map(EXPIRES.fullmatch, whole)):
         names += [one.partition("=")[0] for one in whole if OPAQUE.fullmatch(one)]

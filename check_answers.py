@@ -221,8 +221,10 @@ def read_table(answers: Mapping[str, str]) -> dict[str, str]:
     data = text(answers, "data")
     if not data.strip():
         raise FailedHookException("data is empty: give bundled, a file, a folder, or a URL.")
-    refuse_secret("data", data)
     path = os.path.expanduser(data)
+    # A file may have any name.
+    if "://" in data or not os.path.exists(path):
+        refuse_secret("data", data)
     # Reading a pipe would block, and works only once.
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise FailedHookException(f"data: {data!r} is neither a file nor a folder.")

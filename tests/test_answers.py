@@ -23,7 +23,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from addresses import check_git_remote, read_remote, refuse_secret
-from check_answers import check_place, check_text
+from check_answers import check_place, check_text, read_table
+from raw_table import inspect
 
 DELIMITERS = ["<<", ">>", "<%", "%>", "<#", "#>", "{{", "}}", "${", "$(", "`", "```", "'''", '"""']
 PIECES = [
@@ -381,6 +382,9 @@ PARAMETERS += [
     "__token__",
 ]
 PARAMETERS += ["PHPSESSIONID", "ticket", "hdnts", "Bearer"]
+PARAMETERS += ["tempauth", "passwort", "kennwort", "senha", "clave", "mot_de_passe", "psw", "pin"]
+PARAMETERS += ["user_credentials", "creds", "tkn", "X-Auth", "userauth", "basicauth", "auth_code"]
+PARAMETERS += ["authCode", "access_code", "app_code", "api%20key", "apikey1", "sig2", "token_value"]
 PARAMETERS += ["SharedAccessSignature", "auth", "jwt", "client_secret", "X%2DAmz%2DSignature"]
 
 
@@ -406,6 +410,10 @@ PARAMETERS += ["SharedAccessSignature", "auth", "jwt", "client_secret", "X%2DAmz
         f"https://host/x.csv?ex=66a1b2c3&is=66a0b2c3&hm=S3CR3T{'0a' * 20}&",
         f"https://host/x.csv?md5=S3CR3T{'a' * 20}&expires=1764000000",
         f"https://host/x.csv?st=S3CR3T{'a' * 20}&e=1764000000",
+        f"https://host/x.csv?appid=53C237{'0a' * 13}&S3CR3T",
+        "https://host/x.csv?at=APZUnTVS3CR3Tabc-defghi:1712345678901",
+        "https://host/x.csv?x=qS3CR3Tw9Zr4kLm2Np7TbVc1",
+        "https://hooks.slack.com/services/T00/B00/S3CR3T",
         "https://host/x.csv?private_link=S3CR3T",
         "https://host/x.csv?view_only=S3CR3T",
         "https://me:S3CR3T/4@host/x",
@@ -434,6 +442,12 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(check, url):
     [
         "https://host/x.csv?raw=true&format=csv&id=3&code=DE-NW",
         "https://host/x.csv?id=1Bxi-MVs0XRA5nFMdKvBdBZjgmUUqptlb&e=1&exp=2",
+        "https://host/x.csv?keyword=a&category=b&resolution=1&accessType=DOWNLOAD&code=FR&bbox=1,2",
+        "https://host/x.csv?id=1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms&gid=0&format=csv",
+        "https://host/x.csv?version=2024-01-01&sort=asc&author=me&passengers=2&spin=1&tokenizer=x",
+        f"https://host/x.csv?sha256={'0a' * 32}&v={'1b' * 20}&pincode=560001&at=2024-01-01T00:00:00",
+        "https://host/x.csv?resource_id=5b2a1e0c-93d4-4f6a-8c1b-2d3e4f5a6b7c&enclave=1",
+        "https://host/x.csv?dataset=GlobalTemperature2020MonthlyMean&file=a1b2c3d4e5f6g7h8i9j0k1l2",
         "https://host/export?gid=0&sort=date&assign=1&design=2&monkey_island=1",
         "ssh://me@host/x.csv",
         "ssh://me@host:22/x.csv",
@@ -448,6 +462,21 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated(check, url):
 )
 def test_an_ordinary_address_holds_no_secret(url):
     refuse_secret("data", url)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["me@example.com/My Drive/x.csv", "12:30@site.csv", "region=eu;key=5/x.csv", "x?token=1.csv"],
+)
+def test_a_file_that_is_there_may_have_any_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    answers = {"data": name, "task": "classification", "target": "label"}
+    with pytest.raises(FailedHookException):
+        read_table(answers)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("x,label\n" + "".join(f"{n},{n % 2}\n" for n in range(9)))
+    inspect.cache_clear()
+    assert read_table(answers)["source"] == str(tmp_path / name)
 
 
 @pytest.mark.parametrize(
