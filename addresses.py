@@ -56,7 +56,8 @@ NO_REMOTES = re.compile(
     r"(www\.|gist\.)?(github\.com|gitlab\.com|bitbucket\.org|codeberg\.org|(ssh\.)?dev\.azure\.com|"
     r"[\w-]+\.visualstudio\.com|raw\.githubusercontent\.com|git\.sr\.ht|[\w-]+\.sharepoint\.com|"
     r"(docs|blog)\.dagshub\.com|huggingface\.co|hf\.co|kaggle\.com|dropbox\.com|(drive|docs)\.google\.com|onedrive\.live\.com|"
-    r"zenodo\.org|figshare\.com|openml\.org)",
+    r"zenodo\.org|figshare\.com|openml\.org|gitlab\.[\w.-]+|1drv\.ms|(app\.)?box\.com|"
+    r"colab\.research\.google\.com)",
     re.IGNORECASE,
 )
 # Addresses and web pages of cloud storage, and DVC's URLs for them
@@ -79,10 +80,10 @@ STORAGE = [
 
 # Mistyped addresses and other tools' spellings, and the right ones. A folder of such a name is
 # given as ./NAME.
-NAMES = "|".join(map(re.escape, [*REMOTES, *ALIASES]))
+NAMES = "|".join(map(re.escape, [*REMOTES, *ALIASES, *OTHERS]))
 SPELLINGS = [
     (r"[\"'`(<\[](.*://.*)[\"'`)>\]]", r"\1"),
-    (r"dagshub:/*(.*)", rf"{DAGSHUB}/\1"),
+    (r"dagshub:/*(.*)|dagshub/([\w.-]+/[\w.-]+)", rf"{DAGSHUB}/\1\2"),
     (r"file:/*(?:localhost/)?([a-z]:.*)", r"\1"),
     (r"file:/*(?:localhost/)?(.*)", r"/\1"),
     (rf"({NAMES})(?::/?(?!/)|//|:///+|;//)[/\\]*(.*)", r"\1://\2"),
@@ -90,6 +91,8 @@ SPELLINGS = [
     # As ssh and rsync understand them
     (r"([\w.-]+@(?:[\w.-]+|\[[\da-f:]+\])):/*(.*)", r"ssh://\1/\2"),
     (r"([\w.-]{2,}|\[[\da-f:]+\]):/(?!/)(.*)", r"ssh://\1/\2"),
+    (r"([\w.-]{2,}):(?!/)(.*)", r"ssh://\1/\2 or, for a folder, ./\g<0>"),
+    (r"[\w.-]+@[\w.-]+", r"ssh://\g<0>/PATH or, for a folder, ./\g<0>"),
     (r"/*((?:[\w-]+\.)+(?:com|org|net|io|dev|cloud|edu|gov)/.+)", r"https://\1"),
 ]
 
@@ -352,13 +355,13 @@ def check_git_remote(answer: str) -> None:
         answer = f"{host}/{shorthand[2]}"
     if slip := re.fullmatch(r"(?:https?:/?(?!/)|git@(?=[\w.-]+/))(.*)", answer, re.IGNORECASE):
         answer = slip[1]
-    if re.match(r"[.][/\\]", answer):
-        raise FailedHookException(
-            f"git_remote: {answer!r} would be taken from inside the project: give the whole path."
-        )
     if separator and scheme.lower() != "file":
         host_of("git_remote", answer)
-    elif NO_REMOTES.match(answer) or answer.lower().startswith("dagshub.com/"):
+    elif slip or re.match(rf"({NO_REMOTES.pattern}|dagshub\.com)/", answer, re.IGNORECASE):
         raise FailedHookException(
             f"git_remote: {answer!r} is not understood: did you mean https://{answer}?"
+        )
+    elif answer and not re.match(r"[/\\~]|[^/\\]+:", answer):
+        raise FailedHookException(
+            f"git_remote: {answer!r} would be taken from inside the project: give the whole path."
         )

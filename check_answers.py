@@ -133,12 +133,16 @@ def check_place(url: str, slug: str, folder: str = "") -> None:
     place = None if "://" in url else Path(folder, os.path.expanduser(url)).resolve()
     if place and place.is_relative_to(Path(folder, slug).resolve()):
         raise FailedHookException(f"remote: {url[:60]!r} is in the project: give a folder outside.")
+    if place and re.match(r"\$\{?\w+\}?([/\\]|$)|%\w+%", url):
+        raise FailedHookException(
+            f"remote: {url[:60]!r} begins with a variable, which stays as it is: give the whole path, or ~/..."
+        )
     # Text that .dvc/config cannot quote, or interprets, as DVC's progress bar interprets formats
     if re.search(r"%\(|[{}]", url) or ("'''" in url and '"""' in url):
         raise FailedHookException(f"remote: DVC cannot use a place called {url[:60]!r}.")
     if place and any(len(part.encode()) > 255 for part in re.split(r"[/\\]", url)):
         raise FailedHookException(f"remote: {url[:60]!r}... is too long for the name of a folder.")
-    if place and os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", url):
+    if place and os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\|//", url):
         raise FailedHookException(
             f"remote: {url[:60]!r} is a Windows path: give it as this system sees it, such as /mnt/c/..."
         )

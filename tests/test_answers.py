@@ -218,13 +218,19 @@ def test_answers_of_a_replay_are_checked_too(bake, template, env, tmp_path):
         ("git_remote", "gh:me/repo", "did you mean https://github.com/me/repo?"),
         ("git_remote", "https:github.com/me/repo", "did you mean https://github.com/me/repo?"),
         ("git_remote", "git@github.com/me/repo", "did you mean https://github.com/me/repo?"),
-        ("git_remote", "./code.git", "would be taken from inside the project"),
+        *[
+            ("git_remote", path, "would be taken from inside the project")
+            for path in ("./code.git", "../code.git", "code.git", "repos/code.git")
+        ],
+        ("git_remote", "gitlab.example.com/me/x", "did you mean https://gitlab.example.com/me/x?"),
+        ("remote", "$HOME/store", "give the whole path, or ~/..."),
+        ("remote", r"%USERPROFILE%\store", "begins with a variable"),
         ("remote", "//dagshub.com/me/repo", "did you mean https://dagshub.com/me/repo?"),
         ("remote", "./iris-classifier/store", "is in the project"),
         ("remote", __file__, "is no folder"),
         *[
             ("remote", path, "is a Windows path")
-            for path in (r"C:\data\store", "D:/store", r"\\nas\share")
+            for path in (r"C:\data\store", "D:/store", r"\\nas\share", "//nas/share/dvc")
             if os.name != "nt"
         ],
         ("data", " ", "give bundled, a file"),
@@ -314,6 +320,12 @@ def test_every_spelling_of_a_dagshub_repository_is_understood(answer):
         ("abfss://box@me.dfs.core.windows.net/x", "azure://box/x?"),
         ("wasbs://box@me.blob.core.windows.net/x", "azure://box/x?"),
         ("gdrive://folder", "pip install dvc-gdrive"),
+        ("gdrive:folder", "gdrive://folder?"),
+        ("nas.local:dvc", "ssh://nas.local/dvc or, for a folder, ./nas.local:dvc?"),
+        ("host:", "ssh://host/ or"),
+        ("rclone:x/y", "a folder, ./rclone:x/y?"),
+        ("user@host", "ssh://user@host/PATH or, for a folder, ./user@host?"),
+        ("dagshub/me/x", "https://dagshub.com/me/x?"),
         ("https://b.s3.eu-west-1.amazonaws.com/x", "s3://b/x"),
         ("https://storage.googleapis.com/b/x", "gs://b/x"),
         ("https://me.blob.core.windows.net/c/x", "azure://c/x"),
@@ -346,6 +358,10 @@ def test_every_spelling_of_a_dagshub_repository_is_understood(answer):
                 "https://me.visualstudio.com/p/_git/r",
                 "https://hf.co/datasets/me/x",
                 "https://me.sharepoint.com/sites/x",
+                "https://1drv.ms/f/s!x",
+                "https://app.box.com/folder/1",
+                "https://colab.research.google.com/drive/x",
+                "https://gitlab.example.com/me/x",
                 "https://docs.dagshub.com/integration_guide/dvc",
             )
         ],
@@ -364,8 +380,8 @@ def test_what_cannot_be_a_remote_is_refused_with_the_right_spelling(answer, righ
 
 @pytest.mark.parametrize(
     "answer",
-    ["store", "./a:b/c", "C:/store", r"C:\store", "~/store", "/a b/ü", "s3", "me@home", "-x"]
-    + ["./host:/srv", "my.com", "a=b", "//server/share", "Case:7"],
+    ["store", "./a:b/c", "C:/store", r"C:\store", "~/store", "/a b/ü", "s3", "./me@home", "-x"]
+    + ["./host:/srv", "my.com", "a=b", "//server/share", "./Case:7", "dagshub/store", "C:x"],
 )
 def test_a_folder_is_a_folder(answer):
     assert read_remote(answer)["url"] == answer
@@ -481,7 +497,7 @@ def test_a_file_that_is_there_may_have_any_name(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize(
     "address",
-    ["git@github.com:me/x.git", "https://gitlab.com/me/x", "../x.git", ""]
+    ["git@github.com:me/x.git", "https://gitlab.com/me/x", "gitlab.example.com:me/x.git", ""]
     + ["file:///srv/x.git", "ssh://git@[::1]:22/x", "/srv/x.git", "~/x.git", r"C:\x.git"],
 )
 def test_code_may_live_elsewhere_than_data(bake, tmp_path, address):
