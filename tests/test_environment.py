@@ -569,7 +569,8 @@ def test_a_users_ignore_file_hides_nothing_of_the_project(
 ):
     patterns = suffixes_and_folders(reproduced.tracked())
     assert {"results/", "*.svg", "*.csv", "*.dvc", ".dvc", "src"} <= set(patterns)
-    secrets = ["*secret*", "*.pem", "*.key", "credentials*", "*~", "*.bak"]
+    secrets = ["*secret*", "*.pem", "*.key", "credentials*", "*~", "*.bak", "._*", ".#*"]
+    secrets += ["Untitled*.ipynb", "local.py"]
     (home / "ignore").write_text("\n".join([*patterns, *secrets]))
     project = bake(tmp_path, env=settings("[core]\nexcludesFile = ~/ignore"))
     assert "one commit" in project.output
@@ -582,11 +583,34 @@ def test_a_users_ignore_file_hides_nothing_of_the_project(
         "src/train.py~",
     ]
     hidden += ["notebooks/credentials", "results/table.csv.bak", "tests/x.pem"]
+    hidden += ["data/raw/server.key", "data/raw/credentials.json", "src/secrets.py"]
+    hidden += [
+        "tests/local.py",
+        "src/local.py",
+        "src/support/._cells.py",
+        "notebooks/Untitled1.ipynb",
+    ]
+    hidden += ["results/secret.json", "results/compared/.#svc.json", ".github/workflows/local.yml"]
     for junk in (".DS_Store", ".env", "src/.idea/workspace.xml", "notes.swp", *hidden):
-        (project.path / junk).parent.mkdir(exist_ok=True)
+        (project.path / junk).parent.mkdir(parents=True, exist_ok=True)
         (project.path / junk).write_text("not the project's")
     project.run("git add .")
     assert project.tracked() == reproduced.tracked()
+
+
+@pytest.mark.parametrize(("task", "ci"), [("classification", "github"), ("regression", "gitlab")])
+def test_an_ignore_file_that_hides_all_hides_nothing_that_is_baked(
+    render, settings, home, tmp_path, task, ci
+):
+    (home / "ignore").write_text("*\n")
+    extras = "agents devcontainer pre-commit"
+    answers = {"task": task, "ci": ci, "mlflow": "yes", "license": "MIT", "extras": extras}
+    project = Project(render(tmp_path, **answers), settings("[core]\nexcludesFile = ~/ignore"))
+    baked = {path for path in project.path.rglob("*") if path.is_file()}
+    project.run("git init --quiet")
+    project.run("git add .")
+    table = next((project.path / "data/raw").iterdir())
+    assert {project.path / name for name in project.tracked()} == baked - {table}
 
 
 SETTINGS = """
