@@ -657,7 +657,7 @@ def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
     (home / ".config/dvc/config").write_text(DVC_SETTINGS)
     # As `git lfs track` writes them
     (home / "attributes").write_text(
-        "*.csv filter=lfs diff=lfs merge=lfs -text\n*.json filter=lfs\n"
+        "*.csv filter=lfs diff=lfs merge=lfs -text\n*.[djpsty]* filter=lfs\n*.ipynb filter=strip\n"
     )
     env = settings(SETTINGS)
     env |= {"GIT_DEFAULT_HASH": "sha256", "GIT_DEFAULT_REF_FORMAT": "reftable"}
@@ -665,6 +665,9 @@ def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
     assert "one commit" in project.output
     assert project.run("git rev-parse --show-object-format") == "sha1\n"
     assert b"\r" not in (project.path / "README.md").read_bytes()
+    filters = project.run(["git", "check-attr", "filter", "--", *project.tracked()]).splitlines()
+    others = [line for line in filters if not line.endswith(": unspecified")]
+    assert others == ["notebooks/experiments.ipynb: filter: strip"]
     project.repro()
     project.run("git add .")
     project.run("git commit --quiet -m 'Random forest'")
