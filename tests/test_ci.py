@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -224,11 +226,17 @@ def test_a_report_of_nothing_is_one_line(copy, gone):
 
 def test_names_in_the_report_are_no_markdown(copy):
     copy.set("prepare.columns", {"<b>x</b>": "text", "@somebody": "text", "![y](z)": "text"})
+    picture = "ü](b) @all|<img>.svg"
+    shutil.copy(copy.path / "results/plots/roc.svg", copy.path / "results/plots" / picture)
     copy.commit()
-    said = copy.run("sh src/support/changes.sh origin/main HEAD x")
+    said = copy.run(f"sh src/support/changes.sh origin/main HEAD {URL}")
+    [row] = [line for line in said.splitlines() if "ü" in line]
+    assert row.startswith(r"| ü\](b) &#64;all\|&lt;img> | ![](")
+    address = re.search(rf"{URL}/HEAD/(\S+)\) \|$", row)[1]
+    assert unquote(address) == f"results/plots/{picture}" and ")" not in address
     for name in ("&lt;b>x&lt;/b>", "&#64;somebody", r"!\[y](z)"):
         assert f"prepare.columns.{name}" in said
-    assert "@somebody" not in said and "<b>" not in said
+    assert not re.search("@somebody|@all|<b>|<img>", said)
 
 
 def test_before_the_first_run_it_says_so(copy):
