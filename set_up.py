@@ -156,9 +156,12 @@ def steps(
         if git_remote:
             yield ["git", "remote", "add", "origin", git_remote]
         # The git identity may depend on the repository's place and remote.
+        config_only = run(["git", "config", "--bool", "user.useConfigOnly"]).stdout == "true\n"
         for key in ("name", "email"):
             known = run(["git", "config", f"user.{key}"]).stdout
-            if not (known or (key == "email" and os.environ.get("EMAIL"))):
+            if key == "email" and not config_only:
+                known = known or os.environ.get("EMAIL", "")
+            if not known:
                 yield ["git", "config", f"user.{key}", answers[f"author_{key}"]]
     yield ["dvc", "init", *(["--subdir"] if nested else [])]
     yield ["dvc", "add", raw] if table["copied"] else ["dvc", "import-url", source, raw]

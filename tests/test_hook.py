@@ -214,6 +214,12 @@ def test_an_identity_that_depends_on_the_repository_is_kept(bake, tmp_path, env)
     assert project.run("git log -1 --format='%an %ae'") == "work@x.org me@x.org\n"
     assert "git had no" not in project.output
 
+    with (home / ".gitconfig").open("a") as config:
+        config.write("[user]\nuseConfigOnly\n")
+    (tmp_path / "last").mkdir()
+    project = bake(tmp_path / "last", env={**env, "EMAIL": "me@x.org"}, author_email="a@x.org")
+    assert project.run("git log -1 --format='%an %ae'") == "work@x.org a@x.org\n"
+
 
 @pytest.fixture
 def outer(tmp_path, env) -> Path:
