@@ -179,6 +179,29 @@ def test_a_sweep_needs_a_cluster_and_a_queue(cluster, reproduced):
     assert done.stdout.startswith("the queue is empty") and done.stdout.count("\n") == 1
 
 
+QUEUED = """
+import sys
+sys.path.insert(0, "src")
+import sweep
+for one in sweep.queued():
+    print(one.name, *(" ".join(step[0][2:]) for step in one.steps()[1:3]), sep="; ")
+"""
+
+
+def test_what_was_queued_before_a_commit_is_found_and_who_committed(project, tmp_path):
+    """Also where the email is in the environment alone."""
+    for name in ("first", "second"):
+        project.run(f"dvc exp run --queue --name {name} -S train.model=svc")
+    project.run("git commit --quiet --no-verify --allow-empty -m More")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.gitconfig").write_text("[user]\nname = Ann\nuseConfigOnly = true\n")
+    project.env = project.env | {"HOME": str(tmp_path / "home"), "GIT_AUTHOR_EMAIL": "a@x.org"}
+    said = project.run(["python", "-c", QUEUED]).splitlines()
+    assert said == [f"{name}; user.name Ann; user.email a@x.org" for name in ("first", "second")]
+    del project.env["GIT_AUTHOR_EMAIL"]
+    assert project.run(["python", "-c", QUEUED], status=1).startswith("Author identity unknown")
+
+
 def test_a_dead_address_is_told_in_one_line_and_nothing_is_written(searched):
     before = searched.outcome()
     env = searched.env | {ADDRESS: f"tcp://127.0.0.1:{free_ports(1)[0]}"}

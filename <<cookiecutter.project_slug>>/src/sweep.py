@@ -42,8 +42,8 @@ class Snapshot(NamedTuple):
         return [
             (["git", "clone", "--quiet", "--no-checkout", "../bundle", "."], ".", None),
             *(
-                (["git", "config", key, git("config", key)], ".", None)
-                for key in ("user.name", "user.email")
+                (["git", "config", f"user.{key}", value], ".", None)
+                for key, value in identity().items()
             ),
             (["git", "checkout", "--quiet", "-b", "sweep", self.base], ".", None),
             *(
@@ -56,6 +56,12 @@ class Snapshot(NamedTuple):
             (["dvc", "push"], inside, None),
             (["git", "bundle", "create", "--quiet", "../bundle", self.ref], ".", None),
         ]
+
+
+def identity() -> dict[str, str]:
+    """Return the name and the email that git commits with: either may be in the environment."""
+    name, email = git("var", "GIT_AUTHOR_IDENT").rpartition("> ")[0].split(" <")
+    return {"name": name, "email": email}
 
 
 def run(command: list[str]) -> bytes:
@@ -76,15 +82,16 @@ def queued() -> list[Snapshot]:
 
     DVC keeps each as a commit in the form of a git stash: its parent is the experiment's base.
     """
-    from dvc.api import exp_show
     from dvc.exceptions import DvcException
+    from dvc.repo import Repo
 
     try:
-        rows = [row for row in exp_show(repo=str(ROOT)) if row["State"] == "Queued"]
+        # Not exp_show, which leaves out those of older commits
+        entries = list(Repo(str(ROOT)).experiments.celery_queue.iter_queued())
     except DvcException as error:
         raise SystemExit(first_line(error)) from None
     snapshots = []
-    for name, commit in [(row["Experiment"], row["rev"]) for row in reversed(rows)]:
+    for name, commit in [(entry.name, entry.stash_rev) for entry in entries]:
         base = git("rev-parse", f"{commit}^1")
         # As `git apply` reads them, whatever the user's settings
         plain = "--binary --full-index --no-color --no-ext-diff --no-textconv --no-relative"
