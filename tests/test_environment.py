@@ -133,6 +133,10 @@ def test_hooks_go_nowhere_outside_the_repository(baked, tmp_path, settings, wher
         why = project.run(f"{HOOKS} --remove", status=1)
         assert why.startswith("git takes hooks from ") and len(why.splitlines()) == 1
         assert said == f"no git hooks were installed: {why}"
+    if where == "link":
+        project.run(said.partition("instead: ")[2].partition(";")[0])
+        project.run(HOOKS)
+        assert installed(project.path / ".git/own-hooks") == NAMES and not installed(shared)
 
 
 def test_a_hooks_folder_in_the_repository_is_used(baked, tmp_path):

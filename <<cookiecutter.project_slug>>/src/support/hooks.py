@@ -67,7 +67,9 @@ def hooks_folder() -> Path:
     others = used and used[-1] not in own and re.match(r"~|/|[A-Za-z]:", used[-1])
     within = place.is_relative_to(shared) or place.is_relative_to(top)
     if others or not within:
-        folder_of_own = shlex.quote(os.path.relpath(shared / "hooks", top))
+        # "hooks" may be a link to the folder that others share.
+        own_name = "hooks" if (shared / "hooks").resolve() == shared / "hooks" else "own-hooks"
+        folder_of_own = shlex.quote(os.path.relpath(shared / own_name, top))
         raise SystemExit(
             f"git takes hooks from {folder}, "
             f"{'as for all repositories' if within else 'outside this repository'}. "
