@@ -362,6 +362,22 @@ def test_a_new_branch_before_the_first_run_needs_no_advice(baked, tmp_path):
     assert project.run("git checkout --quiet -- README.md") == "" and not table.exists()
 
 
+@pytest.mark.parametrize("ran", [True, False], ids=["ran", "fresh"])
+def test_a_table_that_was_edited_is_told_at_a_checkout(baked, reproduced, tmp_path, ran):
+    project = (reproduced if ran else baked).copy(tmp_path / "project")
+    table = project.path / "data/raw/iris.csv"
+    before = table.read_bytes()
+    table.write_bytes(before + before.splitlines(keepends=True)[-1])
+    said = project.run("git checkout -b branch").splitlines()
+    assert said[-1] == (
+        "post-checkout: data/raw/iris.csv was edited: `dvc add data/raw/iris.csv` keeps that, "
+        "`dvc checkout --force` drops it"
+    )
+    assert ran or len(said) == 2
+    project.run("dvc checkout --force data/raw/iris.csv")
+    assert table.read_bytes() == before and project.run("git checkout --quiet main") == ""
+
+
 def test_a_user_who_turns_git_off_for_dvc_has_no_table_in_git(bake, home, env, tmp_path):
     (home / ".config/dvc").mkdir(parents=True)
     (home / ".config/dvc/config").write_text("[core]\n    no_scm = true\n")

@@ -32,9 +32,16 @@ post-checkout)
         # Before the first run there is nothing of the stages. The last argument tells files from
         # branches, see https://git-scm.com/docs/githooks#_post_checkout
         [ "$3" = 1 ] || exit 0
-        git ls-files -z -- "*.dvc" | xargs -0 dvc checkout --quiet && exit
+        git ls-files -z -- "*.dvc" | xargs -0 dvc checkout --quiet 2>/dev/null && exit
     fi
-    echo "post-checkout: \`dvc pull\` fetches the data of this commit" >&2
+    # DVC names below this what it would overwrite
+    edited=$(dvc checkout 2>&1 </dev/null | sed -n "/unsaved files/{n;p;q;}")
+    advice="\`dvc pull\` fetches the data of this commit"
+    if [ -n "$edited" ]; then
+        file=${edited#"$PWD/"}
+        advice="$file was edited: \`dvc add $file\` keeps that, \`dvc checkout --force\` drops it"
+    fi
+    echo "post-checkout: $advice" >&2
     ;;
 pre-push)
     # Not `dvc push`, which waits for minutes where nobody answers, takes a login page for success,
