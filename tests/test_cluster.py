@@ -170,6 +170,17 @@ def test_a_sweep_on_the_cluster_makes_what_the_queue_makes_here(
     assert project.outcome() == compared["svc"].outcome()
 
 
+def test_a_sweep_sends_nothing_that_is_withheld(cluster, reproduced, tmp_path):
+    project = reproduced.copy(tmp_path / "project")
+    project.run("dvc exp run --queue --name one -S train.seed=7")
+    project.edit(
+        "dvc.yaml", "- models/model.skops\n", "- models/model.skops:\n          push: false\n"
+    )
+    project.env = {**project.env, "DASK_SCHEDULER_ADDRESS": cluster.address}
+    said = project.run("python src/sweep.py", status=1)
+    assert said.startswith("models/model.skops is not to be shared, and workers")
+
+
 def test_a_sweep_needs_a_cluster_and_a_queue(cluster, reproduced):
     command = [BIN / "python", "src/sweep.py"]
     done = run(command, reproduced.path, reproduced.env, status=1)

@@ -153,6 +153,18 @@ def keep(bundle: bytes, snapshot: Snapshot) -> None:
     Repo(str(ROOT)).fetch(revs=[git("rev-parse", snapshot.ref)], workspace=False)
 
 
+def check_withheld() -> None:
+    """Raise SystemExit if an output is withheld: workers would send it to the remote."""
+    from dvc.repo import Repo
+
+    for out in Repo(str(ROOT)).index.outs:
+        if out.use_cache and (not out.can_push or out.remote):
+            raise SystemExit(
+                f"{out} is not to be shared, and workers could not send it back otherwise: `dvc queue "
+                "start` runs the queue on this machine"
+            )
+
+
 def main() -> None:
     address = os.environ.get(ADDRESS)
     if not address:
@@ -163,6 +175,7 @@ def main() -> None:
     snapshots = queued()
     if not snapshots:
         raise SystemExit("the queue is empty: `dvc exp run --queue -S ...` queues an experiment")
+    check_withheld()
     failed = 0
     with connect(address) as client:
         from distributed import as_completed

@@ -68,7 +68,7 @@ MAGIC = {
 }
 # Hidden files, and those that describe a table, in a folder or an archive
 NO_TABLE = re.compile(
-    r"(?i)(^|/)([._][^/]*|((data|columns?)[ _-]?)?(readme|licen[cs]e|citation|changelog|index"
+    r"(?i)(^|/)([._][^/]*|~[$][^/]*|thumbs[.]db|((data|columns?)[ _-]?)?(readme|licen[cs]e|citation|changelog|index"
     r"|descriptions?|dictionary|codebook)([.]txt)?)$"
     r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
 )
