@@ -173,9 +173,8 @@ def test_a_sweep_on_the_cluster_makes_what_the_queue_makes_here(
 def test_a_sweep_sends_nothing_that_is_withheld(cluster, reproduced, tmp_path):
     project = reproduced.copy(tmp_path / "project")
     project.run("dvc exp run --queue --name one -S train.seed=7")
-    project.edit(
-        "dvc.yaml", "- models/model.skops\n", "- models/model.skops:\n          push: false\n"
-    )
+    model, withheld = "      - models/model.skops", ":\n          push: false"
+    project.edit("dvc.yaml", f"{model}\n      - results/s", f"{model}{withheld}\n      - results/s")
     project.env = {**project.env, "DASK_SCHEDULER_ADDRESS": cluster.address}
     said = project.run("python src/sweep.py", status=1)
     assert said.startswith("models/model.skops is not to be shared, and workers")

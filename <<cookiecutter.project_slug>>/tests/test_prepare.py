@@ -108,7 +108,8 @@ def test_other_formats_hold_the_same_table(run, tmp_path, table):
     with pa.CompressedOutputStream(str(tmp_path / "t.zst"), "zstd") as file:
         file.write(table.to_csv(index=False).encode())
     (tmp_path / "parts").mkdir()
-    (tmp_path / "parts/_SUCCESS").touch()
+    for name in ("_SUCCESS", "~$0.xlsx", "Thumbs.db", "desktop.ini"):
+        (tmp_path / "parts" / name).write_text("of another program")
     for number in range(3):
         part = table[number * 8 : number * 8 + 8]
         part.to_csv(tmp_path / f"parts/{number}.csv", index=False)

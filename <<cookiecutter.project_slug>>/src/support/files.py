@@ -68,8 +68,8 @@ MAGIC = {
 }
 # Hidden files, and those that describe a table, in a folder or an archive
 NO_TABLE = re.compile(
-    r"(?i)(^|/)([._][^/]*|~[$][^/]*|thumbs[.]db|((data|columns?)[ _-]?)?(readme|licen[cs]e|citation|changelog|index"
-    r"|descriptions?|dictionary|codebook)([.]txt)?)$"
+    r"(?i)(^|/)([._][^/]*|~[$][^/]*|thumbs[.]db"
+    r"|((data|columns?)[ _-]?)?(readme|licen[cs]e|citation|changelog|index|descriptions?|dictionary|codebook)([.]txt)?)$"
     r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
 )
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
