@@ -417,6 +417,8 @@ def test_a_date_without_a_year_is_in_a_leap_year():
 def test_a_word_that_half_of_the_rows_hold_is_told(word):
     kind, said = notes_on([word] * 80 + [f"{n}.5" for n in range(40)])
     assert kind == "text" and f"80 values that are no number, such as row 2: '{word}'" in said
+    assert f"if they are gaps, set prepare.na_values to ['auto', '{word}']" in said
+    assert values_of([word, "5.5"], na_values=["auto", word]) == ("number", [None, 5.5])
     sizes = ["S", "M", "L", "XL", "38", "40"] * 20
     assert notes_on(sizes) == ("text", "")
 

@@ -607,10 +607,14 @@ class _Decision:
         if profile.filled > fits and (2 * fits > profile.filled or few):
             places = profile.first.items()
             row, cell = min(place for form, place in places if form.removesuffix("*") not in forms)
-            self.note(
+            note = (
                 f"is text because of {profile.filled - fits} values that are no {what}, such as "
                 f"row {row}: {cell!r}"
             )
+            words = sorted(profile.others)
+            if few and sum(profile.others.values()) == profile.filled - fits:
+                note += f"; if they are gaps, set prepare.na_values to {['auto', *words]}"
+            self.note(note)
         elif fits and fits == profile.filled:
             row, cell = profile.first[min(profile.first, key=profile.forms.__getitem__)]
             self.note(
