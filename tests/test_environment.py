@@ -610,12 +610,17 @@ def test_a_users_ignore_file_hides_nothing_of_the_project(
         "src/support/._cells.py",
         "notebooks/Untitled1.ipynb",
     ]
-    hidden += ["results/secret.json", "results/compared/.#svc.json", ".github/workflows/local.yml"]
+    hidden += [
+        "results/._metrics.json",
+        "results/compared/.#svc.json",
+        ".github/workflows/local.yml",
+    ]
     for junk in (".DS_Store", ".env", "src/.idea/workspace.xml", "notes.swp", *hidden):
         (project.path / junk).parent.mkdir(parents=True, exist_ok=True)
         (project.path / junk).write_text("not the project's")
+    (project.path / "results/describe.csv").write_text("of a stage of one's own")
     project.run("git add .")
-    assert project.tracked() == reproduced.tracked()
+    assert {*project.tracked()} == {*reproduced.tracked(), "results/describe.csv"}
 
 
 @pytest.mark.parametrize(("task", "ci"), [("classification", "github"), ("regression", "gitlab")])
