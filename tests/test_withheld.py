@@ -89,13 +89,16 @@ def test_what_is_withheld_now_does_not_leave_with_an_older_commit(shared, tmp_pa
     assert (shared.path / "data/test.parquet").read_bytes() in contents(tmp_path / "store")
 
 
+@pytest.mark.parametrize("how", ["  push: False", "  remote: secret"])
 @pytest.mark.parametrize("place", ["older commit", "fetched branch"])
-def test_another_branch_that_withholds_data_decides(shared, tmp_path, place):
-    """A newer one here, or one that was fetched."""
+def test_another_branch_that_withholds_data_decides(shared, tmp_path, place, how):
+    """A newer one here, or one that was fetched; this one may not know its remote."""
     track(shared, "data/raw/patients.csv")
     shared.commit()
     shared.run("git branch open")
-    set_output(shared, "data/raw/patients.csv.dvc", push=False)
+    with (shared.path / "data/raw/patients.csv.dvc").open("a") as file:
+        file.write(f"{how}\n")
+    shared.run(["dvc", "remote", "add", "--quiet", "secret", tmp_path / "secret"])
     shared.commit()
     if place == "fetched branch":
         tip = shared.run("git rev-parse HEAD").strip()
@@ -111,6 +114,25 @@ def test_another_branch_that_withholds_data_decides(shared, tmp_path, place):
     stored = contents(tmp_path / "store")
     assert SECRET not in stored
     assert (shared.path / "data/test.parquet").read_bytes() in stored
+
+
+def test_a_branch_that_withholds_no_more_than_this_one_does_not_decide(shared, tmp_path):
+    """Nor does the history of what is pushed, nor what a push replaces."""
+    track(shared, "data/raw/patients.csv", push=False)
+    track(shared, "data/raw/copy.csv")
+    shared.commit()
+    shared.run("git branch same")
+    shared.run("git commit --quiet --allow-empty -m More")
+    assert "stays here" not in shared.run("git push --quiet origin main")
+    assert SECRET in contents(tmp_path / "store"), "as the same content is shared elsewhere"
+
+    shared.run("git checkout --quiet -b shy")
+    set_output(shared, "data/raw/copy.csv.dvc", push=False)
+    shared.commit()
+    shared.run("git push --quiet origin shy")
+    set_output(shared, "data/raw/copy.csv.dvc", push=True)
+    shared.run("git commit --quiet --all --amend -m Open")
+    assert "stays here" not in shared.run("git push --quiet --force origin shy")
 
 
 def test_what_is_also_shared_leaves_although_the_same_is_withheld_elsewhere(shared, tmp_path):

@@ -136,8 +136,10 @@ def use_remote(repo: Any, arguments: argparse.Namespace) -> None:
     else:
         mend_record(hooks.ROOT)
         check_pointers(hooks.ROOT)
-        commits = sharing.pushed_commits(sys.stdin) if arguments.pushed else {"HEAD": []}
-        print(sharing.check_remote(repo, commits, arguments.repair or arguments.pushed))
+        refs = list(sys.stdin) if arguments.pushed else []
+        commits = sharing.pushed_commits(refs) if arguments.pushed else {"HEAD": []}
+        repair = arguments.repair or arguments.pushed
+        print(sharing.check_remote(repo, commits, repair, sharing.replaced_commits(refs)))
 
 
 def main() -> None:

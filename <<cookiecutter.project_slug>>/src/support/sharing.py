@@ -79,7 +79,7 @@ def objects(repo: Any, out: Any, name: str) -> Iterator[tuple[str, tuple[str, ..
 Rules = dict[tuple[str, tuple[str, ...]], str]
 
 
-def rule_for(rules: Rules, key: tuple[str, tuple[str, ...]], otherwise: str) -> str:
+def rule_for(rules: Rules, key: tuple[str, tuple[str, ...]], otherwise: Any) -> Any:
     """Return the remote of a path: a rule for a folder holds for what is in it."""
     place, path = key
     for end in range(len(path), 0, -1):
@@ -98,77 +98,88 @@ def is_behind(tips: Iterable[str]) -> bool:
     return False
 
 
-def others_that_withhold(commits: Iterable[str]) -> list[str]:
+def others_that_withhold(pushed: Iterable[str], replaced: Iterable[str] = ()) -> list[str]:
     """Return the tips of other branches, here or fetched, that may withhold data.
 
-    They are neither among `commits` nor in the history of the workspace.
+    Not those in the history of the workspace or of a `pushed` commit, or that a push has `replaced`.
     """
-    command = ["git", "for-each-ref", "--no-merged=HEAD", "--format=%(objectname)"]
-    branches = subprocess.run(
-        [*command, "refs/heads", "refs/remotes"], check=False, capture_output=True, text=True
-    )
-    tips = sorted({*branches.stdout.split()} - {*commits})
-    if not tips:
+    unmerged = []
+    for commit in ("HEAD", *pushed):
+        command = ["git", "for-each-ref", f"--no-merged={commit}", "--format=%(objectname)"]
+        command += ["refs/heads", "refs/remotes"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        unmerged.append({*done.stdout.split()})
+    others = sorted(set.intersection(*unmerged) - {*replaced})
+    if not others:
         return []
-    options = "^[ -]*(push: *false|remote:)"
-    found = subprocess.run(
-        [
-            "git",
-            "grep",
-            "-lE",
-            options,
-            *tips,
-            "--",
-            ":(top,glob)**/*.dvc",
-            ":(top,glob)**/dvc.yaml",
-        ],
-        check=False,
-        capture_output=True,
-    )
-    return [tip for tip in tips if tip.encode() in found.stdout]
+    places = ["--", ":(top,glob)**/*.dvc", ":(top,glob)**/dvc.yaml"]
+    command = ["git", "grep", "-ilE", "push|remote", *others, *places]
+    found = subprocess.run(command, check=False, capture_output=True)
+    return [tip for tip in others if tip.encode() in found.stdout]
 
 
-def decide_now(repo: Any, commits: dict[str, list[str]]) -> tuple[Rules, set[str], set[str]]:
+def kept_back(repo: Any) -> Iterator[tuple[Any, set[str]]]:
+    """Yield each output that a commit does not push to the default remote, and its hashes."""
+    for out in repo.index.outs:
+        if out.use_cache and out.hash_info and (out.remote or not out.can_push):
+            yield out, {oid for oid, _ in objects(repo, out, "")}
+
+
+def decide_now(
+    repo: Any, commits: dict[str, list[str]], replaced: Iterable[str]
+) -> tuple[Rules, set[str], set[str]]:
     """Return what withholds data today, see needed_objects: paths, contents, and what is shared.
 
-    Reports a file that only another branch withholds.
+    Reports each file of the workspace or HEAD that only another branch withholds.
     """
     older = {parent for parents in commits.values() for parent in parents}
-    others = others_that_withhold(commits)
-    behind = bool(others) or is_behind(commits.keys() - older)
+    behind = is_behind(commits.keys() - older)
     rules: Rules = {}
     contents: set[str] = set()
-    shared: set[str] = set()
-    files: set[str] = set()
-    for place in ("workspace", "HEAD", *others):
+    shared: dict[str, str] = {}  # hashes, and a file of each
+    for place in ("workspace", "HEAD"):
         harmless = () if place == "workspace" else (DvcException, InputError)
         with suppress(NotDvcRepoError, *harmless), repo.switch(place):
             found = list(located(repo, rules))
-            withheld = {file: oid for name, _, oid, file in found if not name}
-            if place not in others:
-                files |= {file for name, _, _, file in found if name}
-                shared |= set() if behind else {oid for name, _, oid, _ in found if name} - contents
-            for file in sorted(files & withheld.keys()):
-                print(f"{file} stays here: commit {place[:7]} of another branch withholds it")
-            contents.update(withheld.values())
-    return rules, contents, shared
+            shared |= {oid: file for name, _, oid, file in found if name and oid not in contents}
+            contents.update(oid for name, _, oid, _ in found if not name)
+    for tip in others_that_withhold(commits.keys() - older, replaced):
+        try:
+            with repo.switch(tip):
+                kept = [(out.index_key, oids) for out, oids in kept_back(repo)]
+        except NotDvcRepoError:
+            continue
+        except DvcException as error:
+            print(f"commit {tip[:7]} of another branch cannot be read: {first_line(error)}")
+            continue
+        for key, oids in kept:
+            # What the workspace decides about a path holds.
+            if rule_for(rules, key, None) is None:
+                rules[key] = ""
+                contents |= oids
+                for file in sorted(shared.pop(oid) for oid in oids & shared.keys()):
+                    print(f"{file} stays here: commit {tip[:7]} of another branch withholds it")
+    return rules, contents, set() if behind else set(shared)
 
 
-def needed_objects(repo: Any, commits: dict[str, list[str]]) -> dict[Store, dict[str, str]]:
+def needed_objects(
+    repo: Any, commits: dict[str, list[str]], replaced: Iterable[str] = ()
+) -> dict[Store, dict[str, str]]:
     """Return the objects of `commits`: for each remote, each object's hash and its file's path.
 
     `commits` maps each commit to its parents. Data that is withheld today, by `push: false` or a
     remote of its own, must not be pushed with an older commit. So the workspace, which may lack
     files that HEAD has, then HEAD, then later commits decide for the same path and those below it in
     their ancestors, and for withheld content at any path, unless the workspace or the commit itself
-    shares that content at another path. After HEAD, other branches decide: one that withholds data
-    may be newer than what is pushed. A workspace that lacks such commits, or commits which are
-    pushed, shares nothing at another path. A commit that DVC cannot read is reported and skipped if
-    others follow it: nobody can check its data out. A commit without the project needs no objects.
+    shares that content at another path. What another branch withholds is withheld as well: it may be
+    newer than what is pushed; only the tips that a push has `replaced` are not. A workspace that lacks
+    commits which are pushed shares nothing at another path. A commit that DVC cannot read is reported
+    and skipped if others follow it: nobody can check its data out. A commit without the project needs
+    no objects.
     """
     needed: dict[Store, dict[str, str]] = {}
     older = {parent for parents in commits.values() for parent in parents}
-    paths_now, contents_now, shared = decide_now(repo, commits)
+    paths_now, contents_now, shared = decide_now(repo, commits, replaced)
     now = (paths_now, contents_now)
     # What later commits decide for a commit: paths, and withheld contents
     rules: dict[str, tuple[Rules, set[str]]] = {}
@@ -235,6 +246,12 @@ def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
     return {commit: parents for commit, *parents in map(str.split, done.stdout.splitlines())}
 
 
+def replaced_commits(refs: Iterable[str]) -> list[str]:
+    """Return the commits that a push replaces by others, from the lines of pushed_commits."""
+    found = [re.fullmatch(r"\S+ [0-9a-f]{40,} \S+ ([0-9a-f]{40,})\s*", line) for line in refs]
+    return [match[1] for match in found if match]
+
+
 def check_index(repo: Any) -> None:
     """Raise InputError when git's index has a form on which DVC would wait forever."""
     try:
@@ -246,10 +263,12 @@ def check_index(repo: Any) -> None:
         ) from None
 
 
-def check_remote(repo: Any, commits: dict[str, list[str]], repair: bool) -> str:
+def check_remote(
+    repo: Any, commits: dict[str, list[str]], repair: bool, replaced: Iterable[str] = ()
+) -> str:
     """Return a line for each remote that says that all objects which `commits` need are there.
 
-    `commits` are those of needed_objects.
+    `commits` and `replaced` are those of needed_objects.
 
     With `repair`, missing or damaged objects are uploaded from the local cache.
 
@@ -266,7 +285,7 @@ def check_remote(repo: Any, commits: dict[str, list[str]], repair: bool) -> str:
         ["git", "for-each-ref", "refs/remotes"], check=False, capture_output=True
     )
     lines = []
-    for (name, kind), needed in needed_objects(repo, commits).items():
+    for (name, kind), needed in needed_objects(repo, commits, replaced).items():
         if name not in reached:
             reach(repo, name)
         odb = repo.cloud.get_remote_odb(name, hash_name=kind)
