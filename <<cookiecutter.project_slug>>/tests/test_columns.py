@@ -424,6 +424,21 @@ def test_a_word_that_half_of_the_rows_hold_is_told(word):
 
 
 @pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        ("decimal .", ["1,05", "2,5"]),
+        ("decimal ,", ["1.05", "2.5"]),
+        ("day first", ["1/13/2024", "2/14/2024"]),
+        ("month first", ["13/1/2024", "14/3/2024"]),
+        ("ISO8601", ["1/2/2024", "2/3/2024"]),
+    ],
+)
+def test_a_format_that_a_column_does_not_have_is_refused(kind, cells):
+    with pytest.raises(ValueError, match=f"x is '{kind}', but row 2 is '{cells[0]}'"):
+        columns_of({"x": cells}, columns={"x": kind})
+
+
+@pytest.mark.parametrize(
     "cell", ["13:45", "9:05:01", "24-Jan", "Jan 24", "3/4", "192.168.0.1", "0x1F"]
 )
 def test_what_a_note_advises_can_be_done(cell):

@@ -237,10 +237,25 @@ def test_a_row_of_a_folder_is_named_by_its_file(run, tmp_path):
             run("", **settings, **changes)
 
 
-def test_rows_below_empty_lines_are_named_as_in_the_file(run):
+def test_a_row_of_a_folder_of_sheets_is_named_by_its_file(run, tmp_path):
+    (tmp_path / "parts").mkdir()
+    for name in ("a.xlsx", "b.xlsx"):
+        table = pd.DataFrame({"x": range(30), "c": "u", "label": ["a", "b"] * 15})
+        table.loc[3, "c"] = None if name == "b.xlsx" else "u"
+        table.to_excel(tmp_path / "parts" / name, index=False)
+    with pytest.raises(InputError, match="parts, row 5 of b.xlsx: c, the group, is missing"):
+        run("", name="parts", group="c", duplicates="keep")
+
+
+def test_rows_below_empty_lines_are_named_as_in_the_file(run, tmp_path):
     rows = "".join(f"{n}.5,{'ab'[n % 2]}\n" for n in range(24))
     _, report = run("\n\nx,label\n" + rows + "oops,a\n")
     assert "such as row 28: 'oops'" in notes(report)["x"]
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/a.csv").write_text("\n\nx,label\n" + rows + "oops,a\n")
+    (tmp_path / "parts/b.csv").write_text("x,label\n" + rows)
+    _, report = run("", name="parts", duplicates="keep")
+    assert "such as row 28 of a.csv: 'oops'" in notes(report)["x"]
 
 
 def test_objects_of_a_folder_may_lack_values(run, tmp_path):
@@ -840,6 +855,7 @@ def test_what_is_doubtful_in_a_time_is_told(run):
         table = pd.DataFrame({"when_ts": times, "x": range(24), "label": ["a", "b"] * 12})
         _, report = run(table, time="when_ts")
         assert note in notes(report)["when_ts"]
+    assert "1970" not in str(run(table.rename(columns={"when_ts": "lifetime_value"}))[1])
     phones = pd.DataFrame({"phone": [1_700_000_000 + 77 * n for n in range(24)], "x": range(24)})
     assert "1970" not in str(run(phones.assign(label=["a", "b"] * 12))[1])
 

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -91,8 +92,9 @@ _FORMS_OF = {
     "boolean": frozenset({"boolean"}),
     "date": frozenset().union(*DATES.values()),
 }
-# Patterns of dates and times that no column has on its own
-PATTERNS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%d-%b", "%d %b", "%b-%d", "%b %d")
+# Patterns of times and dates that no column has on its own
+_CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p")
+PATTERNS = (*_CLOCKS, "%d.%m.%y", "%d-%b", "%d %b", "%b-%d", "%b %d")
 # Labels that spreadsheets give to sums
 TOTAL = re.compile(
     "(?i)((grand|sub)[ -]?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|average|mean|somme|suma|totale|"
@@ -211,10 +213,11 @@ def decide(
             )
         if "%" in kind:
             pattern_of(kind)
-        kind, written = FORMATS.get(kind, (kind, {}))
-        column = _Decision(name, profile, hints, params | written, kind, name in strict).column
+        kind, written = FORMATS.get(label := kind, (kind, {}))
+        own = params | written | ({"forced": True} if written else {})
+        column = _Decision(name, profile, hints, own, kind, name in strict).column
         if name in params["columns"]:
-            check_kind(column, profile, kind)
+            check_kind(column, profile, kind, label)
         is_class = params.get("task") == "classification" and name == params.get("target")
         if is_class and column.kind not in ("text", "boolean") and type_of_labels(column) == "text":
             # Labels stay unchanged, so notes on how numbers or dates were read do not matter.
@@ -228,18 +231,19 @@ def number_like(profile: Profile | None) -> bool:
     return bool(profile and profile.filled == profile.count(_FORMS_OF["number"]))
 
 
-def check_kind(column: Column, profile: Profile, kind: str) -> None:
-    """Raise ValueError for a column that is not of the kind that prepare.columns gives it."""
+def check_kind(column: Column, profile: Profile, kind: str, label: str) -> None:
+    """Raise ValueError for a column that is not of the kind that prepare.columns gives it.
+
+    `label` is how it names that.
+    """
     found = {"integer": "number"}.get(column.kind, column.kind)
     if kind not in _FORMS_OF or found in (kind, "empty"):
         return
-    misfits = [
-        place
-        for form, place in profile.first.items()
-        if form.removesuffix("*") not in _FORMS_OF[kind]
-    ]
+    forms = DATES.get(label) or NUMBERS.get(label[-1:]) or _FORMS_OF[kind]
+    places = profile.first.items()
+    misfits = [place for form, place in places if form.removesuffix("*") not in forms]
     row, cell = min(misfits, default=min(profile.first.values(), default=(0, "")))
-    raise ValueError(f"prepare.columns: {column.name} is {kind!r}, but row {row} is {cell!r}")
+    raise ValueError(f"prepare.columns: {column.name} is {label!r}, but row {row} is {cell!r}")
 
 
 class _Decision:
@@ -419,8 +423,9 @@ class _Decision:
         profile, hints = self.profile, self.hints
         if (mark := self.params["decimal"]) != "auto":
             other = "." if mark == "," else ","
-            # It is for ambiguous columns: one that shows the other mark has that one.
-            if profile.count(NUMBERS[mark]) >= profile.count(NUMBERS[other]):
+            # For all columns, it is for ambiguous ones: one that shows the other mark has that one.
+            fits = profile.count(NUMBERS[mark]) >= profile.count(NUMBERS[other])
+            if fits or "forced" in self.params:
                 return mark, ""
         itself = not may_be_codes(profile)
         others = {
@@ -541,9 +546,10 @@ class _Decision:
         """Return one of DATES, and a note if nothing decides which."""
         profile, hints = self.profile, self.hints
         fits = {order: profile.count(forms) for order, forms in DATES.items()}
-        # It is for ambiguous columns: one that is written otherwise is read otherwise.
-        if fits.get(self.params["dates"], -1) == max(fits.values()):
-            return self.params["dates"], ""
+        order = self.params["dates"]
+        # For all columns, it is for ambiguous ones: one that is written otherwise is read otherwise.
+        if fits.get(order, -1) == max(fits.values()) or "forced" in self.params and order in DATES:
+            return order, ""
         day = profile.count(["day_first", "day_dot"])
         month = profile.count(["month_first"])
         either = profile.count(["either"])
@@ -628,11 +634,27 @@ class _Decision:
             and all(map(like_value, profile.others))
         ):
             row, cell = min((profile.rows_of[cell], cell) for cell in profile.others)
-            found = next((one for one in PATTERNS if re.fullmatch(pattern_of(one), cell)), "")
+            found = next((one for one in PATTERNS if have_pattern(profile.others, one)), "")
             how = "src/features.py can make a number or date of it"
             if found:
                 how = f"prepare.columns takes its pattern, {found!r}"
             self.note(f"is text: {cell!r} in row {row} is not a recognised number or date; {how}")
+
+
+def have_pattern(cells: Iterable[str], pattern: str) -> bool:
+    """Return whether all cells are times in a pattern of strptime.
+
+    >>> have_pattern(["0:30", "13:45"], "%H:%M"), have_pattern(["0:30", "24:30"], "%H:%M")
+    (True, False)
+    """
+    # Without a year, it is a leap year.
+    year, pattern = (" 2000", f"{pattern} %Y") if "%y" not in pattern else ("", pattern)
+    try:
+        for cell in cells:
+            datetime.strptime(cell + year, pattern)
+    except ValueError:
+        return False
+    return True
 
 
 def look_of(cell: str) -> str:

@@ -514,7 +514,8 @@ def encoder_of(
             sloped.append(name)
     slopes = [name for name in kinds.get("numbers", []) if name not in codes]
     classes = 1 if pd.api.types.is_float_dtype(target) else len(np.unique(target))
-    cells = len(features) * len(sloped) * classes
+    values = features[sloped].nunique().sum() * (len(slopes) + 1)
+    cells = classes * max(len(features) * len(sloped), values)
     takes_slopes = takes_gaps and slopes and 0 < cells <= SLOPE_CELLS
     branches: list[tuple[str, list[Any], Any]] = [
         ("categories", [categories], coded),

@@ -100,28 +100,27 @@ class Loan:
 class Row(int):
     """The number of a row in a folder of files; as text, its number in its file.
 
-    `starts` has the number of the first row of each file that was read so far, and its name. The
-    first row of each file has the number `first` there.
+    `starts` has the number of the first row of each file that was read so far, its number in that
+    file, and the file's name.
 
-    >>> row = Row(2, 2, [(2, "a.csv"), (12, "b.csv")])
+    >>> row = Row(2, [(2, 2, "a.csv"), (12, 4, "b.csv")])
     >>> f"row {row}", f"row {row + 10}", row + 10 == 12
-    ('row 2 of a.csv', 'row 2 of b.csv', True)
+    ('row 2 of a.csv', 'row 4 of b.csv', True)
     """
 
-    first: int
-    starts: list[tuple[int, str]]
+    starts: list[tuple[int, int, str]]
 
-    def __new__(cls, number: int, first: int, starts: list[tuple[int, str]]) -> Self:
+    def __new__(cls, number: int, starts: list[tuple[int, int, str]]) -> Self:
         row = super().__new__(cls, number)
-        row.first, row.starts = first, starts
+        row.starts = starts
         return row
 
     def __add__(self, more: int) -> "Row":
-        return Row(int(self) + more, self.first, self.starts)
+        return Row(int(self) + more, self.starts)
 
     def __str__(self) -> str:
-        start, name = max((one for one in self.starts if one[0] <= self), default=(self.first, ""))
-        return f"{self - start + self.first} of {name}"
+        start, first, name = max(one for one in self.starts if one[0] <= self)
+        return f"{self - start + first} of {name}"
 
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
@@ -176,6 +175,7 @@ class Table:
         self._ragged: set[Path] = set()
         self._kinds: dict[Path, str] = {}
         self._encodings: dict[Path, str] = {}
+        self._first_rows: dict[Path, int] = {}
         self._merged = self._rounded = 0
         with self._errors():
             self._parts = parts_of(self.path)
@@ -191,9 +191,9 @@ class Table:
             self.tells_file = self.path.is_dir() and "file" not in self.names
             if self.tells_file:
                 self.names = [*self.names, "file"]
-            self._starts: list[tuple[int, str]] = []
+            self._starts: list[tuple[int, int, str]] = []
             if self.path.is_dir():
-                self.first_row = Row(self.first_row, self.first_row, self._starts)
+                self.first_row = Row(self.first_row, self._starts)
 
     @property
     def is_json(self) -> bool:
@@ -255,7 +255,7 @@ class Table:
 
     def _names(self, part: Path) -> list[str]:
         with self._open(part) as (content, kind):
-            self._kinds[part] = kind
+            self._kinds[part], self._first_rows[part] = kind, 2
             if kind in ("csv", "json"):
                 encoding = self.params["encoding"]
                 folder = self.path.is_dir() and kind == "csv"
@@ -263,10 +263,13 @@ class Table:
                 rows = TextRows(content, kind, self._dialect(part))
                 counts = Counter(cell.strip() for cell in rows.raw_names)
                 self.repeated |= {name for name, number in counts.items() if number > 1}
-                self.first_row, self.row_names = rows.first_row, rows.row_names
+                self.row_names = rows.row_names
+                self.first_row = self._first_rows[part] = rows.first_row
                 return rows.names
             if kind == "excel":
-                return next(self._sheet(content))
+                header = next(self._sheet(content))
+                self.first_row = self._first_rows[part] = self._below
+                return header
             names, types, _ = _stored(content, kind)
             for name, one in zip(names, types, strict=True):
                 if not usable(one):
@@ -311,7 +314,8 @@ class Table:
             ) as bar,
         ):
             for part in self._parts:
-                self._starts.append((row, str(part.relative_to(self.path))))
+                name = str(part.relative_to(self.path))
+                self._starts.append((row, self._first_rows[part], name))
                 for batch in ahead(grouped(self._batches(part, bar))):
                     row += len(batch)
                     for name in set(self.names) - set(self._headers[part]) - {"file"}:
@@ -424,7 +428,7 @@ class Table:
         if not rows:
             raise FileError(f"its sheet {name!r} is empty")
         header = sheet.start[0] + skip
-        self.first_row = header + 2  # calamine counts from 0
+        self._below = header + 2  # the row below; calamine counts from 0
         self._merged = sum(end[0] > header for _, end in sheet.merged_cell_ranges or [])
         large = (cell for row in rows for cell in row if isinstance(cell, float))
         self._rounded = sum(2**53 < abs(cell) < 1e22 for cell in large)

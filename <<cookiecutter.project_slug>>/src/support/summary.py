@@ -11,7 +11,7 @@ import pandas as pd
 DISTINCT = 10_000
 # Seconds since 1970 from 2000 to 2040, and words in the names of columns that hold times
 EPOCH_SECONDS = (946_684_800, 2_208_988_800)
-CLOCK = re.compile("(?i)time|date|stamp|epoch|created|updated|(^|_)(ts|at)$")
+CLOCK = re.compile("(?i)(?<![a-z])(time|date|created|updated)|timestamp|epoch|(^|_)(ts|at)$")
 # So many different texts are listed.
 LISTED = 50
 
@@ -94,10 +94,13 @@ def stand_in(numbers: list[float]) -> str:
 def warn_of_gaps(column: Column, values: Values) -> list[str]:
     """Return a note on a number that may stand for a gap, if there is one."""
     number = values.stand_in if column.kind in ("integer", "number") else ""
-    hint = (
-        f"has {number}, far from the others: if it stands for a gap, set prepare.na_values to "
-        f"[auto, '{number}']"
+    plain = not (column.unit or column.thousands)
+    how = (
+        f"set prepare.na_values to [auto, '{number}']"
+        if plain
+        else "list it as it is written in prepare.na_values"
     )
+    hint = f"has {number}, far from the others: if it stands for a gap, {how}"
     return [hint] if number else []
 
 
