@@ -274,6 +274,15 @@ def pattern_of(dates: str) -> str:
     return "".join(parts)
 
 
+def with_year(dates: str) -> tuple[str, str]:
+    """Return what to add to a cell, and its pattern, so that it has a year: a leap year if it has none.
+
+    >>> with_year("%d-%b"), with_year("%d.%m.%y")
+    ((' 2000', '%d-%b %Y'), ('', '%d.%m.%y'))
+    """
+    return ("", dates) if re.search("%[Yy]", dates) else (" 2000", f"{dates} %Y")
+
+
 def spellings(words: Iterable[Any]) -> frozenset[str]:
     """Return the spellings of some words for gaps; numbers with either mark, and further zeros.
 

@@ -30,6 +30,7 @@ from support.cells import (
     as_stored,
     pattern_of,
     undecorate,
+    with_year,
 )
 
 KINDS = ("text", "number", "boolean", "date")
@@ -119,8 +120,8 @@ class Column:
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
     mark, and may have a mark between `thousands`, a `unit`, brackets, or leading `zeros`. Dates are
     `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'; if it is known, `all`
-    or `none` of their times have `zones`; `dotted` are those of 31.12.2024. The words in `gaps` count as missing. `notes` are messages
-    for the user.
+    or `none` of their times have `zones`; `dotted` are those such as 31.12.2024. The words in `gaps`
+    count as missing. `notes` are messages for the user.
     """
 
     name: str
@@ -647,8 +648,7 @@ def have_pattern(cells: Iterable[str], pattern: str) -> bool:
     >>> have_pattern(["0:30", "13:45"], "%H:%M"), have_pattern(["0:30", "24:30"], "%H:%M")
     (True, False)
     """
-    # Without a year, it is a leap year.
-    year, pattern = (" 2000", f"{pattern} %Y") if "%y" not in pattern else ("", pattern)
+    year, pattern = with_year(pattern)
     try:
         for cell in cells:
             datetime.strptime(cell + year, pattern)

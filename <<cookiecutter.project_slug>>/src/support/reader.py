@@ -153,8 +153,8 @@ class Table:
     is another column of that name. `short` counts the rows with fewer cells than the header, and
     `first_row` is the number of the row below the header. `batches` can be called more than once.
     It returns cells as strings, unchanged, except for a Parquet or Feather file, whose columns keep
-    their types, as far as `plain` does. Where it does not, each column that `spelt` names is followed
-    by one of strings, whose name ends with MARK.
+    their types, as far as `plain` keeps them. Those that `spelt` names are then there as strings as
+    well, in columns whose names end with MARK.
 
     Raises InputError when the file is missing, or has no readable table.
     """
@@ -162,6 +162,7 @@ class Table:
     def __init__(self, path: str | Path, params: dict[str, Any]) -> None:
         self.path, self.params = Path(path), params
         self.short, self.first_short, self.first_row = 0, 0, 2
+        self._below = 2  # the row below the header of the last sheet
         self.row_names = False
         # Names that occur more than once in the header
         self.repeated: set[str] = set()
@@ -428,7 +429,7 @@ class Table:
         if not rows:
             raise FileError(f"its sheet {name!r} is empty")
         header = sheet.start[0] + skip
-        self._below = header + 2  # the row below; calamine counts from 0
+        self._below = header + 2  # calamine counts from 0
         self._merged = sum(end[0] > header for _, end in sheet.merged_cell_ranges or [])
         large = (cell for row in rows for cell in row if isinstance(cell, float))
         self._rounded = sum(2**53 < abs(cell) < 1e22 for cell in large)

@@ -18,6 +18,7 @@ from support.cells import (
     SPACE,
     SPACES,
     as_stored,
+    with_year,
 )
 from support.columns import Column
 
@@ -353,9 +354,7 @@ def _read_pattern(cells: pa.Array, dates: str) -> pa.Array:
     digits = datetime.datetime(2000, 1, 1).strftime(dates)
     # With %d%m%Y, 1022020 is 1 February.
     width = len(digits) if digits.isdigit() else 0
-    # Without a year, it is a leap year: 1900, as in Python, has no 29 February.
-    has_year = re.search("%[Yy]", dates)
-    year, dates = ("", dates) if has_year else (" 2000", f"{dates} %Y")
+    year, dates = with_year(dates)
     # Not Arrow's strptime, whose directives differ between systems
     encoded = cells.dictionary_encode()
     known = {}
