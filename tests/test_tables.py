@@ -227,6 +227,7 @@ def test_the_diabetes_table_is_scikit_learns(bake, tmp_path):
         ("x::y\n1::1\n5::2\n", {"separator": "::"}),
         ("x   y\n1   1\n 5   2\n", {"separator": " "}),
         ("sep=|\nx|y\n1,5|1\n5|2\n", {"separator": "|", "skip": 1}),
+        ("sep=;\nx,y\n1.5,1\n5,2\n", {"separator": ",", "skip": 1}),
         ("Sales, 2024\n\nmade by us\nx,y\n1,1\n2,2\n", {"skip": 3}),
         ("# made by us\nx;y\n1;1\n2;2\n", {"separator": ";", "skip": 1}),
         ('"x", "y"\n"1, 5", "1"\n"2", "2"\n', {"separator": ", "}),

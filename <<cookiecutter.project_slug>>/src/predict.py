@@ -131,12 +131,13 @@ def predict_rows(
 def open_table(path: str, schema: Schema) -> Table:
     """Return a table of new rows, in the format of the training table as far as it has that.
 
-    It may have another encoding, the separator that its first line declares for Excel, and no title
-    or sheet of its own.
+    It may have another encoding, the separator that its first line declares for Excel, rightly or
+    not, and no title or sheet of its own.
 
     Raises InputError for a table that cannot be read.
     """
     file, plain = schema.file, {"skip": 0, "sheet": ""}
+    known = {"separator": file["separator"]}
     with suppress(OSError, ValueError), open(path, "rb") as raw:  # which the reader reports
         content = unpack(raw)
         if kind_of(content) == "csv":
@@ -145,9 +146,11 @@ def open_table(path: str, schema: Schema) -> Table:
                 plain["skip"] = 1
                 file = file | {"separator": separator, "skip": max(1, file["skip"])}
     features = set(schema.features) & {column.name for column in schema.columns}
-    if file != file | plain:
+    for way in (file | plain, file | plain | known):
+        if way == file:
+            continue
         with suppress(InputError):
-            table = Table(path, file | plain)
+            table = Table(path, way)
             if features <= set(table.names):
                 return table
     return Table(path, file)

@@ -440,6 +440,9 @@ def test_a_separator_that_new_rows_declare_holds(model, tmp_path, encoding):
     table = open_table(str(path), schema)
     [batch] = table.batches()
     assert batch.to_pylist() == [{"city": "Rome", "amount": "1,5"}] and table.first_row == 3
+    path.write_text('sep=;\ncity,amount,day,sure\nRome,"1,5",1.12.2024,true\n', encoding="utf-8")
+    table = open_table(str(path), schema)
+    assert table.names == ["city", "amount", "day", "sure"] and table.first_row == 3
 
 
 def test_what_is_no_file_is_written_as_it_is_and_other_files_stay(tmp_path):

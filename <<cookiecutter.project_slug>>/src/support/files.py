@@ -538,6 +538,10 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
         return found, has and even > 0.5
 
     dialect, fits = best(first)
+    if named and not fits:
+        # The declared separator may be another program's mistake.
+        separators = SEPARATORS
+        dialect, fits = best(first)
     if target and not fits:
         # Below a title, a line may have the target.
         below = range(first + 1, min(HEADER_LINES, len(lines)))
