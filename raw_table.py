@@ -440,8 +440,9 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
         notes.append(f"its header is row {table.first_row - 1}")
     notes += report["notes"]
     target = next(column for column in report["columns"] if column["role"] == "target")
-    classes = target["distinct"] if answers["task"] == "classification" else 0
-    model = model_for(report["rows"]["raw"], classes)
+    # Counting stops at some number: "> 10000"
+    classes = int(str(target["distinct"]).removeprefix("> "))
+    model = model_for(report["rows"]["raw"], classes * (answers["task"] == "classification"))
     found = {"sheet": params["sheet"], "skip": params["skip"], "model": model}
     return found | {"drop": drop, "notes": notes}
 

@@ -248,6 +248,7 @@ def test_a_table_of_few_rows_starts_with_a_forest_and_others_with_boosting(rende
     (tmp_path / "parts").mkdir()
     tables = {"few.csv": (199, 3), "more.csv": (200, 3), "few.parquet": (199, 3)}
     tables |= {"many.csv": (500, 10), "many.parquet": (500, 10), "parts/a.csv": (99, 3)}
+    tables |= {"countless.parquet": (22_002, 11_001)}
     for name, (rows, classes) in {**tables, "parts/b.csv": (99, 3)}.items():
         table = pd.DataFrame({"x": range(rows), "y": [f"c{row % classes}" for row in range(rows)]})
         write = table.to_parquet if name.endswith("parquet") else table.to_csv
@@ -256,6 +257,7 @@ def test_a_table_of_few_rows_starts_with_a_forest_and_others_with_boosting(rende
         ("few.csv", "few.parquet", "many.csv", "many.parquet"), "random_forest"
     )
     expected |= dict.fromkeys(("more.csv", "parts"), "hist_gradient_boosting")
+    expected["countless.parquet"] = "random_forest"
     for name, model in expected.items():
         answers = {
             "data": str(tmp_path / name),

@@ -161,6 +161,12 @@ def test_predictions_are_not_written_over_their_table(reproduced, tmp_path):
         said = project.run(f"python src/predict.py data/raw/iris.csv -o {output}", status=1)
         assert said == f"{output} is the table itself: write the predictions to another file\n"
         assert table.read_bytes() == before
+    (tmp_path / "new.csv").write_bytes(before)
+    for output in ("models/model.skops", "params.yaml", "data/raw/iris.csv"):
+        before = (project.path / output).read_bytes()
+        said = project.run(f"python src/predict.py ../new.csv -o {output}", status=1)
+        assert said == f"{output} is a file of the project: write the predictions to another file\n"
+        assert (project.path / output).read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

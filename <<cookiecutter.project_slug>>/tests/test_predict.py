@@ -4,6 +4,7 @@ import datetime
 import gzip
 import json
 import os
+import re
 import threading
 from dataclasses import asdict
 from decimal import Decimal
@@ -310,6 +311,18 @@ def test_lines_above_the_header_of_new_rows_are_named(predict):
         predict("Report,of,the,year,2024,all\n" + HEADER + ROWS)
 
 
+def read_time(folder, trained: str, new: str, problem: str) -> None:
+    """Read a time in the format of a table, whose times are `trained` with numbers from 1."""
+    rows = "".join(f"{trained.format(n + 1)},{'ab'[n % 3 > 0]}\n" for n in range(24))
+    schema = schema_of(folder, f"when,label\n{rows}")
+    batch = pa.RecordBatch.from_pydict({"when": [new]})
+    if not problem:
+        assert schema.frame("new", batch, 2, lambda frame: frame)["when"].notna().all()
+        return
+    with pytest.raises(InputError, match=f"new, row 2: when is '{re.escape(new)}', .*{problem}"):
+        schema.frame("new", batch, 2, lambda frame: frame)
+
+
 @pytest.mark.parametrize(
     ("trained", "new", "fits"),
     [
@@ -321,14 +334,7 @@ def test_lines_above_the_header_of_new_rows_are_named(predict):
     ],
 )
 def test_times_of_new_rows_have_a_zone_as_those_for_training(tmp_path, trained, new, fits):
-    rows = "".join(f"{trained.format(n + 1)},{'ab'[n % 3 > 0]}\n" for n in range(24))
-    schema = schema_of(tmp_path, f"when,label\n{rows}")
-    batch = pa.RecordBatch.from_pydict({"when": [new]})
-    if fits:
-        assert schema.frame("new", batch, 2, lambda frame: frame)["when"].notna().all()
-    else:
-        with pytest.raises(InputError, match=r"new, row 2: when is '2024-06-01 10:00.*no date"):
-            schema.frame("new", batch, 2, lambda frame: frame)
+    read_time(tmp_path, trained, new, "" if fits else "no date")
 
 
 @pytest.mark.parametrize(
@@ -341,14 +347,9 @@ def test_times_of_new_rows_have_a_zone_as_those_for_training(tmp_path, trained, 
     ],
 )
 def test_a_date_of_another_style_is_not_guessed(tmp_path, trained, new, fits):
-    rows = "".join(f"{trained.format(n + 1)},{'ab'[n % 3 > 0]}\n" for n in range(24))
-    schema = schema_of(tmp_path, f"when,label\n{rows}")
-    batch = pa.RecordBatch.from_pydict({"when": [new]})
-    if fits:
-        assert schema.frame("new", batch, 2, lambda frame: frame)["when"].notna().all()
-    else:
-        with pytest.raises(InputError, match="no date that is written day first with points"):
-            schema.frame("new", batch, 2, lambda frame: frame)
+    read_time(
+        tmp_path, trained, new, "" if fits else "no date that is written day first with points"
+    )
 
 
 def test_an_empty_line_of_a_single_column_is_a_row(tmp_path):

@@ -508,22 +508,14 @@ def encoder_of(
         coded = coded + kinds.get("many", [])
     effects = [encode_ordinal(MISSING, UNKNOWN), EffectEncoder(cv)]
     coarse = kinds.get("many", []) + kinds.get("repeated", []) + codes
-    sloped = kinds.get("many", []) + codes
-    for name in kinds.get("categories", []):
-        if REPEATS <= rows_per_value(features[name]) < FREQUENT:
-            sloped.append(name)
-    slopes = [name for name in kinds.get("numbers", []) if name not in codes]
-    classes = 1 if pd.api.types.is_float_dtype(target) else len(np.unique(target))
-    values = features[sloped].nunique().sum() * (len(slopes) + 1)
-    cells = classes * max(len(features) * len(sloped), values)
-    takes_slopes = takes_gaps and slopes and 0 < cells <= SLOPE_CELLS
+    sloped, slopes = find_sloped(features, target, kinds, codes) if takes_gaps else ([], [])
     branches: list[tuple[str, list[Any], Any]] = [
         ("categories", [categories], coded),
         ("numbers", numbers, [name for name in kinds.get("numbers", []) if name not in narrow]),
         ("narrow", [StandardScaler()], narrow),
         ("times", [Calendar(periodic=not takes_gaps), *numbers], kinds.get("times", [])),
         ("many", [*effects, *scaled], coarse),
-        ("slopes", [SlopeEncoder(sloped, cv)], sloped + slopes if takes_slopes else []),
+        ("slopes", [SlopeEncoder(sloped, cv)], sloped + slopes),
     ]
     for number, name in enumerate(kinds.get("texts", [])):
         branches.append((f"text {number}", [TextEncoder(cv, seed), *scaled], name))
@@ -534,6 +526,26 @@ def encoder_of(
             if columns
         ]
     )
+
+
+def find_sloped(
+    features: pd.DataFrame, target: Any, kinds: dict[str, list[str]], codes: list[str]
+) -> tuple[list[str], list[str]]:
+    """Return the columns of categories, and those of numbers, for a SlopeEncoder; none if too many.
+
+    Categories that boosting splits on its own are not among them.
+    """
+    sloped = kinds.get("many", []) + codes
+    for name in kinds.get("categories", []):
+        if REPEATS <= rows_per_value(features[name]) < FREQUENT:
+            sloped.append(name)
+    slopes = [name for name in kinds.get("numbers", []) if name not in codes]
+    if not sloped or not slopes:
+        return [], []
+    classes = 1 if pd.api.types.is_float_dtype(target) else len(np.unique(target))
+    values = features[sloped].nunique().sum() * (len(slopes) + 1)
+    cells = classes * max(len(features) * len(sloped), values)
+    return (sloped, slopes) if cells <= SLOPE_CELLS else ([], [])
 
 
 def is_narrow(numbers: pd.Series) -> bool:
