@@ -25,6 +25,11 @@ def columns_of(table, strict=(), **changes):
     return {column.name: column for column in decide(profiles, params, strict)}
 
 
+def at(*parts):
+    """Return a time of day as columns of such times have it."""
+    return datetime(1970, 1, 1, *parts)
+
+
 def values_of(cells, **changes):
     column = columns_of({"x": cells}, **changes)["x"]
     return column.kind, read_values(pa.array(cells), column).to_pylist()
@@ -129,6 +134,8 @@ DAY_16 = datetime(2023, 5, 16, 13, 20)
             ["9999-12-31T23:30:00-01:00", "0001-01-01T00:30:00+01:00"],
             [datetime.max, datetime.min],
         ),
+        (["8:30", "23:05:09.5"], [at(8, 30), at(23, 5, 9, 500000)]),
+        (["12:15 am", "1:20 P.M."], [at(0, 15), at(13, 20)]),
     ],
 )
 def test_dates_are_what_is_written(given, expected):
@@ -235,6 +242,9 @@ def test_other_columns_decide_what_one_leaves_open():
         (["12e45 kg", "3 kg"], "'12e45 kg' in row 2 may be a code"),
         (["1115Q2", "1116Q1"], "'1115Q2' in row 2 may be a code"),
         (["Jan 2024"], "holds months, taken as their first days"),
+        (["8:30"], "was read as times of day; if it holds something else, see prepare.text"),
+        (["8:30"] * 200 + ["30:15"], "text because of 1 values that are no date, .*row 202: '30:15'"),
+        (["26:30", "100:00"], "'26:30' in row 2 is not a recognised number or date"),
         (
             ["2024-01-01T10:00", "2024-01-02T10:00+02:00"],
             "times with a zone, such as '2024-01-02T10:00.02:00' .row 3., and times without, taken",
@@ -251,7 +261,7 @@ def test_other_columns_decide_what_one_leaves_open():
                 ["", cell],
                 f"is text: {re.escape(repr(cell))} in row 3 is not a recognised number or date",
             )
-            for cell in ("12:30", "1_000", "\u0663", "1/2", "3-5", "--5", "1.000.00", "\ufeff1")
+            for cell in ("1_000", "\u0663", "1/2", "3-5", "--5", "1.000.00", "\ufeff1")
             + (
                 "Jan-24",
                 "2024-W05",

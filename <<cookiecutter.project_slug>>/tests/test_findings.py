@@ -405,6 +405,14 @@ def test_times_that_are_split_at_random_are_told(labelled, in_order, by_time, co
     assert code is None or "hour" in found[code]
 
 
+def test_times_of_day_have_no_order(labelled):
+    table = hours(labelled)
+    table["hour"] = pd.Timestamp(0) + (table["hour"] - table["hour"].dt.normalize())
+    more = {"training": table[["hour", "y"]], "first": table[["hour", "y"]]}
+    found = told(look(table[::2], table[1::2], "tree", **more))
+    assert not {one for one in found if one.startswith("time-")}
+
+
 def test_a_split_by_group_or_column_has_times_of_its_own(labelled):
     table = hours(labelled)
     more = {"training": table[["hour", "y"]], "first": table[["hour", "y"]]}

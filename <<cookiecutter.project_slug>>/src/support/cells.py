@@ -72,10 +72,10 @@ _MONTH = f"(?:{'|'.join(_NAMES)})"
 _WEEKDAY = "(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
 _ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9](?::?[0-5][0-9])?)"
 _CLOCK = (
-    "(?:T|,? |:)(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-    "(?: ?[AaPp][.]?[Mm][.]?)?"
+    "(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?(?: ?[AaPp][.]?[Mm][.]?)?"
 )
-_TIME = f"(?:{_CLOCK}(?:{_ZONE})?)?"
+_AT = f"(?:T|,? |:){_CLOCK}"
+_TIME = f"(?:{_AT}(?:{_ZONE})?)?"
 
 
 def _day(
@@ -163,11 +163,12 @@ FORMS = {
     "month_name": f"{_MONTH}[.]?,?[ -]{_YEAR}",
     "quarter": f"(?:{_YEAR}[ -]?[Qq][1-4]|[Qq][1-4][ /-]?{_YEAR})",
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
-    "iso": f"(?:{_DATES['iso']})(?:{_CLOCK})?",
-    "iso_zone": f"(?:{_DATES['iso']}){_CLOCK}{_ZONE}",
+    "iso": f"(?:{_DATES['iso']})(?:{_AT})?",
+    "iso_zone": f"(?:{_DATES['iso']}){_AT}{_ZONE}",
+    "clock": _CLOCK,
     "stored_integer": f"-?{_WHOLE}{MARK}",
     "stored": f"-?[0-9]+(?:[.][0-9]+(?:[eE][+-]?[0-9]{{1,3}})?|[eE][+-]?[0-9]{{1,3}}){MARK}",
-    "stored_date": f"(?:{_DATES['iso']})(?:{_CLOCK})?{MARK}",
+    "stored_date": f"(?:{_DATES['iso']})(?:{_AT})?{MARK}",
 }
 # What may stand next to a number: a currency, a percent sign, brackets or a trailing minus, which
 # accountants write, or a unit, such as km/h
@@ -212,6 +213,7 @@ DATES = {
         {"day_first", "day_dot", "either", "day_name", "name_day", "stored_date"}
     ),
     "month first": frozenset({"month_first", "either", "day_name", "name_day", "stored_date"}),
+    "time of day": frozenset({"clock"}),
 }
 
 

@@ -93,9 +93,8 @@ _FORMS_OF = {
     "boolean": frozenset({"boolean"}),
     "date": frozenset().union(*DATES.values()),
 }
-# Patterns of times and dates that no column has on its own
-_CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p")
-PATTERNS = (*_CLOCKS, "%d.%m.%y", "%d-%b", "%d %b", "%b-%d", "%b %d")
+# Patterns of dates that no column has on its own
+PATTERNS = ("%d.%m.%y", "%d-%b", "%d %b", "%b-%d", "%b %d")
 # Labels that spreadsheets give to sums
 TOTAL = re.compile(
     "(?i)((grand|sub)[ -]?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|average|mean|somme|suma|totale|"
@@ -120,7 +119,8 @@ class Column:
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
     mark, and may have a mark between `thousands`, a `unit`, brackets, or leading `zeros`. Dates are
     `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'; if it is known, `all`
-    or `none` of their times have `zones`; `dotted` are those such as 31.12.2024. The words in `gaps`
+    or `none` of their times have `zones`; `dotted` are those such as 31.12.2024. Each `time of day`
+    is one on 1970-01-01. The words in `gaps`
     count as missing. `notes` are messages for the user.
     """
 
@@ -493,6 +493,9 @@ class _Decision:
         if dates not in ("auto", *DATES) and profile.count(["pattern"]):
             return self.accept("date", frozenset({"pattern", "stored_date"}), dates=dates)
         order, doubt = self.order_of_dates()
+        longer = any(re.match("[0-9]+:", cell) for cell in profile.others)
+        if order == "time of day" and longer and not self.wanted:
+            return False  # durations
         periods = [form for form in sorted(PERIODS) if profile.forms[form]]
         if periods == ["season"] and not self.wanted:
             row, cell = profile.first["season"]
@@ -517,6 +520,8 @@ class _Decision:
         if periods:
             what = "quarters" if "quarter" in periods else "months"
             self.note(f"holds {what}, taken as their first days")
+        if order == "time of day" and not self.wanted:
+            self.note("was read as times of day; if it holds something else, see prepare.text")
         if doubt:
             self.note(doubt)
         if profile.forms["iso_zone"] and profile.count(DATES[order] - PERIODS - {"iso_zone"}):
@@ -556,6 +561,8 @@ class _Decision:
         either = profile.count(["either"])
         iso = profile.count(DATES["ISO8601"] - {"stored_date"})
         written = profile.count(DATES["day first"] | DATES["month first"])
+        if fits["time of day"] > iso + written:
+            return "time of day", ""
         if iso > day + month + either or written == profile.count(["stored_date"]):
             return "ISO8601", ""
         if day or month:

@@ -185,8 +185,15 @@ def is_later(evidence: Evidence) -> bool:
     """Return whether rows are split by time, or the test rows are later than the training rows."""
     if evidence.test.by == "time":
         return True
-    times = evidence.training.features.select_dtypes("datetime")
+    times = times_in(evidence.training.features)
     return any(evidence.test.features[name].min() > times[name].max() for name in times)
+
+
+def times_in(features: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of times; times of day have no order, see columns.Column."""
+    times = features.select_dtypes("datetime")
+    day = pd.Timestamp(0).date()
+    return times.loc[:, [set(column.dropna().dt.date) != {day} for _, column in times.items()]]
 
 
 def check_baseline(evidence: Evidence) -> Iterator[Finding]:
@@ -423,7 +430,7 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
     if not evidence.at_random:
         return
     first, ordered = evidence.first, False
-    for name, known in evidence.training.features.select_dtypes("datetime").items():
+    for name, known in times_in(evidence.training.features).items():
         new = evidence.test.features[name]
         if known.nunique() <= 10 or known.isna().any() or new.isna().any():
             continue

@@ -576,7 +576,7 @@ def plain(column: pa.Array) -> pa.Array:
     """Return a column in one of the types that this project uses.
 
     These are string, bool, int64, float64 and timestamp in microseconds. Integers that may not fit
-    int64 become strings, durations and times of day become seconds; a type without single values,
+    int64 become strings, as do times of day; durations become seconds; a type without single values,
     such as a list, becomes null.
     """
     kind = column.type
@@ -596,9 +596,12 @@ def plain(column: pa.Array) -> pa.Array:
         return column.cast(pa.string()).cast(pa.float64())
     if pa.types.is_floating(kind):
         return column.cast(pa.float64(), safe=False)
-    if pa.types.is_time(kind) or pa.types.is_duration(kind):
-        wide = pa.time64 if pa.types.is_time(kind) else pa.duration
-        count = column.cast(wide("us"), safe=False).cast(pa.int64())
+    if pa.types.is_time(kind):
+        # As other files have them, which have no such type
+        text = column.cast(pa.time64("us"), safe=False).cast(pa.string())
+        return pc.replace_substring_regex(text, r"[.]000000\z", "")
+    if pa.types.is_duration(kind):
+        count = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
         return pc.divide(count.cast(pa.float64()), 1e6)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         times = column.cast(pa.timestamp("us"), safe=False)

@@ -197,7 +197,9 @@ class Schema:
             if not seen and self.roles[column.name] in ("unused", "target"):
                 return None
             kind = {"integer": "number", "boolean": "true or false"}.get(column.kind, column.kind)
-            how = f" that is written {column.dates}" if column.dates else ""
+            if column.dates == "time of day":
+                kind = column.dates
+            how = f" that is written {column.dates}" if column.dates and kind == "date" else ""
             how += " with points" * column.dotted
             how += f" in {column.unit}" if column.unit.strip("()") else ""
             raise InputError(

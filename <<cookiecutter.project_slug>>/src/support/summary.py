@@ -154,7 +154,7 @@ def advise(column: Column, values: Values, has_time: bool) -> list[str]:
     if column.kind == "date" and values.low is not None:
         if not YEARS[0] <= values.low.year <= values.high.year <= YEARS[1]:
             notes.append(f"has dates from {values.low.date()} to {values.high.date()}")
-        if not has_time and values.many:
+        if not has_time and values.many and column.dates != "time of day":
             notes.append(
                 "holds times: to predict later rows from earlier ones, name it as prepare.time"
             )

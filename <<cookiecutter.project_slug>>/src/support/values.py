@@ -267,6 +267,8 @@ def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
     if column.dates not in DATES:
         return _read_pattern(cells, column.dates)
     _check(cells, matches(cells, *(FORMS[form] for form in sorted(DATES[column.dates]))))
+    if column.dates == "time of day":
+        cells = pc.binary_join_element_wise("1970-01-01", cells, " ")
     with suppress(pa.ArrowInvalid):
         return cells.cast(pa.timestamp("us"))
     # Not all are in ISO 8601, so read them part by part
