@@ -500,17 +500,20 @@ def test_an_older_commit_that_cannot_be_read_or_lost_a_file_is_named(project, tm
         extra.write_text(content)
         project.run("dvc add --quiet data/raw/extra.csv")
         project.commit(content)
-    whole = (project.path / "dvc.yaml").read_text()
-    (project.path / "dvc.yaml").write_text(f"{whole}\nstages: [")
-    project.run("git commit --quiet --all --no-verify -m Broken")
-    (project.path / "dvc.yaml").write_text(whole)
-    project.commit("Mended")
-    _, broken, _, first, *_ = project.run("git log --format=%h --abbrev=7").split()
+    file = project.path / "data/raw/extra.csv.dvc"
+    for path, broken in (("dvc.yaml", "stages: [\n"), (file, file.read_text().split("  hash")[0])):
+        whole = (project.path / path).read_text()
+        (project.path / path).write_text(broken)
+        project.run("git commit --quiet --all --no-verify -m Broken")
+        (project.path / path).write_text(whole)
+        project.commit("Mended")
+    _, cut, _, broken, _, first, *_ = project.run("git log --format=%h --abbrev=7").split()
     cached = (project.path / ".dvc/cache").rglob("*")
     [lost] = [file for file in cached if file.is_file() and file.read_bytes() == b"lost"]
     lost.unlink()
     said = project.run("git push --quiet origin main", status=1)
     assert f"commit {broken} is left out: " in said and "dvc.yaml" in said
+    assert f"commit {cut} is left out: a .dvc file has an output without 'path'" in said
     assert f"data/raw/extra.csv of commit {first} is missing on" in said
     assert "no copy of it" in said and "--no-verify" in said
     lost.write_text("lost")

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -125,6 +125,20 @@ def kept_back(repo: Any) -> Iterator[tuple[Any, set[str]]]:
             yield out, {oid for oid, _ in objects(repo, out, "")}
 
 
+@contextmanager
+def opened(repo: Any, commit: str) -> Iterator[None]:
+    """Switch a repository to a commit, or to its "workspace".
+
+    Raises InputError for a .dvc file that ends early, of which DVC says nothing.
+    """
+    with repo.switch(commit):
+        try:
+            _ = repo.index.outs
+        except KeyError as error:
+            raise InputError(f"a .dvc file has an output without {error}") from None
+        yield
+
+
 def decide_now(
     repo: Any, commits: dict[str, list[str]], replaced: Iterable[str]
 ) -> tuple[Rules, set[str], set[str]]:
@@ -139,17 +153,17 @@ def decide_now(
     shared: dict[str, str] = {}  # hashes, and a file of each
     for place in ("workspace", "HEAD"):
         harmless = () if place == "workspace" else (DvcException, InputError)
-        with suppress(NotDvcRepoError, *harmless), repo.switch(place):
+        with suppress(NotDvcRepoError, *harmless), opened(repo, place):
             found = list(located(repo, rules))
             shared |= {oid: file for name, _, oid, file in found if name and oid not in contents}
             contents.update(oid for name, _, oid, _ in found if not name)
     for tip in others_that_withhold(commits.keys() - older, replaced):
         try:
-            with repo.switch(tip):
+            with opened(repo, tip):
                 kept = [(out.index_key, oids) for out, oids in kept_back(repo)]
         except NotDvcRepoError:
             continue
-        except DvcException as error:
+        except (DvcException, InputError) as error:
             print(f"commit {tip[:7]} of another branch cannot be read: {first_line(error)}")
             continue
         for key, oids in kept:
@@ -186,7 +200,7 @@ def needed_objects(
     for commit in commits:
         decided, withheld = rules.get(commit) or deepcopy(now)
         try:
-            with repo.switch(commit):
+            with opened(repo, commit):
                 found = list(located(repo, decided))
                 for name, kind, oid, file in found:
                     if name and (oid in shared or oid not in withheld):
