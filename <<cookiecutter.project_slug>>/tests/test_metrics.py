@@ -1,5 +1,6 @@
 """Metrics against scikit-learn's, and how sure they are against a bootstrap of rows."""
 
+from string import ascii_lowercase
 from typing import Any
 
 from support.intervals import intervals
@@ -180,6 +181,18 @@ def test_intervals_are_those_of_rows_drawn_anew(classes, rows):
         assert ends["low"] < scores[name] < ends["high"]
         width = np.ptp(expected[name])
         assert list(ends.values()) == pytest.approx(expected[name].tolist(), abs=0.35 * width), name
+
+
+def test_rankings_of_many_classes_have_intervals(monkeypatch):
+    actual, predictions = stated(1300, ascii_lowercase)
+    scores = score(actual, predictions)
+    widths = []
+    for classes in (25, 26):  # of more, fewer draws are ranked
+        monkeypatch.setattr("support.intervals.CLASSES", classes)
+        found = intervals(actual, predictions, scores)
+        assert found.keys() == set(CLASSIFICATION)
+        widths.append([found[name]["high"] - found[name]["low"] for name in sorted(found)])
+    assert widths[0] == pytest.approx(widths[1], rel=0.3) and widths[0] != widths[1]
 
 
 def test_intervals_of_errors_are_those_of_rows_drawn_anew():

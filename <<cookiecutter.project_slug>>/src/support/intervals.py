@@ -34,6 +34,8 @@ BLOCKS = 500
 STRETCHES = 30
 # Quantiles that bin probabilities and errors, and the number of rows to compute them from
 QUANTILES, SEEN = np.linspace(0, 1, 201), 10_000
+# Of the rankings of many classes, fewer draws are ranked, and of more than MOST_CLASSES none.
+FEW_DRAWS, MOST_CLASSES = 200, 100
 # Number of calls of a user's metric, and of rows in each
 OWN_DRAWS = 200
 OWN_ROWS = 2000
@@ -112,11 +114,14 @@ def resample_classes(
     total = occurring.sum(axis=1)
     for name, values in losses(codes[0], predictions.probabilities).items():
         drawn[name] = sums.of(values) / total
-    if len(classes) <= CLASSES:
+    if len(classes) <= MOST_CLASSES:
         ranked = range(1, 2) if len(classes) == 2 else range(len(classes))
         weight *= DOUBT / 4 / len(ranked)  # at either end, members and others
+        # Each class takes as long as all other metrics.
+        draws = 1 + (DRAWS if len(classes) <= CLASSES else FEW_DRAWS)
+        few = Sums(sums.weights[:draws], sums.blocks)
         each = [
-            resample_ranking(sums, codes[0] == code, predictions.probabilities[:, code], weight)
+            resample_ranking(few, codes[0] == code, predictions.probabilities[:, code], weight)
             for code in ranked
         ]
         drawn["roc_auc"], drawn["average_precision"] = np.mean(each, axis=0)
@@ -267,7 +272,7 @@ def intervals(
 
     The index of `actual` says which rows belong together, see `blocks_of`; `metrics` is
     train.metrics of params.yaml. With a single row or group there are no intervals, nor are there
-    any for ROC AUC and average precision of many classes.
+    any for ROC AUC and average precision of more than MOST_CLASSES classes.
     """
     blocks = blocks_of(actual.index)
     if blocks.max() == 0:
