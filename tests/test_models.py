@@ -1,12 +1,17 @@
 """Models of other packages, and several models in one run."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 import yaml
 from helpers import STAGES, Project, stale
+from support.model_file import load, save
+from support.models import create, fit
+from support.rows import Rows
 
 
 def read(project: Project, name: str) -> dict:
@@ -129,23 +134,56 @@ def test_any_estimator_by_dotted_path(bake, tmp_path, kind, labels, types):
     check_predictions(project, labels)
 
 
+PARAMS = {
+    "scale": True,
+    "scale_target": True,
+    "max_categories": 40,
+    "class_weight": "balanced",
+    "seed": 0,
+}
+LABELS = [["ä b", "[x]", "<y>"], [3, 10, 7], [True, False], ["1.0", "0.5"]]
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("kind", ["xgboost.XGBClassifier", "lightgbm.LGBMClassifier"])
+def test_classes_may_have_any_names(tmp_path, kind, labels):
+    table = hostile(labels)
+    rows = Rows(table.assign(**{"ziel [€]": np.array(table["ziel [€]"].tolist())}))
+    spec = {"class": kind, "n_estimators": 20}
+    model = fit(create("boosting", spec, {}, PARAMS), rows, PARAMS)
+    save(model, tmp_path / "model.skops")
+    again = load(tmp_path / "model.skops", skops.io.get_untrusted_types(file=tmp_path / "model.skops"))
+    assert again.classes_.tolist() == sorted(labels)
+    predicted = again.predict(rows.features)
+    assert (predicted == rows.target).mean() > 0.8
+    assert set(predicted.tolist()) == set(labels)
+
+
 def test_boosting_gives_the_same_bytes_on_any_number_of_cores(bake, tmp_path):
+    """So do a text, a time, a forest, and the average of both."""
     random = np.random.default_rng(0)
-    table = pd.DataFrame(random.normal(size=(2000, 8))).add_prefix("x")
+    table = pd.DataFrame(random.normal(size=(2000, 4))).add_prefix("x")
     table["shop"] = random.choice([f"shop {n}" for n in range(60)], 2000)
+    words = ["blue", "small", "round", "old", "fast", "bright", "heavy", "cheap"]
+    table["text"] = [" ".join(random.choice(words, 5)) for _ in range(2000)]
+    table["when"] = pd.date_range("2024-01-01", periods=2000, freq="7h")
     table["y"] = table["x1"] * table["x2"] + random.normal(size=2000)
     table.to_csv(tmp_path / "table.csv", index=False)
     answers = {"task": "regression", "data": str(tmp_path / "table.csv"), "target": "y"}
     project = bake(tmp_path, project_slug="boosting", **answers)
     project.set("train.search.folds", 2)
+    project.set("train.compare", ["random_forest"])
+    project.set("train.average", 2)
+    project.set("models.random_forest.n_estimators", 10)
     for script in ("prepare", "split"):
         project.run(f"python src/{script}.py")
     outcomes = []
     for threads, command in [("1", []), ("2", []), ("2", ["taskset", "--cpu-list", "0"])]:
-        project.env = project.env | {"OMP_NUM_THREADS": threads}
-        project.run([*command, "python", "src/train.py"])
+        project.env = project.env | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        for script in ("compare.py random_forest", "train.py", "evaluate.py"):
+            project.run([*command, "python", *f"src/{script}".split()])
         outcomes.append(project.outcome())
-    assert {"models/model.skops", "results/scores.json"} <= outcomes[0].keys()
+    assert {"models/model.skops", "results/scores.json", "results/report.md"} <= outcomes[0].keys()
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
@@ -169,7 +207,10 @@ def test_a_metric_of_ones_own_stands_beside_the_others(project):
     ranking = pd.read_csv(project.path / "results/ranking.csv")
     assert ranking["cost_error"][1:].is_monotonic_increasing
     assert scores["cv"]["cost_error"] == ranking["cost_error"][1] < scores["baseline"]["cost_error"]
-    interval = read(project, "results/intervals.json")["test"]["cost_error"]
+    found = read(project, "results/intervals.json")
+    folds = [fold["cost_error"] for fold in read(project, "results/scores.json")["trials"]["folds"]]
+    assert found["cv"]["std"]["cost_error"] == pytest.approx(np.std(folds), rel=1e-3)
+    interval = found["test"]["cost_error"]
     assert interval["low"] < scores["cost_error"] < interval["high"]
     report = (project.path / "results/report.md").read_text(encoding="utf-8")
     assert f"\n| cost_error | {scores['cost_error']:.4g} |" in report
@@ -183,7 +224,8 @@ def test_several_models_are_compared_in_one_run_and_the_best_is_kept(project):
     project.set("models.random_forest.n_estimators", 20)
     output = project.experiment(f"train.compare=[{','.join(names)}]", "train.average=3")
     for name in [*names, "random_forest"]:
-        assert f"\n{name}: balanced_accuracy 0." in output and "s a fold" in output
+        seconds = r"fit [0-9.]+ s a fold, predict [0-9.]+ s a fold"
+        assert re.search(rf"\n{name}: balanced_accuracy 0.[0-9]+, {seconds}\n", output)
     ranking = pd.read_csv(project.path / "results/ranking.csv").set_index("model")
     assert ranking.index[0] == "(without features)"
     together = next(name for name in ranking.index if name.startswith("average of "))
