@@ -1,13 +1,16 @@
 """What people do with results: sweep, compare, keep, look, publish a version."""
 
+import json
 import re
 
 import nbclient
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from helpers import (
+    STAGES,
     Project,
     blocks,
     experiments,
@@ -236,3 +239,31 @@ def test_a_million_rows_leave_small_files(project):
     assert {name: size for name, size in sizes.items() if size >= 1_000_000} == {}
     confusion = pd.read_csv(project.path / "results/plots/confusion.csv")
     assert confusion["count"].sum() == 1_000_000
+
+
+def test_what_a_table_hides_reaches_the_report(bake, tmp_path):
+    """Parts of the target, rows in order of time that are split at random, and rows twice."""
+    random = np.random.default_rng(0)
+    hours = pd.date_range("2024-03-01", periods=400, freq="h")
+    casual = random.poisson(5 + 4 * np.sin(hours.hour / 4))
+    table = pd.DataFrame({"when": hours, "casual": casual, "members": random.poisson(20, 400)})
+    table["rides"] = table["casual"] + table["members"]
+    pd.concat([table, table[:100]]).to_csv(tmp_path / "rides.csv", index=False)
+    answers = {"task": "regression", "data": str(tmp_path / "rides.csv"), "target": "rides"}
+    project = bake(tmp_path, project_slug="rides", **answers)
+    project.set("prepare.duplicates", "keep")
+    output = project.scripts(*STAGES)
+    found = {
+        line["code"]: line
+        for line in json.loads((project.path / "results/findings.json").read_text())
+    }
+    assert {"leak-sum", "time-overlap", "same-rows"} <= found.keys()
+    report = (project.path / "results/report.md").read_text(encoding="utf-8")
+    for code, line in found.items():
+        assert line["seen"] in report and f"\n{code}: {line['seen']}; {line['advice']}\n" in output
+    project.set("prepare.duplicates", "drop")
+    project.set("findings.mute", ["leak-sum"])
+    output = project.scripts(*STAGES)
+    assert "time-order: rows are in order of when" in output
+    assert "leak-sum:" not in output and "same-rows:" not in output
+    assert "leak-sum" not in (project.path / "results/findings.json").read_text()
