@@ -53,7 +53,7 @@ def set_up(answers: dict[str, str], remote: dict[str, Any], table: dict[str, Any
         if outer and "://" not in remote["url"] and place.is_relative_to(outer):
             ignore = f"/{place.relative_to(outer).as_posix()}/"
             say(f"The DVC remote lies in {outer}: add {ignore} to the .gitignore there.")
-        hide(Path(table["raw"]))
+        ignore_raw(Path(table["raw"]))
         say("Setting up git and DVC ...")
         commands = steps(answers, answers["git_remote"] or remote["git"], table, nested=bool(outer))
         problem, left = carry_out(commands, table)
@@ -134,7 +134,7 @@ def settle_ci(ci: str, url: str, outer: str) -> None:
         say("CI cannot reach a DVC remote that is a folder of this machine, see CI in README.md.")
 
 
-def hide(raw: Path) -> None:
+def ignore_raw(raw: Path) -> None:
     """Keep the table out of git, as DVC does unless the user's own ignore file hides it."""
     file, line = raw.with_name(".gitignore"), f"/{raw.name}"
     known = file.read_text(encoding="utf-8").splitlines() if file.exists() else []

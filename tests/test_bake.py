@@ -1,5 +1,6 @@
 """What cookiecutter leaves behind, and what it refuses."""
 
+import ast
 import configparser
 import json
 import re
@@ -134,6 +135,19 @@ def test_the_projects_own_tests_pass(baked, tmp_path, half):
 def test_the_template_passes_the_same_checks(env, baked):
     baked.run(["ruff", "check", "--no-cache", ROOT])
     baked.run(["ruff", "format", "--no-cache", "--check", ROOT])
+
+
+def test_no_two_functions_have_one_name(render, tmp_path):
+    """But `main`, and what a class of functions has."""
+    project = render(tmp_path, mlflow="yes", ci="github")
+    for files in (project.rglob("src/**/*.py"), [*ROOT.glob("*.py"), *ROOT.glob("hooks/*.py")]):
+        names = Counter(
+            node.name
+            for file in files
+            for node in ast.parse(file.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        )
+        assert [name for name, number in names.items() if number > 1] in (["main"], [])
 
 
 def test_annotations_are_right(env, render, tmp_path):

@@ -151,8 +151,8 @@ def test_classes_may_have_any_names(tmp_path, kind, labels):
     rows = Rows(table.assign(**{"ziel [€]": np.array(table["ziel [€]"].tolist())}))
     spec = {"class": kind, "n_estimators": 20}
     model = fit(create("boosting", spec, {}, PARAMS), rows, PARAMS)
-    save(model, tmp_path / "model.skops")
-    again = load(tmp_path / "model.skops", skops.io.get_untrusted_types(file=tmp_path / "model.skops"))
+    save(model, path := tmp_path / "model.skops")
+    again = load(path, skops.io.get_untrusted_types(file=path))
     assert again.classes_.tolist() == sorted(labels)
     predicted = again.predict(rows.features)
     assert (predicted == rows.target).mean() > 0.8

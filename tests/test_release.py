@@ -1,6 +1,8 @@
 """The release workflow's shell, run against a repository on this machine."""
 
+import json
 import os
+import re
 
 import pytest
 import yaml
@@ -20,6 +22,22 @@ def github(tmp_path, env):
     url = f"url.file://{tmp_path}/OWNER/template.git.insteadOf"
     settings = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": url, "GIT_CONFIG_VALUE_0": address}
     return Project(tmp_path / "OWNER/template.git", env | settings)
+
+
+def test_the_version_has_its_section_and_actions_have_one_version():
+    version = json.loads((ROOT / "cookiecutter.json").read_text())["_version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search("^## (.*)$", changes, re.MULTILINE)[1] == version
+    folders = [ROOT / ".github/workflows", ROOT / "<<cookiecutter.project_slug>>/.github/workflows"]
+    used = {
+        tuple(line.split()[-3:])
+        for folder in folders
+        for file in folder.iterdir()
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if " uses: " in line
+    }
+    names = [action.split("@")[0] for action, *_ in used]
+    assert len(names) >= 4 and sorted(names) == sorted(set(names)), "as the bot renews them"
 
 
 def publish(github: Project, tag: str, runner) -> None:

@@ -64,7 +64,7 @@ def identity() -> dict[str, str]:
     return {"name": name, "email": email}
 
 
-def run(command: list[str]) -> bytes:
+def output_of(command: list[str]) -> bytes:
     """Return the output of a command; raise SystemExit with its error if it fails."""
     if command[0] == "dvc":
         command = [sys.executable, "-m", *command]
@@ -96,7 +96,7 @@ def queued() -> list[Snapshot]:
         # As `git apply` reads them, whatever the user's settings
         plain = "--binary --full-index --no-color --no-ext-diff --no-textconv --no-relative"
         prefixes = ["--src-prefix=a/", "--dst-prefix=b/"]
-        changes = run(["git", "diff", *plain.split(), *prefixes, base, commit])
+        changes = output_of(["git", "diff", *plain.split(), *prefixes, base, commit])
         snapshots.append(Snapshot(name, base, changes))
     return snapshots
 
@@ -147,8 +147,8 @@ def keep(bundle: bytes, snapshot: Snapshot) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "bundle")
         path.write_bytes(bundle)
-        run(["git", "fetch", "--quiet", str(path), f"+{snapshot.ref}:{snapshot.ref}"])
-    run(["dvc", "queue", "remove", snapshot.name])
+        output_of(["git", "fetch", "--quiet", str(path), f"+{snapshot.ref}:{snapshot.ref}"])
+    output_of(["dvc", "queue", "remove", snapshot.name])
     # As `dvc exp pull` does, so that `dvc exp apply` finds it
     Repo(str(ROOT)).fetch(revs=[git("rev-parse", snapshot.ref)], workspace=False)
 
@@ -180,9 +180,9 @@ def main() -> None:
     with connect(address) as client:
         from distributed import as_completed
 
-        run(["dvc", "push"])
+        output_of(["dvc", "push"])
         branches = ["git", "bundle", "create", "--quiet", "-", "HEAD", "--branches"]
-        commits = send(run(branches), client)
+        commits = send(output_of(branches), client)
         futures = {
             client.submit(perform, commits, one.steps(), pure=False): one for one in snapshots
         }

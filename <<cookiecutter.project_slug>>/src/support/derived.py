@@ -46,7 +46,7 @@ def derive(table: pd.DataFrame, add_features: Function, check: bool = False) -> 
         # Neither the first rows nor the last ones, for the sake of sums and differences
         start = len(table) // 3
         part = slice(start, start + min(len(table) // 2, CHECKED))
-        check_rows(apply(table[part], add_features), derived[part])
+        check_parts(apply(table[part], add_features), derived[part])
     return derived
 
 
@@ -129,7 +129,7 @@ def typed(column: pd.Series) -> pd.Series:
         ) from None
 
 
-def check_rows(part: pd.DataFrame, whole: pd.DataFrame) -> None:
+def check_parts(part: pd.DataFrame, whole: pd.DataFrame) -> None:
     """Raise InputError when rows have other values in a part of a table than in the whole."""
     for name in [*whole, *part]:
         if name in part and name in whole:

@@ -470,7 +470,7 @@ def check_quotes(row: Iterable[list[str]], quote: str) -> str:
     return ""
 
 
-def judge(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float, int, float]:
+def fit_of(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float, int, float]:
     """Return whether the header has the target, the share of rows with its length, its names.
 
     The share comes first rounded, because some rows may be ragged, and last exact.
@@ -533,8 +533,10 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
 
     def best(skip: int) -> tuple[Dialect, bool]:
         """Return the dialect of the lines after the first `skip`, and whether it has the target."""
-        found = max(candidates(sample, separators, skip), key=lambda one: judge(lines, one, target))
-        has, even, *_ = judge(lines, found, target)
+        found = max(
+            candidates(sample, separators, skip), key=lambda one: fit_of(lines, one, target)
+        )
+        has, even, *_ = fit_of(lines, found, target)
         return found, has and even > 0.5
 
     dialect, fits = best(first)
