@@ -87,14 +87,30 @@ def test_the_experiments_of_the_readme(project):
     output = type_in(project, vary)
     assert output.count("Ran experiment") == 3 and "models.svc.C" in output
     table = output[output.index(" ─") :].splitlines()
-    assert len(table) > 6 and max(map(len, table)) <= 100
+    # DVC's own lines above and below are as wide as the terminal, and have a margin.
+    assert len(table) > 6 and max(len(line.strip(" ─")) for line in table) <= 78
     output = type_in(project, look)
     assert re.search(r"train\.model +random_forest +svc", output)
+
+    # The way back, which also removes what a comparison has left
+    [compare] = [block for block in others if "train.compare" in block]
+    output = type_in(project, compare)
+    assert {"hist_gradient_boosting", "logistic_regression", "svc"} <= set(
+        pd.read_csv(project.path / "results/ranking.csv")["model"]
+    )
+    text = (project.path / "README.md").read_text(encoding="utf-8")
+    back = re.findall("`([^`]+)`", text[text.index("restore the last commit, run") :])[:3]
+    assert [command.split()[0] for command in back] == ["git", "git", "dvc"]
+    for command in back:
+        project.run(command)
+    assert project.run("git status --porcelain --ignored=no") == ""
+    assert "up to date" in project.run("dvc status")
+    type_in(project, vary.splitlines()[0])
 
     # As the README says, experiments belong to the commit that they started from.
     project.commit("The third")
     assert project.run("dvc exp list --name-only") == ""
-    assert len(project.run("dvc exp list -A --name-only").splitlines()) == 3
+    assert len(project.run("dvc exp list -A --name-only").splitlines()) == 5
 
 
 def test_a_version_of_the_model_is_registered_and_got(tried, tmp_path):
