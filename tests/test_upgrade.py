@@ -92,6 +92,15 @@ def test_a_project_of_the_first_version_keeps_everything_when_it_is_updated(
     assert (project.path / "README.md").read_bytes() == (newer.path / "README.md").read_bytes()
     assert params(project) == now
 
+    for place, line in ((newer, "of the template"), (project, "of the user")):
+        with (place.path / "README.md").open("a") as readme:
+            readme.write(f"A line {line}.\n")
+        place.run(["git", "commit", "--quiet", "--all", "--message", line])
+    said = project.run(["sh", "-ec", "\n".join(again)], status=1)
+    assert "Merge conflict in README.md" in said
+    text = (project.path / "README.md").read_text()
+    assert re.search("<{7} HEAD\nA line of the user.\n={7}\nA line of the template.\n>{7}", text)
+
 
 @pytest.mark.parametrize("name", ["my table.csv", "parts"])
 def test_a_project_is_made_again_from_its_own_record(bake, template, tmp_path, name):
