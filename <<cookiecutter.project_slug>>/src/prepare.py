@@ -19,7 +19,15 @@ from support.duplicates import Duplicates
 from support.params import InputError, load_params
 from support.reader import Survey, Table, ahead
 from support.schema import FILE, Schema, Writer, agree, decide_schema, find_roles, open_survey
-from support.summary import Values, advise, summarise, tell_dropped, tell_identifier, warn_of_gaps
+from support.summary import (
+    Values,
+    advise,
+    summarise,
+    tell_dropped,
+    tell_identifier,
+    tell_stamps,
+    warn_of_gaps,
+)
 from support.values import trim
 
 import numpy as np
@@ -217,12 +225,12 @@ class Preparation:
             notes += warn_of_gaps(column, values)
         if role == "target" and self.params["task"] == "classification":
             notes += tell_classes(self._classes, name)
-        if role == "feature":
-            notes += tell_identifier(column, values)
-        if role in ("feature", "time", "order") and not any(
-            " identifier" in note for note in notes
-        ):
-            notes += advise(column, values, self.params["time"])
+        if role in ("feature", "time", "order"):
+            # Days and times may count the rows, as identifiers do.
+            told = tell_stamps(column, values)
+            if role == "feature" and not told:
+                told = tell_identifier(column, values)
+            notes += told or advise(column, values, self.params["time"])
         line: dict[str, Any] = {"name": name, "role": role, "type": column.kind}
         line |= {"missing": values.missing, "distinct": values.distinct, "notes": notes}
         return line | {"written": column.written()}

@@ -458,9 +458,7 @@ def test_a_format_that_a_column_does_not_have_is_refused(kind, cells):
         columns_of({"x": cells}, columns={"x": kind})
 
 
-@pytest.mark.parametrize(
-    "cell", ["13:45", "9:05:01", "24-Jan", "Jan 24", "3/4", "192.168.0.1", "0x1F"]
-)
+@pytest.mark.parametrize("cell", ["1.1.24", "24-Jan", "Jan 24", "3/4", "192.168.0.1", "0x1F"])
 def test_what_a_note_advises_can_be_done(cell):
     kind, said = notes_on([cell] * 30)
     assert kind == "text" and "is not a recognised number or date" in said

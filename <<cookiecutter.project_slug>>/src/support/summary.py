@@ -9,8 +9,8 @@ import pandas as pd
 
 # Counting stops at this many different values.
 DISTINCT = 10_000
-# Seconds since 1970 from 2000 to 2040, and words in the names of columns that hold times
-EPOCH_SECONDS = (946_684_800, 2_208_988_800)
+# The years of numbers that may be times, and words in the names of columns that hold times
+STAMPS = (pd.Timestamp("2000"), pd.Timestamp("2040"))
 CLOCK = re.compile("(?i)(?<![a-z])(time|date|created|updated)|timestamp|epoch|(^|_)(ts|at)$")
 # So many different texts are listed.
 LISTED = 50
@@ -129,28 +129,39 @@ def tell_identifier(column: Column, values: Values) -> list[str]:
     return []
 
 
+def tell_stamps(column: Column, values: Values) -> list[str]:
+    """Return a note on numbers that may be days, months or times."""
+    if column.kind not in ("integer", "number") or values.low is None:
+        return []
+    whole = values.seen.to_numpy() if column.kind == "integer" else []
+    for name, size, pattern in (("days", 10_000, "%Y%m%d"), ("months", 100, "%Y%m")):
+        months = [number // (size // 100) % 100 for number in whole]
+        if all(YEARS[0] <= end // size < YEARS[1] for end in (values.low, values.high)) and (
+            months and 1 <= min(months) <= max(months) <= 12
+        ):
+            example = f"{name} such as {values.low:.0f}"
+            return [f"may hold {example}: if so, prepare.columns takes {pattern!r} as its pattern"]
+    if not CLOCK.search(column.name):
+        return []
+    for name, size, start, arguments in (
+        ("seconds since 1970", 1, "1970-01-01", "unit='s'"),
+        ("milliseconds since 1970", 1e-3, "1970-01-01", "unit='ms'"),
+        ("the days of a spreadsheet", 86400, "1899-12-30", "unit='D', origin='1899-12-30'"),
+    ):
+        ends = [size * end / 86400 for end in (values.low, values.high)]
+        if not max(map(abs, ends)) < 100_000:
+            continue
+        first, last = (pd.Timestamp(start) + pd.Timedelta(days=end) for end in ends)
+        if STAMPS[0] <= first <= last <= STAMPS[1]:
+            times = f"pd.to_datetime(table[{column.name!r}], {arguments})"
+            what = f"may hold {name}, from {first.date()}"
+            return [f"{what}: if so, src/features.py can make times of it: {times}"]
+    return []
+
+
 def advise(column: Column, values: Values, has_time: bool) -> list[str]:
     """Return notes on the values of a feature or a time that matter before its use."""
     notes: list[str] = []
-    if column.kind == "integer" and values.low is not None:
-        days = [number // 10_000 for number in (values.low, values.high)]
-        if all(YEARS[0] <= year < YEARS[1] for year in days):
-            notes.append(
-                "may hold days such as "
-                f"{values.low:.0f}: if so, prepare.columns takes '%Y%m%d' as its pattern"
-            )
-    if column.kind in ("integer", "number") and values.low is not None:
-        for unit, number, name in (("s", 1, "seconds"), ("ms", 1000, "milliseconds")):
-            ends = values.low / number, values.high / number
-            if (
-                CLOCK.search(column.name)
-                and EPOCH_SECONDS[0] <= ends[0] <= ends[1] <= EPOCH_SECONDS[1]
-            ):
-                notes.append(
-                    f"may hold {name} since 1970, from {pd.Timestamp(ends[0], unit='s').date()}: if so, "
-                    f"src/features.py can make times of it: pd.to_datetime(table[{column.name!r}], "
-                    f"unit={unit!r})"
-                )
     if column.kind == "date" and values.low is not None:
         if not YEARS[0] <= values.low.year <= values.high.year <= YEARS[1]:
             notes.append(f"has dates from {values.low.date()} to {values.high.date()}")
