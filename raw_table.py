@@ -51,6 +51,7 @@ from support.files import (
     SAMPLE,
     Dialect,
     FileError,
+    Row,
     TextRows,
     check_headers,
     check_kinds,
@@ -186,7 +187,8 @@ def model_for(rows: float, classes: int) -> str:
 
 def profile(rows: TextRows, target: str) -> tuple[dict[str, Profile], list[str]]:
     """Return the profile of each column, and the columns that only number the rows."""
-    forms = Forms(first_row=rows.first_row)
+    first = rows.first_row
+    forms = Forms(first_row=Row(first, lambda number: str(rows.number_of(number - first))))
     profiles = {name: Profile(forms) for name in rows.names}
     numbering: dict[str, set[str]] = {
         name: set()
@@ -227,7 +229,7 @@ def check_target_column(
         raise FileError(f"{name}, the target, has no values")
     if regression and target.kind in ("text", "date"):
         what = misfit(name, profile, target.kind)
-        units = what.startswith(f"row {rows.first_row}:") * "; if that is a row of units, remove it"
+        units = what.startswith(f"row {profile.known.first_row}:") * "; if that is a row of units, remove it"
         raise FileError(f"{what}, but task=regression predicts a number{units}")
     if not whole:
         return 0

@@ -111,6 +111,11 @@ def test_another_branch_that_withholds_data_decides(shared, tmp_path, place, how
     output = shared.run("git push --quiet origin HEAD:refs/heads/mine")
     assert "data/raw/patients.csv stays here" in output
     shared.run(f"{CHECK} --repair")
+    # From elsewhere, and where the environment names another repository
+    run("git init --quiet other", tmp_path, shared.env)
+    check = ["python", shared.path / "src/share.py", "check", "--repair"]
+    for named in ({}, {"GIT_DIR": str(tmp_path / "other/.git")}):
+        assert "files are there" in run(check, tmp_path, shared.env | named).stdout
     stored = contents(tmp_path / "store")
     assert SECRET not in stored
     assert (shared.path / "data/test.parquet").read_bytes() in stored
@@ -175,9 +180,54 @@ def test_what_another_branch_withholds_is_sent_where_it_is_shared(shared, tmp_pa
     track(shared, "data/raw/rows.csv", SECRET, push=False)
     shared.commit()
     shared.run("git checkout --quiet main")
-    shared.run("git push --quiet --all origin")
+    # Whether one branch is pushed or both, the path stays here, until no branch withholds it.
+    for refs in ("main", "--all"):
+        output = shared.run(f"git push --quiet origin {refs}")
+        assert "data/raw/rows.csv stays here" in output
+        assert not {b"x\n1\n", SECRET} & set(contents(tmp_path / "store"))
+    shared.run("git branch --quiet --delete --force private")
+    shared.run("git update-ref -d refs/remotes/origin/private")
+    shared.run(f"{CHECK} --repair")
     stored = contents(tmp_path / "store")
     assert b"x\n1\n" in stored and SECRET not in stored
+
+
+@pytest.mark.parametrize("refs", ["--all", "main private", "--mirror", "main kept", "main"])
+def test_what_a_branch_withholds_stays_however_it_is_pushed(shared, tmp_path, refs):
+    """With it, or with a tag in its place, or alone; and whatever the environment makes of paths."""
+    track(shared, "data/raw/patients.csv")
+    shared.commit()
+    shared.run("git checkout --quiet -b private")
+    set_output(shared, "data/raw/patients.csv.dvc", push=False)
+    shared.commit()
+    shared.run("git checkout --quiet main")
+    shared.run("git commit --quiet --allow-empty -m More")
+    if "kept" in refs or refs == "main":
+        shared.run("git tag --annotate kept private -m Kept")
+        shared.run("git branch --quiet --delete --force private")
+    shared.env = shared.env | {"GIT_LITERAL_PATHSPECS": "1"}
+    assert "data/raw/patients.csv stays here" in shared.run(f"git push --quiet origin {refs}")
+    stored = contents(tmp_path / "store")
+    assert SECRET not in stored
+    assert (shared.path / "data/test.parquet").read_bytes() in stored
+
+
+def test_where_git_cannot_tell_what_is_withheld_nothing_leaves(shared, tmp_path):
+    """In a partial clone, whose server is away."""
+    shared.run("git push --quiet origin main")
+    shared.run("git checkout --quiet -b private")
+    track(shared, "data/raw/patients.csv", push=False)
+    shared.commit()
+    shared.run("git push --quiet origin private")
+    server = tmp_path / "git"
+    run("git config uploadpack.allowFilter true", server, shared.env)
+    options = "--quiet --filter=blob:none --branch main"
+    run(f"git clone {options} {server.as_uri()} partial", tmp_path, shared.env)
+    partial = Project(tmp_path / "partial", shared.env)
+    partial.run("dvc pull --quiet")
+    server.rename(tmp_path / "away")
+    said = partial.run(f"{CHECK} --repair", status=1)
+    assert said.startswith("git grep: ") and len(said.splitlines()) == 1, said
 
 
 def test_an_output_with_a_remote_of_its_own_is_sent_and_looked_for_there(shared, tmp_path):

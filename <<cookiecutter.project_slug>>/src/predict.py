@@ -163,6 +163,11 @@ def output(path: str | None) -> Iterator[IO[str]]:
     A device or a pipe is written as it is.
     """
     if not path:
+        if sys.stdout is None:
+            raise InputError("standard output is closed: name a file, -o FILE")
+        if not sys.stdout.isatty():
+            # The same bytes as a file has, whatever a terminal could show
+            sys.stdout.reconfigure(encoding="utf-8", errors="strict", newline="")
         yield sys.stdout
         return
     # A link stays one, unless it leads into a cache of DVC, which keeps its files.

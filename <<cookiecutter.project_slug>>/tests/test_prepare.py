@@ -254,11 +254,22 @@ def test_rows_below_empty_lines_are_named_as_in_the_file(run, tmp_path):
     rows = "".join(f"{n}.5,{'ab'[n % 2]}\n" for n in range(24))
     _, report = run("\n\nx,label\n" + rows + "oops,a\n")
     assert "such as row 28: 'oops'" in notes(report)["x"]
+    for encoding, end in (("utf-8", "\n"), ("utf-16", "\r\n"), ("utf-16-be", "\r\n")):
+        text = f"x,label\n\n{rows}\n\noops,a\n5.5\n\nwell,b\n".replace("\n", end)
+        more = {"encoding": encoding, "duplicates": "keep"}
+        _, report = run((text + rows[:-2]).encode(encoding), **more)
+        assert "such as row 29: 'oops'" in notes(report)["x"]
+        assert "filled with gaps: 1, such as row 30" in report["notes"][0]
+        with pytest.raises(InputError, match="row 32: x is 'well', but"):
+            run(text.replace("oops", "3.5").encode(encoding), task="regression", target="x", **more)
+    # Nor are lines inside a value rows.
+    _, report = run('x,t,label\n1.5,"a\n\nb",u\n\noops,c,v\n' + rows.replace(",", ",t,"))
+    assert "such as row 4: 'oops'" in notes(report)["x"]
     (tmp_path / "parts").mkdir()
-    (tmp_path / "parts/a.csv").write_text("\n\nx,label\n" + rows + "oops,a\n")
+    (tmp_path / "parts/a.csv").write_text("\n\nx,label\n" + rows + "\noops,a\n")
     (tmp_path / "parts/b.csv").write_text("x,label\n" + rows)
     _, report = run("", name="parts", duplicates="keep")
-    assert "such as row 28 of a.csv: 'oops'" in notes(report)["x"]
+    assert "such as row 29 of a.csv: 'oops'" in notes(report)["x"]
 
 
 def test_objects_of_a_folder_may_lack_values(run, tmp_path):

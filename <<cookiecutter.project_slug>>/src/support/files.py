@@ -13,6 +13,7 @@ import lzma
 import os
 import re
 import zipfile
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, TextIO, cast
+from typing import IO, Any, Self, TextIO, cast
 
 from support.cells import as_stored, stored
 
@@ -572,6 +573,33 @@ def names_of(header: list[str]) -> list[str]:
     return list(names)
 
 
+class Row(int):
+    """The number of a row, counted without empty lines; as text, the number in its file.
+
+    `tell` returns this text for such a number.
+
+    >>> row = Row(2, lambda number: f"{number + 1} of a.csv")
+    >>> f"row {row}", f"row {row + 10}", row + 10 == 12
+    ('row 3 of a.csv', 'row 13 of a.csv', True)
+    """
+
+    tell: Callable[[int], str]
+
+    def __new__(cls, number: int, tell: Callable[[int], str]) -> Self:
+        row = super().__new__(cls, number)
+        row.tell = tell
+        return row
+
+    def __add__(self, more: int) -> "Row":
+        return Row(int(self) + more, self.tell)
+
+    def __str__(self) -> str:
+        return self.tell(int(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
 class TextRows:
     """The rows of a text file, each as long as the header.
 
@@ -589,6 +617,9 @@ class TextRows:
         self.short = self.first_short = 0
         self._content, self._dialect, self._cut = content, dialect, cut
         self._header = 1  # the row of the header
+        # Rows below empty lines, counted from the header, and how many such lines are above them
+        self._below: list[int] = []
+        self._empty: list[int] = []
         rows = self._json() if kind == "json" else self._csv()
         try:
             header = next(rows)
@@ -615,6 +646,11 @@ class TextRows:
     def __iter__(self) -> Iterator[list[str]]:
         return self._rows
 
+    def number_of(self, position: int) -> int:
+        """Return the number in the file of a row that was read; the first has position 0."""
+        runs = bisect_right(self._below, position + 1)
+        return self.first_row + position + (self._empty[runs - 1] if runs else 0)
+
     def _csv(self) -> Iterator[list[str]]:
         encoding = self._dialect.encoding
         # A byte order mark is not part of the first name.
@@ -626,7 +662,7 @@ class TextRows:
             lines = map(partial(keep_nulls, dialect=self._dialect), text)
             escapes = self._dialect.escape == "\\" and len(self._dialect.separator) == 1
             rows = parse_lines(lines if escapes else text, self._dialect)
-            width = blank = 0
+            width = blank = count = 0
             self._header = 0
             for number, (row, wrong) in enumerate(rows, start=1 + self._dialect.skip):
                 if not row and not wrong:
@@ -635,7 +671,10 @@ class TextRows:
                 if width == 1:
                     # In a single column, an empty line is a gap, except below the last row.
                     yield from [[""]] * blank
-                width, blank = width or len(row), 0
+                elif width and blank:
+                    self._below.append(count)
+                    self._empty.append(number - self._header - count)
+                width, blank, count = width or len(row), 0, count + 1
                 self._header = self._header or number
                 if self._cut and wrong == UNCLOSED:
                     return
@@ -736,8 +775,9 @@ class TextRows:
 
     def _checked(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
         width = len(self.names)
-        for number, row in enumerate(rows, start=self.first_row):
+        for position, row in enumerate(rows):
             if len(row) != width:
+                number = self.number_of(position)
                 if len(row) < width and self._dialect.separator == " ":
                     raise FileError(
                         f"row {number} has {len(row)} cells, but the header has {width}: between "

@@ -5,16 +5,16 @@ import datetime
 import io
 import json
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, Self
+from typing import IO, Any
 from weakref import WeakSet, ref
 
 from support.cells import MARK, SPELLINGS, Forms, Profile, as_stored, stored
@@ -26,6 +26,7 @@ from support.files import (
     Borrowed,
     Dialect,
     FileError,
+    Row,
     TextRows,
     check_headers,
     check_kinds,
@@ -97,35 +98,6 @@ class Loan:
         self._returned.get()
 
 
-class Row(int):
-    """The number of a row in a folder of files; as text, its number in its file.
-
-    `starts` has the number of the first row of each file that was read so far, its number in that
-    file, and the file's name.
-
-    >>> row = Row(2, [(2, 2, "a.csv"), (12, 4, "b.csv")])
-    >>> f"row {row}", f"row {row + 10}", row + 10 == 12
-    ('row 2 of a.csv', 'row 4 of b.csv', True)
-    """
-
-    starts: list[tuple[int, int, str]]
-
-    def __new__(cls, number: int, starts: list[tuple[int, int, str]]) -> Self:
-        row = super().__new__(cls, number)
-        row.starts = starts
-        return row
-
-    def __add__(self, more: int) -> "Row":
-        return Row(int(self) + more, self.starts)
-
-    def __str__(self) -> str:
-        start, first, name = max(one for one in self.starts if one[0] <= self)
-        return f"{self - start + first} of {name}"
-
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
-
-
 class Nulls(io.RawIOBase):
     """The bytes of a text in which cells that are \\N, the null of databases, outlive unescaping."""
 
@@ -161,7 +133,8 @@ class Table:
 
     def __init__(self, path: str | Path, params: dict[str, Any]) -> None:
         self.path, self.params = Path(path), params
-        self.short, self.first_short, self.first_row = 0, 0, 2
+        self.short, self.first_short = 0, ""
+        self.first_row: int = 2
         self._below = 2  # the row below the header of the last sheet
         self.row_names = False
         # Names that occur more than once in the header
@@ -177,6 +150,9 @@ class Table:
         self._kinds: dict[Path, str] = {}
         self._encodings: dict[Path, str] = {}
         self._first_rows: dict[Path, int] = {}
+        # The number of the first row of each part that was read, and whether it has empty lines
+        self._starts: dict[Path, int] = {}
+        self._has_empty_lines: dict[Path, bool] = {}
         self._merged = self._rounded = 0
         with self._errors():
             self._parts = parts_of(self.path)
@@ -192,9 +168,7 @@ class Table:
             self.tells_file = self.path.is_dir() and "file" not in self.names
             if self.tells_file:
                 self.names = [*self.names, "file"]
-            self._starts: list[tuple[int, int, str]] = []
-            if self.path.is_dir():
-                self.first_row = Row(self.first_row, self._starts)
+            self.first_row = Row(self.first_row, self._tell)
 
     @property
     def is_json(self) -> bool:
@@ -298,7 +272,7 @@ class Table:
         return batches
 
     def _read(self) -> Generator[pa.RecordBatch]:
-        self.short = self.first_short = 0
+        self.short, self.first_short = 0, ""
         self._starts.clear()
         row = int(self.first_row)
         with (
@@ -315,8 +289,7 @@ class Table:
             ) as bar,
         ):
             for part in self._parts:
-                name = str(part.relative_to(self.path))
-                self._starts.append((row, self._first_rows[part], name))
+                self._starts[part] = row
                 for batch in ahead(grouped(self._batches(part, bar))):
                     row += len(batch)
                     for name in set(self.names) - set(self._headers[part]) - {"file"}:
@@ -329,6 +302,36 @@ class Table:
                     # The file is read ahead: without this, the bar might never show.
                     bar.update(0)
                     yield batch
+
+    def _name(self, number: int, part: Path) -> str:
+        return f"{number} of {part.relative_to(self.path)}" if self.path.is_dir() else str(number)
+
+    def _tell(self, row: int) -> str:
+        """Return the number of a row in its file, and the file if there are several, see Row."""
+        starts = [(start, part) for part, start in self._starts.items() if start <= row]
+        if not starts:
+            return str(row)
+        start, part = max(starts)
+        number = self._first_rows[part] + row - start
+        if self._may_have_empty_lines(part):
+            with self._errors(), self._open(part) as (content, kind):
+                rows = TextRows(content, kind, self._dialect(part))
+                with suppress(FileError):
+                    deque(islice(rows, row - start + 1), 0)
+                number = rows.number_of(row - start)
+        return self._name(number, part)
+
+    def _may_have_empty_lines(self, part: Path) -> bool:
+        """Return whether a text file may have empty lines, which do not count as rows."""
+        if self._kinds[part] != "csv" or part in self._ragged:
+            return self._kinds[part] == "csv"
+        if part not in self._has_empty_lines:
+            with self._errors(), self._open(part) as (content, _):
+                pattern, end, found = re.compile(rb"\n\0?\r?\0?\n"), b"", False
+                while not found and (block := content.read(SAMPLE)):
+                    found, end = bool(pattern.search(end + block)), block[-3:]
+            self._has_empty_lines[part] = found
+        return self._has_empty_lines[part]
 
     def _batches(self, part: Path, bar: tqdm) -> Iterator[pa.RecordBatch]:
         done, names = 0, self._headers[part]
@@ -366,7 +369,8 @@ class Table:
         with self._open(part) as (content, kind):
             rows = TextRows(content, kind, self._dialect(part))
             yield from self._chunks(iter(rows), names, skip=done)
-            self.first_short = self.first_short or rows.first_short
+            if rows.short:
+                self.first_short = self.first_short or self._name(rows.first_short, part)
             self.short += rows.short
 
     def _arrow_csv(

@@ -1,6 +1,5 @@
 """Find the objects that commits need on the DVC remotes, and check that they are there."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from support.hooks import ROOT, environment
 from support.params import InputError, first_line
 from support.remote import address, reach, within
 
@@ -24,6 +24,25 @@ BATCH = 100
 
 # A remote's name and the kind of hash by which it keeps the objects
 Store = tuple[str, str]
+
+
+def ask_git(*arguments: str, fine: tuple[int, ...] = (0,)) -> str:
+    """Return what git prints in this project's repository, wherever the command was typed.
+
+    Raises InputError with git's reason if it ends with a status that is not one of `fine`.
+    """
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=ROOT,
+        env=environment(),
+        check=False,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+    )
+    if done.returncode not in fine:
+        raise InputError(f"git {arguments[0]}: {first_line(done.stderr)}")
+    return done.stdout
 
 
 def home(repo: Any, out: Any) -> str:
@@ -88,41 +107,58 @@ def rule_for(rules: Rules, key: tuple[str, tuple[str, ...]], otherwise: Any) -> 
     return otherwise
 
 
+def head() -> list[str]:
+    """Return the commit of the workspace, if there is one yet."""
+    return ask_git("rev-parse", "--verify", "--quiet", "HEAD", fine=(0, 1)).split()
+
+
 def is_behind(tips: Iterable[str]) -> bool:
     """Return whether one of the commits `tips` has commits that the workspace's own lacks."""
     for tip in tips:
-        command = ["git", "rev-list", "--max-count=1", f"HEAD..{tip}"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.stdout.strip():
+        if ask_git("rev-list", "--max-count=1", tip, "--not", *head()).strip():
             return True
     return False
 
 
 def others_that_withhold(pushed: Iterable[str], replaced: Iterable[str] = ()) -> list[str]:
-    """Return the tips of other branches, here or fetched, that may withhold data.
+    """Return the tips of other branches and tags, here or fetched, that may withhold data.
 
-    Not those in the history of the workspace or of a `pushed` commit, or that a push has `replaced`.
+    They may be `pushed` as well. Those in the history of the workspace or of another pushed commit
+    are not, nor are those that a push has `replaced`.
+
+    Raises InputError where git cannot tell, as in a partial clone without its server.
     """
-    unmerged = []
-    for commit in ("HEAD", *pushed):
-        command = ["git", "for-each-ref", f"--no-merged={commit}", "--format=%(objectname)"]
-        command += ["refs/heads", "refs/remotes"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        unmerged.append({*done.stdout.split()})
-    others = sorted(set.intersection(*unmerged) - {*replaced})
+    now, pushed = head(), [commit for commit in pushed if commit != "HEAD"]
+    if not now and not pushed:
+        return []
+    # Of a tag with a message, the commit
+    commit = "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
+    refs = f"--format={commit}", "refs/heads", "refs/remotes", "refs/tags"
+    anchors = now + pushed
+    unmerged = [{*ask_git("for-each-ref", f"--no-merged={one}", *refs).split()} for one in anchors]
+    latest = {*ask_git("merge-base", "--independent", *anchors).split()} - {*now}
+    others = sorted((set.intersection(*unmerged) | latest) - {*replaced})
     if not others:
         return []
     places = ["--", ":(top,glob)**/*.dvc", ":(top,glob)**/dvc.yaml"]
-    command = ["git", "grep", "-ilE", "push|remote", *others, *places]
-    found = subprocess.run(command, check=False, capture_output=True)
-    return [tip for tip in others if tip.encode() in found.stdout]
+    found = ask_git("grep", "-ilE", "push|remote", *others, *places, fine=(0, 1))
+    return [tip for tip in others if tip in found]
 
 
-def kept_back(repo: Any) -> Iterator[tuple[Any, set[str]]]:
-    """Yield each output that a commit does not push to the default remote, and its hashes."""
+def kept_back(repo: Any) -> list[tuple[Any, set[str]]]:
+    """Return each output that a commit does not push to the default remote, and its hashes.
+
+    Those of a content that the same commit pushes with another output are left out.
+    """
+    kept, pushed = [], set()
     for out in repo.index.outs:
-        if out.use_cache and out.hash_info and (out.remote or not out.can_push):
-            yield out, {oid for oid, _ in objects(repo, out, "")}
+        if out.use_cache and out.hash_info:
+            oids = {oid for oid, _ in objects(repo, out, "")}
+            if out.remote or not out.can_push:
+                kept.append((out, oids))
+            else:
+                pushed |= oids
+    return [(out, oids - pushed) for out, oids in kept]
 
 
 @contextmanager
@@ -151,12 +187,14 @@ def decide_now(
     rules: Rules = {}
     contents: set[str] = set()
     shared: dict[str, str] = {}  # hashes, and a file of each
+    files: dict[tuple[str, tuple[str, ...]], str] = {}  # the files at each path
     for place in ("workspace", "HEAD"):
         harmless = () if place == "workspace" else (DvcException, InputError)
         with suppress(NotDvcRepoError, *harmless), opened(repo, place):
             found = list(located(repo, rules))
             shared |= {oid: file for name, _, oid, file in found if name and oid not in contents}
             contents.update(oid for name, _, oid, _ in found if not name)
+            files |= {out.index_key: str(out) for out in shared_outs(repo) if home(repo, out)}
     for tip in others_that_withhold(commits.keys() - older, replaced):
         try:
             with opened(repo, tip):
@@ -171,7 +209,9 @@ def decide_now(
             if rule_for(rules, key, None) is None:
                 rules[key] = ""
                 contents |= oids
-                for file in sorted(shared.pop(oid) for oid in oids & shared.keys()):
+                stay = {shared.pop(oid) for oid in oids & shared.keys()}
+                stay |= {files[key]} if key in files else set()
+                for file in sorted(stay):
                     print(f"{file} stays here: commit {tip[:7]} of another branch withholds it")
     return rules, contents, set() if behind else set(shared)
 
@@ -253,11 +293,8 @@ def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
     tips = [tip for tip in tips if tip.strip("0")]
     if not tips:
         return {}
-    command = ["git", "rev-list", "--topo-order", "--parents", *tips, "--not", "--remotes"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise InputError(first_line(done.stderr))
-    return {commit: parents for commit, *parents in map(str.split, done.stdout.splitlines())}
+    lines = ask_git("rev-list", "--topo-order", "--parents", *tips, "--not", "--remotes").splitlines()
+    return {commit: parents for commit, *parents in map(str.split, lines)}
 
 
 def replaced_commits(refs: Iterable[str]) -> list[str]:
@@ -295,9 +332,7 @@ def check_remote(
     reached = remotes(repo)
     for name in reached:
         reach(repo, name)
-    pushed = subprocess.run(
-        ["git", "for-each-ref", "refs/remotes"], check=False, capture_output=True
-    )
+    pushed = ask_git("for-each-ref", "refs/remotes")
     lines = []
     for (name, kind), needed in needed_objects(repo, commits, replaced).items():
         if name not in reached:
@@ -305,7 +340,7 @@ def check_remote(
         odb = repo.cloud.get_remote_odb(name, hash_name=kind)
         cache = repo.cache.local if kind == "md5" else repo.cache.legacy
         url = address(repo.config["remote"][name])
-        lost = odb.fs.protocol == "local" and not Path(odb.path).exists() and pushed.stdout
+        lost = odb.fs.protocol == "local" and not Path(odb.path).exists() and pushed
         bad = find_bad(cache, odb, needed, url)
         if bad and repair:
             upload(cache, odb, bad, url)
@@ -354,12 +389,10 @@ def is_sound(cache: Any, oid: str) -> bool:
 
 def worktree_with(path: str) -> str:
     """Return the other worktree of this repository whose cache has an object; "" if none has."""
-    command = ["git", "worktree", "list", "--porcelain"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    places = re.findall("^worktree (.+)$", done.stdout, re.MULTILINE)
-    inside = subprocess.run(["git", "rev-parse", "--show-prefix"], check=False, capture_output=True)
-    for place in places:
-        project = Path(place, os.fsdecode(inside.stdout).strip())
+    listed = ask_git("worktree", "list", "--porcelain")
+    inside = ask_git("rev-parse", "--show-prefix").strip()
+    for place in re.findall("^worktree (.+)$", listed, re.MULTILINE):
+        project = Path(place, inside)
         if (project / ".dvc/cache/files/md5" / path).exists():
             return str(project)
     return ""
