@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from cookiecutter.exceptions import FailedHookException
+from forked import real
 from helpers import BIN, Project, run
 
 from check_answers import check_room
@@ -967,3 +968,24 @@ def test_spaces_quotes_and_letters_of_any_script_in_every_path(bake, env, tmp_pa
     new = [sys.executable, "src/predict.py", table, "-o", folder / "außen.csv"]
     clone.run(new)
     assert len((folder / "außen.csv").read_text("utf-8").splitlines()) == 61
+
+
+def test_nothing_is_written_into_the_home(reproduced, tmp_path):
+    project = reproduced.copy(tmp_path / "project")
+    (home := tmp_path / "home").mkdir()
+    own = ("XDG_", "MPL")
+    env = {name: value for name, value in real(project.env).items() if not name.startswith(own)}
+    project.env = env | {"HOME": str(home)}
+    (home / ".gitconfig").write_text("[user]\nname = Tester\nemail = tester@example.com\n")
+    run("git init --quiet --bare git", tmp_path, project.env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "git"])
+    for command in (
+        "dvc repro --force --quiet",
+        "dvc exp run --quiet --set-param train.model=svc",
+        "dvc exp run --quiet --temp --set-param models.svc.C=2",
+        "git push --quiet origin main",
+        "python src/predict.py data/raw/iris.csv -o new.csv",
+    ):
+        project.run(command)
+    assert [path.name for path in home.rglob("*")] == [".gitconfig"]
+    assert (project.path / ".dvc/tmp/matplotlib").exists()

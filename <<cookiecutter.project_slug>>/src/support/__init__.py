@@ -13,7 +13,9 @@ if sys.version_info < (3, 11):  # noqa: UP036, others may run it
         "the project's environment, see README.md"
     )
 
-SOURCE = os.path.dirname(os.path.dirname(__file__))
+SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# The project, also of an experiment in a temporary folder
+PROJECT = os.path.dirname(SOURCE).split(os.path.join(os.sep, ".dvc", "tmp", "exps"))[0]
 
 
 def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -52,6 +54,9 @@ def explain(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 
 sys.excepthook = explain
+# matplotlib keeps its list of fonts in the project, not in the home folder.
+if os.path.isdir(os.path.join(PROJECT, ".dvc")):
+    os.environ.setdefault("MPLCONFIGDIR", os.path.join(PROJECT, ".dvc", "tmp", "matplotlib"))
 # Draw images only to files, except in notebooks. MPLBACKEND may name a missing backend.
 if not os.environ.get("MPLBACKEND", "").startswith("module://"):
     os.environ.pop("MPLBACKEND", None)
