@@ -308,9 +308,15 @@ def yaml_list(values: list[str]) -> str:
 
 
 @simple_filter
-def paragraph(value: str) -> str:
-    """Return `value`, escaped so that Markdown does not read it and the rest as code or HTML."""
-    return re.sub(r"^(\s*)([`~<])", r"\1\\\2", value)
+def as_markdown(value: str) -> str:
+    """Return one line of text, escaped so that Markdown shows it as it is.
+
+    https://spec.commonmark.org/0.31.2/#backslash-escapes
+    """
+    inline = r"\\(?=[!-/:-@\[-`{-~])|[`*\[\]<~]|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w+;)|#+$"
+    value = re.sub(inline, r"\\\g<0>", value.strip())
+    # What starts a heading, a quote, a list or a line
+    return re.sub(r"^([0-9]*)([-+=>#|.)])", r"\1\\\2", value)
 
 
 @simple_filter

@@ -12,6 +12,7 @@ import sys
 import urllib.request
 import zlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
@@ -79,6 +80,7 @@ SUFFIXES = {"csv": ".csv", "json": ".jsonl", "parquet": ".parquet", "feather": "
 READERS = {"excel": "python-calamine"}
 # The bake reads at most this many bytes of a table. Stage prepare reads all.
 LIMIT = 8 << 20
+UNPACKED = 1 << 20  # bytes at a time
 # The name that pandas gives to an unnamed index in Parquet files
 UNNAMED_INDEX = re.compile("__index_level_[0-9]+__")
 # Windows opens devices under these names, with any suffix.
@@ -112,6 +114,28 @@ def stem(data: str) -> str:
     return re.sub(rf"(\.({known}))+$", "", Path(name).name, flags=re.IGNORECASE)
 
 
+def decoded(blocks: Iterable[bytes], encoding: str | None) -> Iterator[bytes]:
+    """Yield an answer of HTTP, which its server may have compressed: RFC 9110, 8.4.1.
+
+    Raises OSError for bytes that are not in that encoding.
+    """
+    unpack = None
+    for block in blocks:
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            yield block
+            continue
+        if not unpack:
+            # Some servers send deflate without its header, RFC 1950, 2.2.
+            headless = encoding == "deflate" and int.from_bytes(block[:2], "big") % 31
+            unpack = zlib.decompressobj(-zlib.MAX_WBITS if headless else zlib.MAX_WBITS | 32)
+        try:
+            while block:
+                yield unpack.decompress(block, UNPACKED)
+                block = unpack.unconsumed_tail
+        except zlib.error as error:
+            raise OSError(f"the server's answer is no {encoding}: {error}") from None
+
+
 def fetch_start(url: str) -> bytes | None:
     """Return the first bytes of a URL; None if this Python has no client for its kind."""
     if url.startswith("http"):
@@ -122,9 +146,12 @@ def fetch_start(url: str) -> bytes | None:
             content = response.read(LIMIT + 1)
             if len(content) <= LIMIT and response.length:
                 raise OSError(f"the server closed the connection {response.length} bytes too early")
-            if response.headers.get("Content-Encoding") in ("gzip", "deflate"):
-                content = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(content, LIMIT + 1)
-            return content
+            start = b""
+            for part in decoded([content], response.headers.get("Content-Encoding")):
+                start += part
+                if len(start) > LIMIT:
+                    break
+            return start
     try:
         import fsspec
 
@@ -229,7 +256,10 @@ def check_target_column(
         raise FileError(f"{name}, the target, has no values")
     if regression and target.kind in ("text", "date"):
         what = misfit(name, profile, target.kind)
-        units = what.startswith(f"row {profile.known.first_row}:") * "; if that is a row of units, remove it"
+        units = (
+            what.startswith(f"row {profile.known.first_row}:")
+            * "; if that is a row of units, remove it"
+        )
         raise FileError(f"{what}, but task=regression predicts a number{units}")
     if not whole:
         return 0

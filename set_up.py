@@ -5,7 +5,6 @@ the bake: after the first command that fails, this module stops, and prints it a
 commands for the user to run.
 """
 
-import gzip
 import os
 import re
 import shlex
@@ -15,6 +14,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from io import TextIOWrapper
 from pathlib import Path
@@ -231,17 +231,17 @@ def do_step(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
 
 def fetch_table(source: str, raw: str) -> None:
     """Copy or download a table like `cp` and `curl`, which some systems lack."""
+    from raw_table import decoded, parts_of
+
     if "://" in source:
         agent = CURL[CURL.index("--user-agent") + 1]
         request = urllib.request.Request(source, headers={"User-Agent": agent})
         with urllib.request.urlopen(request, timeout=30) as answer, open(raw, "wb") as file:
-            packed = answer.headers.get("Content-Encoding") == "gzip"
-            shutil.copyfileobj(gzip.GzipFile(fileobj=answer) if packed else answer, file)
+            blocks = iter(partial(answer.read, 2**20), b"")
+            file.writelines(decoded(blocks, answer.headers.get("Content-Encoding")))
             if answer.length:
                 raise OSError(f"the server closed the connection {answer.length} bytes too early")
         return
-    from raw_table import parts_of
-
     # Of a folder, what the stages read: a hidden file, such as .env, would be shared with it.
     for part in parts_of(Path(source)):
         copy = Path(raw, part.relative_to(source))

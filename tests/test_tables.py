@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import threading
+import zlib
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -706,6 +707,8 @@ def test_a_table_on_the_web_is_imported_and_updated(bake, tmp_path, web):
 class Choosy(Handler):
     """Takes browsers alone, has no HEAD, and packs what it sends, asked or not."""
 
+    encoding, pack = "gzip", staticmethod(gzip.compress)
+
     def do_HEAD(self) -> None:
         self.send_error(405)
 
@@ -713,16 +716,31 @@ class Choosy(Handler):
         if not self.headers["User-Agent"].startswith("Mozilla/"):
             self.send_error(403)
             return
-        content = gzip.compress(Path(self.translate_path(self.path)).read_bytes())
+        content = self.pack(Path(self.translate_path(self.path)).read_bytes())
         self.send_response(200)
-        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Encoding", self.encoding)
         self.send_header("Content-Length", str(len(content)))
         SimpleHTTPRequestHandler.end_headers(self)
         self.wfile.write(content)
 
 
-def test_a_table_whose_server_refuses_dvc_is_downloaded(bake, tmp_path, web):
-    folder, url = web(Choosy)
+class Deflating(Choosy):
+    encoding, pack = "deflate", staticmethod(zlib.compress)
+
+
+class Headless(Choosy):
+    """Packs as some servers do that take deflate at its word."""
+
+    encoding = "deflate"
+
+    @staticmethod
+    def pack(content: bytes) -> bytes:
+        return zlib.compress(content)[2:-4]
+
+
+@pytest.mark.parametrize("server", [Choosy, Deflating, Headless])
+def test_a_table_whose_server_refuses_dvc_is_downloaded(bake, tmp_path, web, server):
+    folder, url = web(server)
     (folder / "penguins.csv").write_bytes(penguins())
     project = bake(tmp_path, data=f"{url}/penguins.csv", target="species", project_slug="project")
     assert "is a git repository with one commit" in project.output

@@ -282,6 +282,7 @@ def test_other_columns_decide_what_one_leaves_open():
             )
             + ("2024-01-01 10:00 CEST", "2024-01-01 24:00", "20240101T101112", "1. Jan. 2024")
         ],
+        (["TRUE", "False", "FALSE"], "'False' and 'TRUE', taken as one way to write true or false"),
         (["Yes", "no", "yes"], "differ in case alone, such as 'Yes' and 'yes'"),
         (["1115-02", "2040-07"], "'1115-02' in row 2 may be a code"),
         (["5%", "6"], "different units, % and none"),

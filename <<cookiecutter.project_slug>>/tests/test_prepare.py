@@ -263,7 +263,7 @@ def test_rows_below_empty_lines_are_named_as_in_the_file(run, tmp_path):
         with pytest.raises(InputError, match="row 32: x is 'well', but"):
             run(text.replace("oops", "3.5").encode(encoding), task="regression", target="x", **more)
     # Nor are lines inside a value rows.
-    _, report = run('x,t,label\n1.5,"a\n\nb",u\n\noops,c,v\n' + rows.replace(",", ",t,"))
+    _, report = run('x,t,label\n1.5,"a\n\nb",a\n\noops,c,b\n' + rows.replace(",", ",t,"))
     assert "such as row 4: 'oops'" in notes(report)["x"]
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts/a.csv").write_text("\n\nx,label\n" + rows + "\noops,a\n")

@@ -155,7 +155,9 @@ FORMS = {
     # As numbers, 007 would lose its zeros, and a long one its last digits.
     "zeros": f"{_SIGN}0[0-9]+",
     "long": f"{_SIGN}[1-9][0-9]{{15,}}",
-    "boolean": "(?i:true|false)",
+    "boolean": "true|false",
+    "boolean_title": "True|False",
+    "boolean_upper": "TRUE|FALSE",
     # Months and quarters
     "season": f"[1-9][0-9](?:{_SEASONS})",
     "month": f"[1-9][0-9](?:{_MONTHS.format(s='-')})",
@@ -197,6 +199,7 @@ COMMA = frozenset({"comma", "points", "points_comma", "spaces_comma", "exponent_
 _ANY = {"integer", "large", "point3", "comma3", "spaces", "bare_exponent", "exponent_whole"}
 _ANY |= {"infinite", "stored", "stored_integer"}
 NUMBERS = {".": POINT | _ANY, ",": COMMA | _ANY}
+BOOLEANS = frozenset({"boolean", "boolean_title", "boolean_upper"})
 # Those that would lose digits as numbers
 CODES = frozenset({"zeros", "long"})
 # The forms in which marks or blanks group the digits

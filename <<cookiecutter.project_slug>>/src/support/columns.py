@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from support.cells import (
+    BOOLEANS,
     CODES,
     COMMA,
     CURRENCY,
@@ -90,7 +91,7 @@ _FRACTIONS = {
 # The forms of each kind that users may give a column
 _FORMS_OF = {
     "number": NUMBERS["."] | NUMBERS[","] | CODES,
-    "boolean": frozenset({"boolean"}),
+    "boolean": BOOLEANS,
     "date": frozenset().union(*DATES.values()),
 }
 # Patterns of dates that no column has on its own
@@ -338,7 +339,14 @@ class _Decision:
         return True
 
     def boolean(self) -> bool:
-        return self.wants("boolean") and self.accept("boolean", frozenset({"boolean"}))
+        profile = self.profile
+        if not (self.wants("boolean") and self.accept("boolean", BOOLEANS)):
+            return False
+        spelt = [profile.first[form][1] for form in sorted(BOOLEANS) if profile.forms[form]]
+        if spelt[1:]:
+            spellings = " and ".join(map(repr, spelt))
+            self.note(f"has {spellings}, taken as one way to write true or false")
+        return True
 
     def number(self) -> bool:
         profile = self.profile
@@ -612,7 +620,7 @@ class _Decision:
         families = {
             "number": NUMBERS["."] | NUMBERS[","],
             "date": frozenset().union(*DATES.values(), {"pattern"}),
-            "true or false": frozenset({"boolean"}),
+            "true or false": BOOLEANS,
         }
         what, forms = max(families.items(), key=lambda one: profile.count(one[1]))
         fits = profile.count(forms)

@@ -102,7 +102,9 @@ def call(name: str) -> str:
         # The lines after it, such as those of Git LFS, get git's standard input as well.
         run = f'{{ ! {{ {there}; }} || {run} <"$refs"; }}'
         failed = 'echo "pre-push: $TMPDIR is no folder to write to: set TMPDIR" >&2'
-        keep = f'{{ {{ refs=$(mktemp) || ! {failed}; }} && cat >"$refs" && exec <"$refs" && {run}; }}'
+        keep = (
+            f'{{ {{ refs=$(mktemp) || ! {failed}; }} && cat >"$refs" && exec <"$refs" && {run}; }}'
+        )
         return f'{keep} || {{ rm -f "$refs"; exit 1; }}; rm -f "$refs"'
     return f"! {there} || {run} || exit"
 

@@ -114,10 +114,7 @@ def head() -> list[str]:
 
 def is_behind(tips: Iterable[str]) -> bool:
     """Return whether one of the commits `tips` has commits that the workspace's own lacks."""
-    for tip in tips:
-        if ask_git("rev-list", "--max-count=1", tip, "--not", *head()).strip():
-            return True
-    return False
+    return any(ask_git("rev-list", "--max-count=1", tip, "--not", *head()) for tip in tips)
 
 
 def others_that_withhold(pushed: Iterable[str], replaced: Iterable[str] = ()) -> list[str]:
@@ -293,7 +290,9 @@ def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
     tips = [tip for tip in tips if tip.strip("0")]
     if not tips:
         return {}
-    lines = ask_git("rev-list", "--topo-order", "--parents", *tips, "--not", "--remotes").splitlines()
+    lines = ask_git(
+        "rev-list", "--topo-order", "--parents", *tips, "--not", "--remotes"
+    ).splitlines()
     return {commit: parents for commit, *parents in map(str.split, lines)}
 
 

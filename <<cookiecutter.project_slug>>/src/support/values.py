@@ -5,6 +5,7 @@ import re
 from contextlib import suppress
 
 from support.cells import (
+    BOOLEANS,
     CURRENCY,
     DATES,
     DECORATED,
@@ -175,7 +176,7 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
         with suppress(pa.ArrowInvalid):
             return cells.cast(TYPES[column.kind])
     if column.kind == "boolean":
-        _check(cells, matches(cells, FORMS["boolean"]))
+        _check(cells, matches(cells, *(FORMS[form] for form in sorted(BOOLEANS))))
         return pc.equal(pc.utf8_lower(cells), "true")
     return (_read_dates if column.kind == "date" else _read_numbers)(cells, column)
 
