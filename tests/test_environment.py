@@ -970,6 +970,16 @@ def test_spaces_quotes_and_letters_of_any_script_in_every_path(bake, env, tmp_pa
     assert len((folder / "außen.csv").read_text("utf-8").splitlines()) == 61
 
 
+def test_a_push_without_a_temporary_folder_says_so(reproduced, tmp_path):
+    project = reproduced.copy(tmp_path / "project")
+    run("git init --quiet --bare git", tmp_path, project.env)
+    project.run(["git", "remote", "add", "origin", tmp_path / "git"])
+    project.env = project.env | {"TMPDIR": "/nowhere"}
+    said = project.run("git push --quiet origin main", status=1)
+    assert "pre-push: /nowhere is no folder to write to: set TMPDIR" in said.splitlines()
+    assert run("git for-each-ref", tmp_path / "git", project.env).stdout == ""
+
+
 def test_nothing_is_written_into_the_home(reproduced, tmp_path):
     project = reproduced.copy(tmp_path / "project")
     (home := tmp_path / "home").mkdir()

@@ -152,6 +152,21 @@ def test_packages_of_ones_own_have_to_be_declared_with_all_their_modules(baked, 
     assert "dvc.yaml: add to the deps of prepare: ['src/geo/area.py']" in output
 
 
+def test_predictions_on_standard_output_are_the_bytes_of_a_file(reproduced, tmp_path):
+    """Whatever its encoding is; where it is closed, one line says so."""
+    project = reproduced.copy(tmp_path / "project")
+    rows = (project.path / "data/raw/iris.csv").read_text(encoding="utf-8").splitlines()
+    named = [f"{row},{'place' if number == 0 else 'Zürich 重'}" for number, row in enumerate(rows)]
+    (project.path / "new.csv").write_text("\n".join(named), encoding="utf-8")
+    project.env = {**project.env, "PYTHONIOENCODING": "ascii"}
+    predict = "python src/predict.py new.csv"
+    project.run(["sh", "-c", f"{predict} > one.csv && {predict} -o other.csv"])
+    written = (project.path / "one.csv").read_bytes()
+    assert written == (project.path / "other.csv").read_bytes() and "重".encode() in written
+    said = project.run(["sh", "-c", f"{predict} >&-"], status=1)
+    assert said == "standard output is closed: name a file, -o FILE\n"
+
+
 def test_predictions_are_not_written_over_their_table(reproduced, tmp_path):
     project = reproduced.copy(tmp_path / "project")
     table = project.path / "data/raw/iris.csv"

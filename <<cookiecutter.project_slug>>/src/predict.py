@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
@@ -165,7 +166,7 @@ def output(path: str | None) -> Iterator[IO[str]]:
     if not path:
         if sys.stdout is None:
             raise InputError("standard output is closed: name a file, -o FILE")
-        if not sys.stdout.isatty():
+        if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
             # The same bytes as a file has, whatever a terminal could show
             sys.stdout.reconfigure(encoding="utf-8", errors="strict", newline="")
         yield sys.stdout

@@ -143,12 +143,12 @@ def tell_stamps(column: Column, values: Values) -> list[str]:
             return [f"may hold {example}: if so, prepare.columns takes {pattern!r} as its pattern"]
     if not CLOCK.search(column.name):
         return []
-    for name, size, start, arguments in (
-        ("seconds since 1970", 1, "1970-01-01", "unit='s'"),
+    for name, seconds, start, arguments in (
+        ("seconds since 1970", 1.0, "1970-01-01", "unit='s'"),
         ("milliseconds since 1970", 1e-3, "1970-01-01", "unit='ms'"),
-        ("the days of a spreadsheet", 86400, "1899-12-30", "unit='D', origin='1899-12-30'"),
+        ("the days of a spreadsheet", 86400.0, "1899-12-30", "unit='D', origin='1899-12-30'"),
     ):
-        ends = [size * end / 86400 for end in (values.low, values.high)]
+        ends = [seconds * end / 86400 for end in (values.low, values.high)]
         if not max(map(abs, ends)) < 100_000:
             continue
         first, last = (pd.Timestamp(start) + pd.Timedelta(days=end) for end in ends)
