@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -900,3 +901,47 @@ def test_a_table_is_called_what_every_system_and_dvc_can_hold(tmp_path, name, ra
     path.write_text("x,label\n" + "".join(f"{n},{n % 2}\n" for n in range(9)))
     data = path.parent if path.parent != tmp_path else path
     assert inspect(str(data), "classification", "label")["raw"] == f"data/raw/{raw}"
+
+
+def test_a_table_of_many_parts_gives_the_same_bytes_on_any_number_of_cores(bake, tmp_path):
+    """Read by Arrow, and by Python from a row on that is short."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(200_000, 8)).round(9)).add_prefix("x")
+    table["town"] = random.choice([f"town number {n}" for n in range(2000)], len(table))
+    table["class"] = random.choice(["a", "b"], len(table))
+    text = table.to_csv(index=False)
+    for name, content in {"even": text, "ragged": text.replace("\n", "\n0.5\n", 1)}.items():
+        (tmp_path / f"{name}.csv").write_text(content)
+        answers = {"data": str(tmp_path / f"{name}.csv"), "target": "class"}
+        project = bake(tmp_path, project_slug=name, **answers)
+        found = []
+        for threads, command in [("1", []), ("2", []), ("2", ["taskset", "--cpu-list", "0"])]:
+            project.env = project.env | {"OMP_NUM_THREADS": threads, "ARROW_IO_THREADS": threads}
+            for script in ("prepare", "split"):
+                project.run([*command, "python", f"src/{script}.py"])
+            made = [*project.path.glob("data/*.parquet"), project.path / "results/data.json"]
+            found.append({path: hashlib.sha256(path.read_bytes()).digest() for path in made})
+        assert len(found[0]) == 4 and found[0] == found[1] == found[2]
+
+
+def test_rows_of_the_test_are_those_that_a_column_or_a_file_names(bake, tmp_path):
+    table = pd.DataFrame({"x": range(60), "part": ["fit", "fit", "held out"] * 20})
+    table["class"] = ["a", "b"] * 30
+    (tmp_path / "parts").mkdir()
+    for name, some in (("2023", table[:40]), ("2024", table[40:])):
+        some.to_csv(tmp_path / f"parts/{name}.csv", index=False)
+    project = bake(
+        tmp_path, project_slug="held", data=str(tmp_path / "parts"), target="class", extras="none"
+    )
+    project.set("prepare.drop", ["part"])
+    for column, values, expected in (
+        ("part", ["held out"], table["part"] == "held out"),
+        ("file", ["2024.csv"], table["x"] >= 40),
+    ):
+        project.set("split.column", column)
+        project.set("split.test", values)
+        assert f"rows, by {column}" in project.scripts("prepare", "split")
+        for name, rows in (("test", table[expected]), ("train", table[~expected])):
+            found = pd.read_parquet(project.path / f"data/{name}.parquet")
+            assert found["x"].tolist() == rows["x"].tolist()
+            assert list(found) == ["x", "class"]
