@@ -292,14 +292,29 @@ def initialise(command: list[str]) -> subprocess.CompletedProcess:
 
     `dvc init` refuses an existing folder. If it fails, or DVC is missing, the project's own stays.
     """
-    os.rename(".dvc", ".dvc-settings")
+    aside = Path(".dvc-settings")
+    if aside.exists():  # a bake was killed here
+        put_back(aside)
+    os.rename(".dvc", aside)
     done = run(command)
     if done.returncode:
         shutil.rmtree(".dvc", ignore_errors=True)
-    # With --overwrite-if-exists, the cache may be a link to a larger disk.
-    shutil.copytree(".dvc-settings", ".dvc", dirs_exist_ok=True, symlinks=True)
-    shutil.rmtree(".dvc-settings")
+    put_back(aside)
     return done
+
+
+def put_back(aside: Path) -> None:
+    """Move what is in a folder into .dvc, in place of what `dvc init` has made.
+
+    With --overwrite-if-exists, the cache is there: its files are moved, not copied.
+    """
+    Path(".dvc").mkdir(exist_ok=True)
+    for path in sorted(aside.iterdir()):
+        made = Path(".dvc", path.name)
+        if made.is_dir() and not made.is_symlink() and made.name != "cache":
+            shutil.rmtree(made)
+        os.replace(path, made)
+    aside.rmdir()
 
 
 def write_token(login: dict[str, str]) -> bool:
@@ -342,6 +357,11 @@ def tell(raw: str, problem: str, left: list[list[str]], outer: str) -> None:
     say("")
     if problem:
         say(f"{project.name} has all its files, but {problem}. Run the rest by hand:")
+    elif outer == str(project):
+        say(
+            f"{project.name} was a git repository before: DVC was set up, nothing was committed and no "
+            "git hooks were installed. Next:"
+        )
     elif outer:
         say(
             f"{project.name} lies in the git repository {outer}: DVC was set up for its folder, "

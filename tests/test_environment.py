@@ -793,6 +793,15 @@ def test_a_dvc_file_that_is_cut_off_is_named_with_the_command_that_mends_it(proj
         project.run(said.partition("damaged: ")[2])
         assert pointer.read_bytes() == whole
     assert "files are there" in project.run("python src/share.py check")
+    # As a killed `dvc add` leaves it: git does not know it.
+    (project.path / "data/raw/extra.csv").write_text("x")
+    pointer = project.path / "data/raw/extra.csv.dvc"
+    pointer.write_text("outs:\n- md5: 9dd4e461268c8034f5c8564e155c67a6\n")
+    said = project.run("python src/share.py check", status=1)
+    assert said == f"data/raw/extra.csv.dvc is cut off or damaged: {said.partition('damaged: ')[2]}"
+    project.run(["sh", "-c", said.partition("damaged: ")[2]])
+    assert "path: extra.csv" in pointer.read_text()
+    project.run("python src/share.py check --repair")
 
 
 # Python imports it at each start.
@@ -977,6 +986,17 @@ def test_a_push_without_a_temporary_folder_says_so(reproduced, tmp_path):
     project.env = project.env | {"TMPDIR": "/nowhere"}
     said = project.run("git push --quiet origin main", status=1)
     assert "pre-push: /nowhere is no folder to write to: set TMPDIR" in said.splitlines()
+    assert run("git for-each-ref", tmp_path / "git", project.env).stdout == ""
+
+
+def test_a_push_from_elsewhere_says_where_it_works(reproduced, tmp_path):
+    project = reproduced.copy(tmp_path / "project")
+    run("git init --quiet --bare git", tmp_path, project.env)
+    command = ["git", "--git-dir", project.path / ".git", "push", tmp_path / "git", "main:main"]
+    said = run(command, tmp_path, project.env, status=1).stdout
+    assert (
+        f"pre-push: src/support/git_hook.sh is not in {tmp_path}: git push in the project" in said
+    )
     assert run("git for-each-ref", tmp_path / "git", project.env).stdout == ""
 
 

@@ -148,6 +148,29 @@ def test_without_a_home_the_bake_and_the_run_work(bake, tmp_path, env):
     assert project.repro("prepare") == ["prepare"]
 
 
+def test_a_bake_over_a_project_moves_no_byte_of_its_cache(reproduced, template, tmp_path):
+    """Nor after one that was killed while `dvc init` ran."""
+    project = reproduced.copy(tmp_path / reproduced.path.name)
+    (project.path / "README.md").write_text("mine\n")
+
+    def cache() -> dict[Path, tuple[int, float]]:
+        found = (project.path / ".dvc/cache").rglob("*")
+        return {
+            path: (path.stat().st_ino, path.stat().st_mtime) for path in found if path.is_file()
+        }
+
+    before, config = cache(), (project.path / ".dvc/config").read_bytes()
+    again = ["cookiecutter", template, "--no-input", "-f", "-s", "--output-dir", tmp_path]
+    for killed in (False, True):
+        if killed:
+            (project.path / ".dvc").rename(project.path / ".dvc-settings")
+        said = run(again, tmp_path, project.env).stdout
+        assert "was a git repository before" in said and "but" not in said.splitlines()[-4]
+        assert cache() == before and (project.path / ".dvc/config").read_bytes() == config
+        assert not (project.path / ".dvc-settings").exists()
+        assert (project.path / "README.md").read_text() == "mine\n"
+
+
 def test_without_git_the_printed_commands_finish_the_job(bake_with, baked):
     project = bake_with(Path(sys.executable))
     assert "`git init --quiet` failed" in project.output

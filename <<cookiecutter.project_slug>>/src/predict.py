@@ -27,6 +27,9 @@ import pandas as pd
 
 from features import add_features
 
+# Times in this zone are read as those without one.
+UTC = ("UTC", "Etc/UTC", "+00:00")
+
 
 class NewValues:
     """Counts texts of new rows that no row for training had, where those had few different ones."""
@@ -75,6 +78,10 @@ def check_table(table: Table, schema: Schema, features: list[str]) -> None:
         )
     check_columns(wanted, table.names, table.path)
     for name in features:
+        zone, zones = table.zones.get(name), schema.column(name).zones if name in raw else ""
+        if zone is not None and zones and (zones == "all") != bool(zone) and zone not in UTC:
+            has = f"the zone {zone}" if zone else "no zone"
+            raise InputError(f"{table.path}: times in {name} have {has}, unlike those for training")
         if name in table.unusable:
             kind = table.unusable[name]
             raise InputError(

@@ -115,12 +115,16 @@ def check_pointers(folder: Path) -> None:
     """Raise SystemExit for a .dvc file that is cut off: DVC fails on it, or sees no data in it."""
     from dvc.dvcfile import SingleStageFile
 
-    for name in hooks.git("ls-files", "-z", "--", "*.dvc").split("\0")[:-1]:
+    listed = "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.dvc"
+    for name in hooks.git(*listed).split("\0")[:-1]:
         if not (folder / name).exists():
             continue
         outs = (content_of(folder / name, SingleStageFile.SCHEMA) or {}).get("outs")
         if not all("path" in out for out in outs or [{}]) and not in_conflict(name):
             command = shlex.join(["git", "checkout", "HEAD", "--", name])
+            if not hooks.git("ls-files", "--", name):
+                data = shlex.quote(name.removesuffix(".dvc"))
+                command = f"rm {shlex.quote(name)} && dvc add {data}"
             raise SystemExit(f"{name} is cut off or damaged: {command}")
 
 

@@ -254,6 +254,9 @@ def test_other_columns_decide_what_one_leaves_open():
             ["8:30"] * 200 + ["30:15"],
             "text because of 1 values that are no date, .*row 202: '30:15'",
         ),
+        (["8:30"] * 60 + ["-2:11"], "text because of 1 values that are no date, .*: '-2:11'$"),
+        (["8:30"] * 23 + ["24:00"], "text because of 1 values that are no date, .*: '24:00'$"),
+        (["Jan-20", "Feb-14"], "takes its pattern, '%b-%d' or '%b-%y'$"),
         (["26:30", "100:00"], "'26:30' in row 2 is not a recognised number or date"),
         (
             ["2024-01-01T10:00", "2024-01-02T10:00+02:00"],
@@ -309,6 +312,7 @@ def test_parameters_overrule():
     assert values_of(["007", "012"], columns={"x": "number"}) == ("integer", [7, 12])
     assert values_of(["4,702"], columns={"x": "decimal ,"}) == ("number", [4.702])
     assert values_of(["1/2/2024"], columns={"x": "day first"})[1] == [datetime(2024, 2, 1)]
+    assert values_of(["8:30:05"], columns={"x": "%H:%M"})[1] == [at(8, 30, 5)]
     with pytest.raises(ValueError, match="x is 'nmber'; give text, number"):
         values_of(["1"], columns={"x": "nmber"})
 
@@ -463,7 +467,7 @@ def test_a_format_that_a_column_does_not_have_is_refused(kind, cells):
 def test_what_a_note_advises_can_be_done(cell):
     kind, said = notes_on([cell] * 30)
     assert kind == "text" and "is not a recognised number or date" in said
-    if found := re.search("takes its pattern, '(.*)'", said):
+    if found := re.search("takes its pattern, '(.*?)'", said):
         kind, values = values_of([cell], columns={"x": found[1]})
         assert kind == "date" and None not in values
     else:

@@ -6,14 +6,17 @@ import json
 import os
 import re
 import threading
+from contextlib import nullcontext
 from dataclasses import asdict
 from decimal import Decimal
 
-from predict import NewValues, open_table, output, predict_rows
+from predict import NewValues, check_table, open_table, output, predict_rows
 from prepare import prepare
+from support.columns import Column
 from support.params import InputError
 from support.reader import Table
 from support.schema import Schema
+from support.values import MisfitError, read_values
 
 import pandas as pd
 import pyarrow as pa
@@ -107,6 +110,42 @@ def test_other_columns_of_any_type_are_carried_over_without_loss(predict, model,
     carried = dict(zip(header, row, strict=True))
     for name, (_, written) in columns.items():
         assert (carried[f"other {name}"] or "") == written
+
+
+@pytest.mark.parametrize(
+    ("zones", "zone", "message"),
+    [
+        ("all", None, "times in day have no zone, unlike"),
+        ("none", "Asia/Kolkata", "times in day have the zone Asia/Kolkata, unlike"),
+        ("none", "UTC", ""),
+        ("all", "Asia/Kolkata", ""),
+        ("", None, ""),
+    ],
+)
+def test_times_with_a_zone_are_no_times_without_one(model, tmp_path, zones, zone, message):
+    days = pa.array([datetime.datetime(2024, 1, 2, 3)], pa.timestamp("us", zone))
+    pq.write_table(pa.table({"day": days}), tmp_path / "new.parquet")
+    schema = Schema.from_dict(model.schema)
+    schema.column("day").zones = zones
+    table = Table(tmp_path / "new.parquet", schema.file)
+    with pytest.raises(InputError, match=message) if message else nullcontext():
+        check_table(table, schema, ["day"])
+
+
+def test_a_time_on_a_day_is_no_time_of_day(model, tmp_path):
+    """Nor is 4.403 a whole number: it may be 4403."""
+    day = datetime.datetime(2024, 1, 2, 3)
+    rows = {"amount": [1.5], "day": [day], "sure": [True], "city": ["Rome"]}
+    pq.write_table(pa.table(rows), tmp_path / "new.parquet")
+    schema = Schema.from_dict(model.schema)
+    schema.column("day").dates = "time of day"
+    table = Table(tmp_path / "new.parquet", schema.file)
+    with pytest.raises(InputError, match="row 2: day is '2024-01-02 03:00:00', .* no time of day"):
+        list(predict_rows(model, table, schema, False, NewValues({})))
+    column = Column("x", "integer")
+    assert read_values(pa.array(["4403", "4403.0", "7.5"]), column).to_pylist() == [4403, 4403, 7.5]
+    with pytest.raises(MisfitError):
+        read_values(pa.array(["4.403"]), column)
 
 
 def test_the_time_is_used_and_carried_over(predict, model):

@@ -35,10 +35,13 @@ from support.cells import (
 )
 
 KINDS = ("text", "number", "boolean", "date")
+# Patterns of what is a time of day without them
+CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
 # What prepare.columns may say instead: the kind, and the parameter that it sets for one column
 FORMATS = {
     **{f"decimal {mark}": ("number", {"decimal": mark}) for mark in ".,"},
     **{order: ("date", {"dates": order}) for order in DATES},
+    **dict.fromkeys(CLOCKS, ("date", {"dates": "time of day"})),
 }
 # Text such as 1115-02 is a month only if its year is in this range.
 YEARS = (1900, 2100)
@@ -95,7 +98,7 @@ _FORMS_OF = {
     "date": frozenset().union(*DATES.values()),
 }
 # Patterns of dates that no column has on its own
-PATTERNS = ("%d.%m.%y", "%d-%b", "%d %b", "%b-%d", "%b %d")
+PATTERNS = ("%d.%m.%y", "%d-%b", "%d %b", "%b-%d", "%b %d", "%b-%y", "%b %y", "%y-%b", "%y %b")
 # Labels that spreadsheets give to sums
 TOTAL = re.compile(
     "(?i)((grand|sub)[ -]?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|average|mean|somme|suma|totale|"
@@ -209,8 +212,9 @@ def decide(
     for name, profile in profiles.items():
         kind = wanted.get(name, "")
         if kind and kind not in (*KINDS, *FORMATS) and "%" not in kind:
+            known = ", ".join(one for one in (*KINDS, *FORMATS) if "%" not in one)
             raise ValueError(
-                f"prepare.columns: {name} is {kind!r}; give {', '.join([*KINDS, *FORMATS])}, or a "
+                f"prepare.columns: {name} is {kind!r}; give {known}, or a "
                 "pattern of dates such as '%d.%m.%Y'"
             )
         if "%" in kind:
@@ -501,7 +505,7 @@ class _Decision:
         if dates not in ("auto", *DATES) and profile.count(["pattern"]):
             return self.accept("date", frozenset({"pattern", "stored_date"}), dates=dates)
         order, doubt = self.order_of_dates()
-        longer = any(re.match("[0-9]+:", cell) for cell in profile.others)
+        longer = any(re.match("[-+\u2212]?[0-9]+:", cell) for cell in profile.others)
         if order == "time of day" and longer and not self.wanted:
             return False  # durations
         periods = [form for form in sorted(PERIODS) if profile.forms[form]]
@@ -634,6 +638,8 @@ class _Decision:
                 f"row {row}: {cell!r}"
             )
             words = sorted(profile.others)
+            # <0.01 and 24:00 have a meaning.
+            few &= not any(re.match("[<>\u2264\u2265~]|[-+\u2212]?[0-9]+:", word) for word in words)
             if few and sum(profile.others.values()) == profile.filled - fits:
                 note += f"; if they are gaps, set prepare.na_values to {['auto', *words]}"
             self.note(note)
@@ -650,10 +656,10 @@ class _Decision:
             and all(map(like_value, profile.others))
         ):
             row, cell = min((profile.rows_of[cell], cell) for cell in profile.others)
-            found = next((one for one in PATTERNS if have_pattern(profile.others, one)), "")
+            found = [one for one in PATTERNS if have_pattern(profile.others, one)]
             how = "src/features.py can make a number or date of it"
             if found:
-                how = f"prepare.columns takes its pattern, {found!r}"
+                how = f"prepare.columns takes its pattern, {' or '.join(map(repr, found))}"
             self.note(f"is text: {cell!r} in row {row} is not a recognised number or date; {how}")
 
 

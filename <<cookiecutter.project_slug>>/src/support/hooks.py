@@ -100,7 +100,9 @@ def call(name: str) -> str:
             f' || {in_head} || ! cut -d" " -f2 "$refs" | while read -r sha; do {in_pushed}; done'
         )
         # The lines after it, such as those of Git LFS, get git's standard input as well.
-        run = f'{{ ! {{ {there}; }} || {run} <"$refs"; }}'
+        where = '"is not in $PWD: git push in the project, on a branch that has it" >&2'
+        found = f'{{ [ -f {script()} ] || ! echo "pre-push:" {script()} {where}; }}'
+        run = f'{{ ! {{ {there}; }} || {{ {found} && {run} <"$refs"; }}; }}'
         failed = 'echo "pre-push: $TMPDIR is no folder to write to: set TMPDIR" >&2'
         keep = (
             f'{{ {{ refs=$(mktemp) || ! {failed}; }} && cat >"$refs" && exec <"$refs" && {run}; }}'

@@ -130,6 +130,8 @@ def load(path: Path, trusted_types: list[str]) -> BaseEstimator:
     installed, or contains types that neither skops, TRUSTED nor `trusted_types` lists.
     """
     trusted = [*TRUSTED, *trusted_types]
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file: run `dvc repro`, or `dvc pull` to fetch it")
     try:
         check_size(path)
         estimator = skops.io.load(path, trusted=trusted)

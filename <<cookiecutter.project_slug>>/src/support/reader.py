@@ -141,6 +141,8 @@ class Table:
         self.repeated: set[str] = set()
         # The types that the columns of Parquet or Feather files become
         self._types: dict[str, pa.DataType] = {}
+        # The time zones of columns of times in these files; "" for none
+        self.zones: dict[str, str] = {}
         self.spelt: list[str] = []
         self.absent: list[str] = []
         # Columns of a type that no model takes, and that type
@@ -247,6 +249,8 @@ class Table:
                 return header
             names, types, _ = _stored(content, kind)
             for name, one in zip(names, types, strict=True):
+                if pa.types.is_timestamp(one):
+                    self.zones[name] = one.tz or ""
                 if not usable(one):
                     self.unusable[name] = str(one)
                 here = plain(pa.nulls(0, one)).type

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -202,9 +203,12 @@ class Schema:
             how = f" that is written {column.dates}" if column.dates and kind == "date" else ""
             how += " with points" * column.dotted
             how += f" in {column.unit}" if column.unit.strip("()") else ""
+            cell = misfit.cell if isinstance(misfit.cell, str | float) else str(misfit.cell)
+            if column.kind == "integer" and re.fullmatch("[0-9]+[.][0-9]+", str(cell)):
+                kind = "whole number"
             raise InputError(
-                f"{source}, row {row + misfit.position}: {column.name} is {misfit.cell!r}, which "
-                f"is no {kind}{how}"
+                f"{source}, row {row + misfit.position}: {column.name} is {cell!r}, which is no "
+                f"{kind}{how}"
             ) from None
         if not seen and column.name in self.features and pa.types.is_floating(values.type):
             large = pc.greater(pc.abs(values), LARGEST).fill_null(False)
@@ -298,6 +302,10 @@ def decide_schema(
     elif columns[target].kind in ("text", "date"):
         wrong = misfit(target, profiles[target], columns[target].kind)
         raise InputError(f"{source}, {wrong}, but the target of a regression is a number")
+    if time and columns[time].dates == "time of day":
+        raise InputError(
+            f"{source}: {time} holds times of day, but prepare.time takes dates or numbers"
+        )
     if time and columns[time].kind not in ("date", "number", "integer"):
         wrong = misfit(time, profiles[time])
         raise InputError(f"{source}, {wrong}, but prepare.time takes dates or numbers")
@@ -338,6 +346,8 @@ def decide_columns(
             kind = STORED[one.type] if one.exact and name not in params["text"] else "text"
             # New rows may be in a file without types.
             columns[name] = Column(name, kind, dates="ISO8601" if kind == "date" else "")
+            if kind == "date" and name in table.zones:
+                columns[name].zones = "all" if table.zones[name] else "none"
             if name in params["columns"]:
                 columns[name] = give_kind(columns[name], params["columns"][name], one)
     return {name: columns[name] for name in table.names}

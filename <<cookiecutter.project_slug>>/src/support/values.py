@@ -203,6 +203,8 @@ def _check_zones(cells: pa.Array, zones: str) -> None:
 def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
     """Return values from a file with typed columns."""
     wanted = TYPES[column.kind]
+    if column.dates == "time of day":
+        _check(cells, pc.is_null(cells))  # a time on a day is another
     if pa.types.is_null(cells.type) or column.kind == "empty":
         return pa.nulls(len(cells), wanted)
     if cells.type in (pa.int64(), pa.float64()):
@@ -250,6 +252,8 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
         forms = forms - GROUPED[column.decimal]
     if " " not in column.thousands:
         forms = forms - SPACES
+    if column.kind == "integer":
+        forms = forms - {"point3"}  # 4.403 may be 4403
     if column.zeros:
         forms = forms | {"zeros", "long"}
     _check(cells, matches(numbers, *(FORMS[form] for form in sorted(forms))))
