@@ -100,6 +100,7 @@ def test_numbers_and_words_are_what_is_written(given, kind, expected):
 
 
 DAY_16 = datetime(2023, 5, 16, 13, 20)
+EARLY_17 = datetime(2023, 5, 17, 1, 20, 5)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,7 @@ DAY_16 = datetime(2023, 5, 16, 13, 20)
         ),
         (["8:30", "23:05:09.5"], [at(8, 30), at(23, 5, 9, 500000)]),
         (["12:15 am", "1:20 P.M."], [at(0, 15), at(13, 20)]),
+        (["5/16/2023, 1:20\u202fPM", "5/17/2023, 1:20:05\u202fAM"], [DAY_16, EARLY_17]),
     ],
 )
 def test_dates_are_what_is_written(given, expected):

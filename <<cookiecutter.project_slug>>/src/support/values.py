@@ -45,7 +45,7 @@ _ZERO_TIME = r"( 00:00:00)?[.]000000\z"
 # A date, and the parts of the time that may follow it
 _PARTS = (
     r"\A(?P<date>.*?)(?:(?:T|,? |:)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
-    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?: ?(?P<half>[AaPp])[.]?[Mm][.]?)?"
+    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?:[ \x{a0}\x{202f}]?(?P<half>[AaPp])[.]?[Mm][.]?)?"
     r"(?: ?(?P<zone>Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?)?\z"
 )
 _WEEKDAYS = "(?i:(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )"
