@@ -124,8 +124,7 @@ class Column:
     mark, and may have a mark between `thousands`, a `unit`, brackets, or leading `zeros`. Dates are
     `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'; if it is known, `all`
     or `none` of their times have `zones`; `dotted` are those such as 31.12.2024. Each `time of day`
-    is one on 1970-01-01. The words in `gaps`
-    count as missing. `notes` are messages for the user.
+    is one on 1970-01-01. The words in `gaps` count as missing. `notes` are messages for the user.
     """
 
     name: str

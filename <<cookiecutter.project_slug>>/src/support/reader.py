@@ -312,7 +312,8 @@ class Table:
 
     def _tell(self, row: int) -> str:
         """Return the number of a row in its file, and the file if there are several, see Row."""
-        starts = [(start, part) for part, start in self._starts.items() if start <= row]
+        # Another thread may be reading.
+        starts = [(start, part) for part, start in list(self._starts.items()) if start <= row]
         if not starts:
             return str(row)
         start, part = max(starts)
