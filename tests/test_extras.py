@@ -3,11 +3,13 @@
 import json
 import re
 import tomllib
+from html import escape
 from importlib.metadata import files as files_of
 from pathlib import Path
 
 import pytest
 from helpers import BIN, ROOT, Project, run
+from markdown_it import MarkdownIt
 
 EXTRAS = {
     "agents": "AGENTS.md",
@@ -65,7 +67,8 @@ def test_a_license_has_the_words_of_those_that_packages_ship(name, package, star
 
 def test_the_license_names_its_holder(full):
     assert (full.path / "LICENSE").read_text().splitlines()[2] == "Copyright (c) Ada << 1 >>"
-    assert "Ada << 1 >>. BSD-3-Clause, see `LICENSE`." in (full.path / "README.md").read_text()
+    readme = MarkdownIt().render((full.path / "README.md").read_text())
+    assert f"{escape('Ada << 1 >>')}. BSD-3-Clause, see <code>LICENSE</code>." in readme
 
 
 def test_what_agents_are_told_is_so(full):
