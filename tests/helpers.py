@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import yaml
 from dvc.repo import Repo
+from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -274,3 +275,13 @@ def wait_for_queue(project: Project) -> None:
         assert time.monotonic() < deadline, status
         time.sleep(1)
     assert "Failed" not in status
+
+
+def shown_by_markdown(readme: str) -> list[tuple[str, str]]:
+    """Return the tag and the text of the first two blocks as Markdown shows them, and nothing else."""
+    blocks = []
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(readme)
+    for opening, inline in zip(tokens[0:6:3], tokens[1:6:3], strict=True):
+        assert {one.type for one in inline.children or []} <= {"text"}, inline.children
+        blocks.append((opening.tag, "".join(one.content for one in inline.children or [])))
+    return blocks

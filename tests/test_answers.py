@@ -19,6 +19,7 @@ from cookiecutter.exceptions import FailedHookException
 from cookiecutter.generate import generate_context
 from cookiecutter.utils import create_env_with_context
 from dvc.config import Config
+from helpers import shown_by_markdown
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -98,16 +99,6 @@ def test_the_hook_gets_the_answers_as_they_are(answers):
     assert hook(**answers).PLAN["answers"].items() >= answers.items()
 
 
-def shown(readme: str) -> list[tuple[str, str]]:
-    """Return the tag and the text of the first two blocks as Markdown shows them, and nothing else."""
-    blocks = []
-    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(readme)
-    for opening, inline in zip(tokens[0:6:3], tokens[1:6:3], strict=True):
-        assert {one.type for one in inline.children or []} <= {"text"}, inline.children
-        blocks.append((opening.tag, "".join(one.content for one in inline.children or [])))
-    return blocks
-
-
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(name=lines, description=lines, author=lines, email=lines, target=lines, remote=lines)
 @example("a", "```", "a", "a", "a", "a")
@@ -133,7 +124,8 @@ def test_answers_arrive_in_every_file_or_are_refused_in_one_line(
             if path.suffix == ".py":
                 ast.parse(path.read_text(encoding="utf-8"))
         readme = (project / "README.md").read_text(encoding="utf-8")
-        assert shown(readme) == [("h1", name.strip()), ("p", description.strip())]
+        second = ("p", description.strip()) if description.strip() else ("h2", "Run it")
+        assert shown_by_markdown(readme) == [("h1", name.strip()), second]
         params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
         assert params["prepare"]["target"] == target
         yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))
@@ -189,7 +181,10 @@ def test_hostile_text_arrives_by_every_way(bake, template, env, tmp_path, way):
     project = tmp_path / "slug"
     log = run(["git", "log", "-1", "--format=%s%n%an"], project, env).stdout
     assert log == f"Start {HOSTILE}\n{HOSTILE.replace('<', '').replace('>', '')}\n"
-    assert shown((project / "README.md").read_text("utf-8")) == [("h1", HOSTILE), ("p", HOSTILE)]
+    assert shown_by_markdown((project / "README.md").read_text("utf-8")) == [
+        ("h1", HOSTILE),
+        ("p", HOSTILE),
+    ]
     run("dvc push", project, env)
     assert list((tmp_path / PLACE).iterdir())
 

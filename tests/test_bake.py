@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from helpers import ROOT, STAGES, Project, run
+from helpers import ROOT, STAGES, Project, run, shown_by_markdown
 from sklearn.datasets import load_iris
 
 
@@ -275,7 +275,8 @@ def test_answers_are_data_wherever_they_end_up(bake, tmp_path, env):
     assert project.run("git log -1 --format=%s") == f"Start {HOSTILE}\n"
     # git itself strips characters that would break its header from a name
     assert project.run("git log -1 --format=%an") == HOSTILE.replace("<b>", "b") + "\n"
-    assert (project.path / "README.md").read_text("utf-8").startswith(f"# {HOSTILE}\n\n{HOSTILE}\n")
+    readme = (project.path / "README.md").read_text("utf-8")
+    assert shown_by_markdown(readme) == [("h1", HOSTILE), ("p", HOSTILE)]
     assert project.run("dvc config remote.origin.url") == f"{tmp_path}/a store; 'x' $(id)\n"
     project.run("dvc push")
     assert (tmp_path / "a store; 'x' $(id)").is_dir()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import BIN, ROOT, in_terminal, run
+from helpers import BIN, ROOT, in_terminal, run, shown_by_markdown
 
 QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text())
 COUNT = len([name for name in QUESTIONS if not name.startswith("_")])
@@ -29,7 +29,8 @@ def test_typed_answers_arrive(answer, tmp_path, env):
     shown = answer("regression", "", "", "Größe << 5 %", "slug", *[""] * (COUNT - 5))
     assert "slug is a git repository with one commit" in shown
     assert f"[{COUNT}/{COUNT}]" in shown
-    assert (tmp_path / "slug/README.md").read_text("utf-8").startswith("# Größe << 5 %\n")
+    title, _ = shown_by_markdown((tmp_path / "slug/README.md").read_text("utf-8"))
+    assert title == ("h1", "Größe << 5 %")
     log = run("git log -1 --format=%s", tmp_path / "slug", env).stdout
     assert log == "Start Größe << 5 %\n"
 
