@@ -227,7 +227,7 @@ def test_where_git_cannot_tell_what_is_withheld_nothing_leaves(shared, tmp_path)
     partial.run("dvc pull --quiet")
     server.rename(tmp_path / "away")
     said = partial.run(f"{CHECK} --repair", status=1)
-    assert said.startswith("git grep: ") and len(said.splitlines()) == 1, said
+    assert said.startswith("fatal: ") and len(said.splitlines()) == 1, said
 
 
 def test_an_output_with_a_remote_of_its_own_is_sent_and_looked_for_there(shared, tmp_path):

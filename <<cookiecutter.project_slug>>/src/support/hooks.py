@@ -31,10 +31,10 @@ def environment() -> dict[str, str]:
 
 
 @cache
-def git(*arguments: str) -> str:
+def git(*arguments: str, fine: tuple[int, ...] = (0,)) -> str:
     """Return git's output for this project's repository, not for one that the environment names.
 
-    Raises SystemExit with git's own error.
+    Raises SystemExit with git's own error if it ends with a status that is not one of `fine`.
     """
     try:
         done = subprocess.run(
@@ -44,10 +44,11 @@ def git(*arguments: str) -> str:
             check=False,
             capture_output=True,
             text=True,
+            errors="surrogateescape",
         )
     except OSError as error:
         raise SystemExit(f"git cannot be run: {error.strerror}") from None
-    if done.returncode:
+    if done.returncode not in fine:
         [reason, *_] = done.stderr.strip().splitlines() or [f"git {arguments[0]} failed"]
         raise SystemExit(reason)
     return done.stdout.removesuffix("\n")

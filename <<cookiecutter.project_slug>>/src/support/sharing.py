@@ -1,7 +1,6 @@
 """Find the objects that commits need on the DVC remotes, and check that they are there."""
 
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -9,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from support.hooks import ROOT, environment
+from support.hooks import git
 from support.params import InputError, first_line
 from support.remote import address, reach, within
 
@@ -24,25 +23,6 @@ BATCH = 100
 
 # A remote's name and the kind of hash by which it keeps the objects
 Store = tuple[str, str]
-
-
-def ask_git(*arguments: str, fine: tuple[int, ...] = (0,)) -> str:
-    """Return what git prints in this project's repository, wherever the command was typed.
-
-    Raises InputError with git's reason if it ends with a status that is not one of `fine`.
-    """
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=ROOT,
-        env=environment(),
-        check=False,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-    )
-    if done.returncode not in fine:
-        raise InputError(f"git {arguments[0]}: {first_line(done.stderr)}")
-    return done.stdout
 
 
 def home(repo: Any, out: Any) -> str:
@@ -109,12 +89,12 @@ def rule_for(rules: Rules, key: tuple[str, tuple[str, ...]], otherwise: Any) -> 
 
 def head() -> list[str]:
     """Return the commit of the workspace, if there is one yet."""
-    return ask_git("rev-parse", "--verify", "--quiet", "HEAD", fine=(0, 1)).split()
+    return git("rev-parse", "--verify", "--quiet", "HEAD", fine=(0, 1)).split()
 
 
 def is_behind(tips: Iterable[str]) -> bool:
     """Return whether one of the commits `tips` has commits that the workspace's own lacks."""
-    return any(ask_git("rev-list", "--max-count=1", tip, "--not", *head()) for tip in tips)
+    return any(git("rev-list", "--max-count=1", tip, "--not", *head()) for tip in tips)
 
 
 def others_that_withhold(pushed: Iterable[str], replaced: Iterable[str] = ()) -> list[str]:
@@ -123,7 +103,7 @@ def others_that_withhold(pushed: Iterable[str], replaced: Iterable[str] = ()) ->
     They may be `pushed` as well. Those in the history of the workspace or of another pushed commit
     are not, nor are those that a push has `replaced`.
 
-    Raises InputError where git cannot tell, as in a partial clone without its server.
+    Raises SystemExit where git cannot tell, as in a partial clone without its server.
     """
     now, pushed = head(), [commit for commit in pushed if commit != "HEAD"]
     if not now and not pushed:
@@ -132,13 +112,13 @@ def others_that_withhold(pushed: Iterable[str], replaced: Iterable[str] = ()) ->
     commit = "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
     refs = f"--format={commit}", "refs/heads", "refs/remotes", "refs/tags"
     anchors = now + pushed
-    unmerged = [{*ask_git("for-each-ref", f"--no-merged={one}", *refs).split()} for one in anchors]
-    latest = {*ask_git("merge-base", "--independent", *anchors).split()} - {*now}
+    unmerged = [{*git("for-each-ref", f"--no-merged={one}", *refs).split()} for one in anchors]
+    latest = {*git("merge-base", "--independent", *anchors).split()} - {*now}
     others = sorted((set.intersection(*unmerged) | latest) - {*replaced})
     if not others:
         return []
     places = ["--", ":(top,glob)**/*.dvc", ":(top,glob)**/dvc.yaml"]
-    found = ask_git("grep", "-ilE", "push|remote", *others, *places, fine=(0, 1))
+    found = git("grep", "-ilE", "push|remote", *others, *places, fine=(0, 1))
     return [tip for tip in others if tip in found]
 
 
@@ -281,7 +261,7 @@ def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
     https://git-scm.com/docs/githooks#_pre_push; the first hash is all zeros if a branch is deleted.
     Without lines, another hook may have read them: then it is the last commit.
 
-    Raises InputError for a hash that git does not know.
+    Raises SystemExit for a hash that git does not know.
     """
     found = [re.fullmatch(r"\S+ ([0-9a-f]{40,}) \S+ [0-9a-f]{40,}\s*", line) for line in refs]
     tips = [match[1] for match in found if match]
@@ -290,9 +270,7 @@ def pushed_commits(refs: Iterable[str]) -> dict[str, list[str]]:
     tips = [tip for tip in tips if tip.strip("0")]
     if not tips:
         return {}
-    lines = ask_git(
-        "rev-list", "--topo-order", "--parents", *tips, "--not", "--remotes"
-    ).splitlines()
+    lines = git("rev-list", "--topo-order", "--parents", *tips, "--not", "--remotes").splitlines()
     return {commit: parents for commit, *parents in map(str.split, lines)}
 
 
@@ -331,7 +309,7 @@ def check_remote(
     reached = remotes(repo)
     for name in reached:
         reach(repo, name)
-    pushed = ask_git("for-each-ref", "refs/remotes")
+    pushed = git("for-each-ref", "refs/remotes")
     lines = []
     for (name, kind), needed in needed_objects(repo, commits, replaced).items():
         if name not in reached:
@@ -388,8 +366,8 @@ def is_sound(cache: Any, oid: str) -> bool:
 
 def worktree_with(path: str) -> str:
     """Return the other worktree of this repository whose cache has an object; "" if none has."""
-    listed = ask_git("worktree", "list", "--porcelain")
-    inside = ask_git("rev-parse", "--show-prefix").strip()
+    listed = git("worktree", "list", "--porcelain")
+    inside = git("rev-parse", "--show-prefix").strip()
     for place in re.findall("^worktree (.+)$", listed, re.MULTILINE):
         project = Path(place, inside)
         if (project / ".dvc/cache/files/md5" / path).exists():
