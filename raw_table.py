@@ -32,7 +32,7 @@ sys.dont_write_bytecode = True
 # Skip its __init__, which changes the output of the project's scripts.
 sys.modules.setdefault("support", ModuleType("support")).__path__ = [str(TEMPLATE / "src/support")]
 
-from support.cells import NUMBERS, Forms, Profile
+from support.cells import NUMBERS, POINT, Forms, Profile
 from support.columns import (
     IDENTIFIER,
     Column,
@@ -234,7 +234,7 @@ def profile(rows: TextRows, target: str) -> tuple[dict[str, Profile], list[str]]
     identifiers = [
         name
         for name, cells in numbering.items()
-        if len(cells) == number > 1 and not profiles[name].count(["point", "point3", "stored"])
+        if len(cells) == number > 1 and not profiles[name].count(POINT | {"point3", "stored"})
     ]
     return profiles, identifiers
 

@@ -144,6 +144,7 @@ EARLY_17 = datetime(2023, 5, 17, 1, 20, 5)
         ),
         (["8:30", "23:05:09.5"], [at(8, 30), at(23, 5, 9, 500000)]),
         (["12:15 am", "1:20 P.M."], [at(0, 15), at(13, 20)]),
+        (["8.30pm", "12 am", "7 p.m.", "19:05"], [at(20, 30), at(0, 0), at(19, 0), at(19, 5)]),
         (["5/16/2023, 1:20\u202fPM", "5/17/2023, 1:20:05\u202fAM"], [DAY_16, EARLY_17]),
     ],
 )
@@ -214,6 +215,11 @@ def test_lists_that_look_like_decimals_are_told():
     [column] = columns_of({"chosen": ["1", "1,2", "3,10"]}).values()
     assert column.kind == "number" and "if they are lists, name it" in column.notes[0]
     assert columns_of({"size": ["5½", "6½"]})["size"].kind == "text"
+
+
+def test_numbers_of_one_precision_are_no_versions():
+    found = columns_of({"price": ["1.50", "1.55"], "size": ["1.5", "1.55"], "cost": ["$1.50", "$1.5"]})
+    assert not any(column.notes for column in found.values())
 
 
 def test_other_columns_decide_what_one_leaves_open():
@@ -295,6 +301,7 @@ def test_other_columns_decide_what_one_leaves_open():
         (["7"] * 60 + ["8x"], "1 value taken as missing .* row 62: '8x'"),
         (["192.168.100.101", "192.168.100.102"], "points were taken to mark thousands"),
         (["552 100 554", "552 100 611"], "'552 100 554' .row 2. whose blanks were taken to mark"),
+        (["1.9", "1.10", "1.11"], "has '1.10' .row 3. beside '1.9', taken as numbers"),
         (["5-", "12"], "has a minus behind numbers, such as '5-', taken as negative"),
         (["7"] * 60 + ["8x", "9 y"], "text because of 2 values .* row 62: '8x'"),
     ],

@@ -54,6 +54,7 @@ _LONG = "(?:0|[1-9][0-9]*)"
 _GROUP = "[1-9][0-9]{0,2}"
 _UNGROUPED = "(?:0|[1-9][0-9]{3,})"
 _OTHER = "(?:[0-9]{1,2}|[0-9]{4,})"
+_MORE = "(?:[0-9]|[0-9]{3,})"
 SPACE = "[ '\u2019\u00a0\u2009\u202f]"
 # Includes the year 1, from which some databases count
 _YEAR = "(?:[1-9][0-9]{3}|0001)"
@@ -71,10 +72,10 @@ _NAMES = (
 _MONTH = f"(?:{'|'.join(_NAMES)})"
 _WEEKDAY = "(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
 _ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9](?::?[0-5][0-9])?)"
+# Browsers write a no-break space.
+_HALF = "[ \u00a0\u202f]?[AaPp][.]?[Mm][.]?"
 _CLOCK = (
-    "(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-    # Browsers write a no-break space.
-    "(?:[ \u00a0\u202f]?[AaPp][.]?[Mm][.]?)?"
+    f"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{{1,9}})?)?(?:{_HALF})?"
 )
 _AT = f"(?:T|,? |:){_CLOCK}"
 _TIME = f"(?:{_AT}(?:{_ZONE})?)?"
@@ -138,7 +139,10 @@ FORMS = {
     "large": f"{_SIGN}[1-9][0-9]{{3,14}}",
     # 7.823 and 4,702 have two readings; with more or fewer digits on either side they have one.
     "point3": f"{_SIGN}{_GROUP}[.][0-9]{{3}}",
-    "point": f"{_SIGN}(?:{_LONG}?[.]{_OTHER}|{_UNGROUPED}?[.][0-9]{{3}}|{_LONG}[.])",
+    "point": f"{_SIGN}(?:{_LONG}?[.]{_MORE}[1-9]|{_UNGROUPED}?[.][0-9]{{2}}[1-9]|{_LONG}[.])",
+    # 1.9 and 1.10 may be versions.
+    "point1": f"{_SIGN}{_LONG}?[.][0-9]",
+    "point0": f"{_SIGN}(?:{_LONG}?[.]{_MORE}0|{_UNGROUPED}?[.][0-9]{{2}}0)",
     "comma3": f"{_SIGN}{_GROUP},[0-9]{{3}}",
     "comma": f"{_SIGN}(?:{_LONG}?,{_OTHER}|{_UNGROUPED}?,[0-9]{{3}})",
     "points": f"{_SIGN}{_GROUP}(?:[.][0-9]{{3}}){{2,4}}",
@@ -169,7 +173,7 @@ FORMS = {
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
     "iso": f"(?:{_DATES['iso']})(?:{_AT})?",
     "iso_zone": f"(?:{_DATES['iso']}){_AT}{_ZONE}",
-    "clock": _CLOCK,
+    "clock": f"{_CLOCK}|{_TWELVE}(?:[.][0-5][0-9])?{_HALF}",
     "stored_integer": f"-?{_WHOLE}{MARK}",
     "stored": f"-?[0-9]+(?:[.][0-9]+(?:[eE][+-]?[0-9]{{1,3}})?|[eE][+-]?[0-9]{{1,3}}){MARK}",
     "stored_date": f"(?:{_DATES['iso']})(?:{_AT})?{MARK}",
@@ -196,7 +200,7 @@ _DECORATED = re.compile(DECORATED)
 PLURAL = "([A-Za-z]{2,})s"
 
 # The forms that a decimal mark can turn into numbers, and the forms that reveal the mark
-POINT = frozenset({"point", "commas", "commas_point", "spaces_point", "exponent"})
+POINT = frozenset({"point", "point1", "point0", "commas", "commas_point", "spaces_point", "exponent"})
 COMMA = frozenset({"comma", "points", "points_comma", "spaces_comma", "exponent_comma"})
 _ANY = {"integer", "large", "point3", "comma3", "spaces", "bare_exponent", "exponent_whole"}
 _ANY |= {"infinite", "stored", "stored_integer"}
@@ -248,6 +252,8 @@ def undecorate(cell: str) -> tuple[str, str] | None:
     match = _DECORATED.fullmatch(cell)
     if not match or len(match["open"] or match["inner"] or "") != len(match["close"] or ""):
         return None
+    if match["after"] and re.fullmatch(_HALF, match["after"]):
+        return None  # 8.30 pm
     unit = re.sub(f"{PLURAL}$", r"\1", (match["before"] or "") + (match["after"] or ""))
     negative = match["close"] or match["behind"]
     if not unit and not negative and not match["whole"]:

@@ -81,6 +81,8 @@ _SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
 _FRACTIONS = {
     ".": {
         "point",
+        "point0",
+        "point1",
         "point3",
         "commas_point",
         "spaces_point",
@@ -410,6 +412,12 @@ class _Decision:
                     f"has values such as {cell!r} (row {row}) whose {marks} were taken to mark "
                     "thousands; if they are codes, name it in prepare.text"
                 )
+        if profile.forms["point0"] and profile.forms["point1"]:
+            (row, cell), (_, shorter) = profile.first["point0"], profile.first["point1"]
+            self.note(
+                f"has {cell!r} (row {row}) beside {shorter!r}, taken as numbers, whose last zeros "
+                "mean nothing; if they are versions or the like, name it in prepare.text"
+            )
         behind = [cell for cell in profile.beside if re.search("[0-9]-$", cell)]
         if behind:
             self.note(

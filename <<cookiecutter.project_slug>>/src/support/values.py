@@ -273,6 +273,9 @@ def _read_dates(cells: pa.Array, column: Column) -> pa.Array:
         return _read_pattern(cells, column.dates)
     _check(cells, matches(cells, *(FORMS[form] for form in sorted(DATES[column.dates]))))
     if column.dates == "time of day":
+        # 8.30 pm and 8 pm
+        cells = pc.replace_substring_regex(cells, r"^(\d{1,2})[.](\d\d)", r"\1:\2")
+        cells = pc.replace_substring_regex(cells, r"^(\d{1,2})([^\d:])", r"\1:00\2")
         cells = pc.binary_join_element_wise("1970-01-01", cells, " ")
     with suppress(pa.ArrowInvalid):
         return cells.cast(pa.timestamp("us"))
