@@ -218,7 +218,9 @@ def test_lists_that_look_like_decimals_are_told():
 
 
 def test_numbers_of_one_precision_are_no_versions():
-    found = columns_of({"price": ["1.50", "1.55"], "size": ["1.5", "1.55"], "cost": ["$1.50", "$1.5"]})
+    found = columns_of(
+        {"price": ["1.50", "1.55"], "size": ["1.5", "1.55"], "cost": ["$1.50", "$1.5"]}
+    )
     assert not any(column.notes for column in found.values())
 
 

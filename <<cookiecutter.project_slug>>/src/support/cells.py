@@ -74,9 +74,7 @@ _WEEKDAY = "(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
 _ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9](?::?[0-5][0-9])?)"
 # Browsers write a no-break space.
 _HALF = "[ \u00a0\u202f]?[AaPp][.]?[Mm][.]?"
-_CLOCK = (
-    f"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{{1,9}})?)?(?:{_HALF})?"
-)
+_CLOCK = f"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{{1,9}})?)?(?:{_HALF})?"
 _AT = f"(?:T|,? |:){_CLOCK}"
 _TIME = f"(?:{_AT}(?:{_ZONE})?)?"
 
@@ -200,7 +198,9 @@ _DECORATED = re.compile(DECORATED)
 PLURAL = "([A-Za-z]{2,})s"
 
 # The forms that a decimal mark can turn into numbers, and the forms that reveal the mark
-POINT = frozenset({"point", "point1", "point0", "commas", "commas_point", "spaces_point", "exponent"})
+POINT = frozenset(
+    {"point", "point1", "point0", "commas", "commas_point", "spaces_point", "exponent"}
+)
 COMMA = frozenset({"comma", "points", "points_comma", "spaces_comma", "exponent_comma"})
 _ANY = {"integer", "large", "point3", "comma3", "spaces", "bare_exponent", "exponent_whole"}
 _ANY |= {"infinite", "stored", "stored_integer"}
