@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -157,6 +158,17 @@ def test_classes_may_have_any_names(tmp_path, kind, labels):
     predicted = again.predict(rows.features)
     assert (predicted == rows.target).mean() > 0.8
     assert set(predicted.tolist()) == set(labels)
+
+
+@pytest.mark.parametrize("kind", ["xgboost.XGBRegressor", "lightgbm.LGBMRegressor"])
+def test_an_argument_that_a_package_would_ignore_is_told(kind):
+    params, rows = PARAMS | {"class_weight": "none"}, Rows(hostile(None))
+    spec = {"class": kind, "n_estimators": 2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(create("boosting", spec, {}, params), rows, params)
+    with pytest.warns(UserWarning, match="num_leafs"):
+        fit(create("boosting", spec, {"num_leafs": 7}, params), rows, params)
 
 
 def test_boosting_gives_the_same_bytes_on_any_number_of_cores(bake, tmp_path):

@@ -491,7 +491,13 @@ def test_rows_that_are_in_both_parts_by_chance_are_not_told():
     random = np.random.default_rng(0)
     table = pd.DataFrame({name: random.choice([*"abc"], 900) for name in "uvw"})
     table["y"] = np.where(random.random(900) < 0.3 + 0.4 * (table["u"] == "a"), "in", "out")
-    assert "same-rows" not in codes(table, "forest of trees")
+    numbers = pd.DataFrame({"age": random.integers(18, 98, 1500)})
+    numbers["pressure"] = random.normal(120, 10, 1500).round()
+    numbers["y"] = random.choice(["in", "out"], 1500)
+    assert numbers.nunique().prod() < 10 * len(numbers), "prepare keeps such rows"
+    for one in (table, numbers):
+        half = len(one) // 2
+        assert "same-rows" not in codes(one, "tree", training=one[:half])
 
 
 def spoil(fold: dict[str, float]) -> None:

@@ -523,10 +523,11 @@ def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
     test, training = evidence.test.table, evidence.training.table
     if not test.columns.equals(training.columns):
         return
-    if math.prod(test.nunique(dropna=False)) <= CHANCE * len(test):
-        return
     share = np.isin(hash_rows(test), hash_rows(training)).mean()
-    if share >= REPEATED:
+    if share < REPEATED:
+        return
+    rows = pd.concat([training, test])
+    if math.prod(rows.nunique(dropna=False)) > CHANCE * len(rows):
         seen = f"{share:.0%} of the test rows are in training as well"
         advice = "set prepare.duplicates to drop, or name what they share as prepare.group"
         yield Finding("same-rows", seen, advice)

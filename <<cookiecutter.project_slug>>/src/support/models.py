@@ -1,6 +1,7 @@
 """Create, build and fit the models that params.yaml describes."""
 
 import pkgutil
+import warnings
 from typing import Any, TypeAlias
 
 from support.encoders import codes_of, encoder_of, forget_folds, is_narrow
@@ -128,6 +129,7 @@ def fit(model: Model, rows: Rows, params: dict[str, Any]) -> BaseEstimator:
         if package_of(model) == "lightgbm":
             # XGBoost takes codes as numbers: as categories, its scores were no better.
             arguments["model__categorical_feature"] = codes_of(estimator["columns"], features)
+            tell_unknown(model)
         if params["class_weight"] != "none" and not weighs_classes(model):
             weights = compute_sample_weight(params["class_weight"], target)
             arguments["model__sample_weight"] = weights
@@ -137,6 +139,17 @@ def fit(model: Model, rows: Rows, params: dict[str, Any]) -> BaseEstimator:
         raise ValueError(first_line(error)) from error
     forget_folds(estimator["columns"])
     return estimator
+
+
+def tell_unknown(model: BaseEstimator) -> None:
+    """Warn of arguments of a model of LightGBM that may be misspelt: it ignores unknown ones."""
+    known = {**type(model)().get_params(), **QUIET["lightgbm"]}
+    if unknown := model.get_params().keys() - known.keys():
+        warnings.warn(
+            f"{type(model).__name__} has no argument {', '.join(sorted(unknown))}: write its own "
+            "names, as LightGBM ignores those that it does not know",
+            stacklevel=1,
+        )
 
 
 def innermost(estimator: BaseEstimator) -> BaseEstimator:
