@@ -1,13 +1,16 @@
 """src/publish.py against a real MLflow server: what arrives there, and how failures end."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -351,6 +354,13 @@ def test_without_a_server_it_ends_in_one_line(project):
     [port] = free_ports(1)
     for address, message in [
         ("file:./runs", "MLFLOW_TRACKING_URI does not start with https:// or http://\n"),
+        *[
+            (
+                address,
+                "MLFLOW_TRACKING_URI is no valid address: signs in a password are %-encoded\n",
+            )
+            for address in ("http://[::1", "http://somebody:hid/den@127.0.0.1:1")
+        ],
         (
             f"http://somebody:hidden@127.0.0.1:{port}/x/",
             f"http://127.0.0.1:{port}/x does not answer: is the address right, and the network up?\n",
@@ -361,6 +371,62 @@ def test_without_a_server_it_ends_in_one_line(project):
     output = project.run(f"{COMMAND} --experiments", status=1)
     assert output == "there are no experiments: `dvc exp run` makes one\n"
     assert project.repro() == []
+    assert project.run("git status --porcelain") == ""
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers as an MLflow server whose experiment and run keep their files at two addresses."""
+
+    experiment, run = "mlflow-artifacts:/1", "mlflow-artifacts:/1/2"
+
+    def do_GET(self) -> None:
+        info = {"run_id": "2", "artifact_uri": self.run, "status": "RUNNING", "start_time": 1}
+        answer = {
+            "experiment": {"experiment_id": "1", "artifact_location": self.experiment},
+            "run": {"info": info, "data": {}},
+        }
+        content = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({"experiment": "{folder}/elsewhere"}, "would have them written on this machine"),
+        ({"run": "{folder}/elsewhere"}, "would have them written on this machine"),
+        ({"run": "file://{folder}/elsewhere"}, "would have them written on this machine"),
+        ({"run": "../elsewhere"}, "would have them written on this machine"),
+        ({"run": ""}, "would have them written on this machine"),
+        ({"run": {"host": "x"}}, "is no MLflow server, or answers what MLflow cannot read"),
+        ({"run": "abfss://x@127.0.0.1/y"}, "takes that package: install it"),
+    ],
+)
+def test_what_a_server_answers_writes_no_file_and_ends_in_one_line(
+    project, tmp_path, answers, message
+):
+    folder = tmp_path / "given"
+    given = {
+        key: one.format(folder=folder) if isinstance(one, str) else one
+        for key, one in answers.items()
+    }
+    handler = type("Hostile", (Answers,), given)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        project.env["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{server.server_port}"
+        output = project.run(COMMAND, status=1)
+        server.shutdown()
+    assert len(output.splitlines()) == 1 and message in output
+    assert list(tmp_path.iterdir()) == [project.path], "the server named a folder elsewhere"
     assert project.run("git status --porcelain") == ""
 
 
