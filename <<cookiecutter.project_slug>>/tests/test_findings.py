@@ -162,6 +162,21 @@ def test_words_that_tell_the_target_are_a_leak(share):
         assert (one.get("leak-feature") == "note alone tells the target") == (share == 0)
 
 
+def test_times_and_factors_that_give_the_target_are_named(noise):
+    table = noise.abs() + 0.1
+    started = pd.Timestamp("2024-03-01") + pd.to_timedelta(noise["a"] * 1e6, unit="s")
+    table["start"], table["end"] = started, started + pd.to_timedelta(table["b"] * 3600, unit="s")
+    hours = (table["end"] - table["start"]).dt.total_seconds() / 3600
+    trips = table[["c", "start", "end"]]
+    assert codes(trips.assign(hours=hours), "forest")["leak-sum"].startswith("start, end add up")
+    late = hours + 0.2 * noise["d"]
+    assert "leak-sum" not in codes(trips.assign(hours=late), "forest")
+    sales = table[["a", "b", "c"]]
+    product = sales["a"] * sales["c"]
+    assert codes(sales.assign(y=product), "forest")["leak-sum"].startswith("a, c multiply to")
+    assert "leak-sum" not in codes(sales.assign(y=product * table["d"] ** 0.2), "forest")
+
+
 def test_a_sum_is_named_beside_a_column_of_gaps(noise):
     table = noise.assign(d=noise["d"].where(np.arange(400) % 20 == 0))
     table["total"] = table["a"] + 2 * table["b"]

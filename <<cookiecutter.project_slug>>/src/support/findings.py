@@ -302,22 +302,29 @@ def parts_of_sum(numbers: pd.DataFrame, target: pd.Series) -> list[str]:
 
 
 def check_sum(evidence: Evidence) -> Iterator[Finding]:
-    """The target is a weighted sum of two or more features.
+    """The target is a weighted sum of two or more features, such as two times, or their product.
 
     A gap in one of them is a zero, or the row does not count.
     """
     sample = evidence.sample()
-    numbers = sample.features.select_dtypes("number")
+    times = sample.features.select_dtypes("datetime")
+    seconds = times.apply(lambda time: (time - time.min()).dt.total_seconds())
+    numbers = sample.features.select_dtypes("number").join(seconds)
     if not evidence.regression or len(sample) < FEW:
         return
-    filled = numbers.notna().mean()
-    ways = [numbers.loc[:, filled > FILLED]]
+    filled, target = numbers.notna().mean(), sample.target
+    ways = [("add up to", numbers.loc[:, filled > FILLED], target)]
     if (filled < 1).any():
-        ways += [numbers.fillna(0), numbers.loc[:, filled > HALF_FILLED]]
-    parts = next(filter(None, (parts_of_sum(way, sample.target) for way in ways)), [])
-    if parts:
-        seen = f"{name_some(parts)} add up to the target"
-        yield Finding("leak-sum", seen, "add those that are not known beforehand to prepare.drop")
+        some = numbers.loc[:, filled > HALF_FILLED]
+        ways += [("add up to", numbers.fillna(0), target), ("add up to", some, target)]
+    if (target > 0).all():
+        positive = numbers.loc[:, (numbers > 0).all()]
+        ways.append(("multiply to", np.log(positive), np.log(target)))
+    for how, parts, whole in ways:
+        if names := parts_of_sum(parts, whole):
+            advice = "add those that are not known beforehand to prepare.drop"
+            yield Finding("leak-sum", f"{name_some(names)} {how} the target", advice)
+            return
 
 
 def moves_with(one: pd.Series, other: pd.Series) -> bool:
