@@ -87,8 +87,6 @@ UNNAMED_INDEX = re.compile("__index_level_[0-9]+__")
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 NETWORK_TIMEOUT = 30  # seconds
 ROWS = 20_000
-# Counting stops at this many different values of a column, as in stage prepare.
-DISTINCT = 10_000
 # The initial parameters of stage prepare
 PARAMS: dict[str, Any] = {
     "na_values": "auto",
@@ -281,7 +279,7 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
     place, read = rows.names.index(target.name), reader_of(target)
     counts: Counter[Any] = Counter()
     every: Counter[Any] = Counter()
-    values: list[set[Any]] = [set() for _ in readers]
+    values: list[Counter[Any]] = [Counter() for _ in readers]
     seen, number_of_rows = set(), 0
     for row in rows:
         number_of_rows += 1
@@ -297,11 +295,10 @@ def check_classes_of(rows: TextRows, columns: dict[str, Column], target: Column)
         seen.add(key)
         counts[label] += 1
         for known, cell in zip(values, cells, strict=True):
-            if len(known) <= DISTINCT:
-                known.add(cell)
+            known[cell] += 1
     repeated = every.total() - counts.total()
     # It keeps them if they repeat by chance
-    if repeat_by_chance(map(len, values), number_of_rows):
+    if repeat_by_chance([known.values() for known in values], number_of_rows):
         counts, repeated = every, 0
     if problem := class_problem(counts, target.name, repeated):
         raise FileError(problem + tell_gaps(target, len(counts)))

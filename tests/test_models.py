@@ -13,6 +13,7 @@ from helpers import STAGES, Project, stale
 from support.model_file import load, save
 from support.models import create, fit
 from support.rows import Rows
+from train import message_of
 
 
 def read(project: Project, name: str) -> dict:
@@ -167,8 +168,38 @@ def test_an_argument_that_a_package_would_ignore_is_told(kind):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(create("boosting", spec, {}, params), rows, params)
-    with pytest.warns(UserWarning, match="num_leafs"):
+    with pytest.warns(UserWarning, match="num_leafs") as warned:
         fit(create("boosting", spec, {"num_leafs": 7}, params), rows, params)
+    [message] = map(message_of, warned)
+    assert "num_leafs" in message and not re.search("[0-9]{2}:[0-9]{2}", message), (
+        "a time would differ each time"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("linear_model.TweedieRegressor", [{"power": 1.5}, {"power": 0, "link": "log"}]),
+        (
+            "neighbors.KNeighborsRegressor",
+            [
+                {"metric": metric, "algorithm": algorithm, "p": 3}
+                for metric in ("minkowski", "manhattan", "chebyshev", "euclidean")
+                for algorithm in ("kd_tree", "ball_tree")
+            ],
+        ),
+        ("neural_network.MLPRegressor", [{"solver": solver} for solver in ("sgd", "adam")]),
+    ],
+)
+def test_settings_of_scikit_learns_own_are_trusted(tmp_path, kind, settings):
+    params, rows = PARAMS | {"class_weight": "none"}, Rows(hostile(None).assign(y=range(1, 301)))
+    for setting in settings:
+        model = create("own", {"class": f"sklearn.{kind}"}, setting, params)
+        with warnings.catch_warnings(action="ignore"):
+            fitted = fit(model, rows, params)
+        save(fitted, path := tmp_path / "model.skops")
+        same = load(path, []).predict(rows.features)
+        assert (same == fitted.predict(rows.features)).all()
 
 
 def test_boosting_gives_the_same_bytes_on_any_number_of_cores(bake, tmp_path):

@@ -436,6 +436,12 @@ def test_a_class_of_rows_that_repeat_by_chance_is_one(tmp_path):
     (tmp_path / "t.csv").write_text(f"sex,crew,label\n{rows}")
     found, report = prepared(tmp_path / "t.csv", "classification", "label")
     assert found["label"].value_counts().to_dict() == {"y": 120, "n": 60} and report["notes"]
+    # Few combinations of values are frequent: four of five sizes are 0. Without repeated rows, the
+    # class 1 would have a single one.
+    rows = "".join(f"{n * (n % 5 == 0)},{n % 30},0\n" for n in range(3000)) + "0,1,1\n0,1,1\n"
+    (tmp_path / "t.csv").write_text(f"size,crew,label\n{rows}")
+    found, report = prepared(tmp_path / "t.csv", "classification", "label")
+    assert found["label"].value_counts().to_dict() == {0: 3000, 1: 2} and report["notes"]
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def main() -> None:
     write_results(estimator, metrics, evidence, findings, data)
     for code, seen, advice in findings:
         print(f"{code}: {seen}; {advice}")
-    print("test: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    print("test: " + ", ".join(f"{name} {value:.4g}" for name, value in scores.items()))
 
 
 if __name__ == "__main__":

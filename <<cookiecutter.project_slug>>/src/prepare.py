@@ -119,7 +119,9 @@ def arrange(frame: pd.DataFrame, schema: Schema, source: str, first: int) -> pd.
     if values.isna().any():
         row = first + (values.isna().idxmax() - int(first))
         missing = "missing, or infinite" if pd.api.types.is_float_dtype(values) else "missing"
-        raise InputError(f"{source}, row {row}: {name}, the {role}, is {missing}")
+        raise InputError(
+            f"{source}, row {row}: {name}, the {role}, is {missing}: fill it, or remove such rows"
+        )
     return arranged.set_index(pd.Index(values, name=role))
 
 
@@ -192,7 +194,7 @@ class Preparation:
         schema.adopt(self._derived, params)
         if params["duplicates"] == "auto" and self.dropped["duplicate"]:
             compared = [one for name, one in self._values.items() if name not in self._left_out]
-            if repeat_by_chance([one.known for one in compared], self.row - self.first_row):
+            if repeat_by_chance([one.frequencies for one in compared], self.row - self.first_row):
                 raise RepeatedError
         if not self.writer.rows:
             raise InputError(f"{self.source} has no rows left: {tell_dropped(self.dropped)}")

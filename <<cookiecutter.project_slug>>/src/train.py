@@ -1,6 +1,7 @@
 """Stage train: training table and params.yaml -> fitted model and its cross-validated scores."""
 
 import json
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,9 +95,26 @@ def describe_scores(
         "metrics": params["metrics"],
         "class_weight": params["class_weight"],
         "folds": best["folds"],
-        "edges": edges(best["setting"], specs.get(best["model"], {}).get("search")),
+        "edges": edges_of_best(candidates, specs, params["search"]["metric"]),
     }
     return parts
+
+
+def edges_of_best(
+    candidates: list[dict[str, Any]], specs: dict[str, Any], metric: str
+) -> list[str]:
+    """Return where the best candidate lies at the edge of its space, see edges.
+
+    If another of the same model and score lies at none, nothing better is likely beyond.
+    """
+    best = candidates[0]
+    space = specs.get(best["model"], {}).get("search")
+    rivals = [
+        edges(one["setting"], space)
+        for one in candidates
+        if one["model"] == best["model"] and one["scores"].get(metric) == best["scores"].get(metric)
+    ]
+    return rivals[0] if all(rivals) else []
 
 
 def compete(
@@ -136,10 +154,15 @@ def fit_best(
         warnings.catch_warnings(record=True) as caught,
     ):
         estimator = fit(model, rows, params)
-    warned = [f"{one.category.__name__}: {first_line(one.message)}" for one in caught]
+    warned = [f"{one.category.__name__}: {message_of(one)}" for one in caught]
     predictions = predict(estimator, rows.features, params["positive"])
     scores = score(rows.target, predictions, params["metrics"])
     return estimator, scores, list(dict.fromkeys(warned))
+
+
+def message_of(warning: warnings.WarningMessage) -> str:
+    """Return the first line of a warning, without the time and place that XGBoost writes before."""
+    return first_line(re.sub(r"^\[[\d:]+\] WARNING: \S+:\s+", "", str(warning.message)))
 
 
 def ranking(
@@ -178,7 +201,7 @@ def main() -> None:
     print(name if model is estimator else f"{name}: {model}")
     for part in ("training", "cv"):
         values = scores.get(part, {})
-        print(f"{part}: " + ", ".join(f"{name} {value:.3f}" for name, value in values.items()))
+        print(f"{part}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
     if len(candidates) > 1:
         print(candidates.head().to_string(index=False))
     if rivals:

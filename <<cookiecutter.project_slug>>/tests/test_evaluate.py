@@ -6,7 +6,7 @@ from support.logs import encoding, hyperparameters, write_metrics_csv
 from support.metrics import CLASSIFICATION, REGRESSION, baseline
 from support.plots import precision_recall, roc
 from support.reader import Table
-from support.report import draw_pictures, write_report
+from support.report import classes_section, columns_section, draw_pictures, write_report
 
 import numpy as np
 import pandas as pd
@@ -135,6 +135,30 @@ def test_report_shows_what_is_in_a_name(table, tmp_path):
     assert "random_state" not in unset and len(unset) > 2
     assert not any(f"\n| {key} | None |" in text for key in unset)
     assert all(f"(plots/{picture}.svg)" in text for picture in pictures)
+
+
+def test_what_the_report_leaves_out_is_said(tmp_path):
+    random = np.random.default_rng(0)
+    names = [f"class {number}" for number in range(25)]
+    table = pd.DataFrame(random.normal(size=(500, 18))).add_prefix("x")
+    table["label"] = random.choice(names, 500, p=np.arange(45, 20, -1) / 825)
+    estimator = fit(table)
+    *_, plots = evaluate(estimator, table)
+    assert "\n\n5 more are in `results/plots/classes.csv`." in classes_section(plots["classes"])
+    assert "more are in" not in classes_section(plots["classes"][:20])
+    draw_pictures(plots, tmp_path)
+    frequent = [f"{one} ({n} rows)" for one, n in table["label"].value_counts().items()][:9]
+    for name in ("roc", "precision_recall"):
+        text = (tmp_path / f"{name}.svg").read_text()
+        assert "The 9 most frequent classes" in text
+        places = [text.index(f"{one}</text>") for one in frequent]
+        assert places == sorted(places), "as the legend has them"
+    assert "The first 15" in (tmp_path / "importance.svg").read_text()
+    line = {"name": "x", "role": "feature", "type": "number", "missing": 0, "distinct": 2}
+    columns = [{**line, "notes": ["odd"] * (n > 50)} for n in range(200)]
+    section = columns_section({"columns": columns, "notes": []})
+    assert section.count("100 more are in `results/data.json`.") == 1
+    assert section.endswith("\n\n49 more are in `results/data.json`.")
 
 
 def test_each_class_has_its_line_and_its_curve(table, tmp_path):

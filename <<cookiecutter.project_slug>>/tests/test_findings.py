@@ -10,6 +10,7 @@ from support.params import InputError
 from support.rows import Rows
 from support.search import edges
 from support.summary import Values, tell_identifier
+from train import edges_of_best
 
 import numpy as np
 import pandas as pd
@@ -665,6 +666,16 @@ def test_a_best_setting_at_the_edge_is_told(labelled):
     assert fitted["trials"]["edges"] == [f"max_depth={depth} of 2 to 3"]
     evidence = look(labelled[:200], labelled[200:], "tree", trials=fitted["trials"])
     assert told(evidence)["search-edge"].endswith(f"max_depth={depth} of 2 to 3")
+
+
+def test_an_edge_that_another_setting_equals_is_not_told():
+    def candidate(depth: int, score: float) -> dict[str, Any]:
+        return {"model": "tree", "setting": {"depth": depth}, "scores": {"accuracy": score}}
+
+    specs = {"tree": {"search": {"depth": {"low": 1, "high": 100}}}}
+    for score, told in (0.75, []), (0.5, ["depth=100 of 1 to 100"]):
+        ranked = [candidate(100, 0.75), candidate(50, score)]
+        assert edges_of_best(ranked, specs, "accuracy") == told
 
 
 def test_every_code_is_documented():

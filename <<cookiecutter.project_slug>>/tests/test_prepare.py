@@ -582,6 +582,12 @@ def test_rows_that_repeat_by_chance_are_kept_unless_params_drop_them(run, table)
     assert "kept; prepare.duplicates decides" in report["notes"][-1]
     once, _ = run(few, duplicates="drop")
     assert len(once) == len(few.drop_duplicates())
+    random = np.random.default_rng(0)
+    claims = pd.DataFrame({"age": random.integers(18, 78, 2000), "fuel": [*"abcd"] * 500})
+    claims["claim"] = np.where(random.random(2000) < 0.95, 0, random.integers(1, 9999, 2000))
+    assert claims.nunique().prod() > 10 * len(claims), "but nearly all claims are 0"
+    kept, _ = run(claims, duplicates="auto", target="claim", task="regression")
+    assert len(kept) == 2000
     # A table that was appended to itself
     twice = pd.concat([table.assign(z=np.arange(len(table)) / 7)] * 2)
     once, report = run(twice, duplicates="auto")

@@ -179,8 +179,11 @@ class Open(DecisionTreeClassifier):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"algorithm": "ball_tree"}, r"\[sklearn.neighbors._ball_tree.BallTree\]$"),
-        ({"search": {"algorithm": ["ball_tree"]}}, r"\[sklearn.neighbors._ball_tree.BallTree\]$"),
+        ({"metric": "canberra"}, r"\[sklearn.metrics._dist_metrics.CanberraDistance64\]$"),
+        (
+            {"search": {"metric": ["canberra"]}},
+            r"\[sklearn.metrics._dist_metrics.CanberraDistance64\]$",
+        ),
         ({"class": "test_train.Open"}, "skops cannot save Open: .*generator"),
     ],
 )
@@ -247,12 +250,19 @@ class Counts(Ridge):
         ("sklearn.decomposition.PCA", [0, 1], "is no classifier"),
         ("test_train.Counts", [0.5, 9.5], "positive.*set train.scale_target to false"),
         ("sklearn.tree.DecisionTreeClassifier", [1, 1], "train.parquet has a single class, 1"),
+        (
+            {"class": "sklearn.ensemble.HistGradientBoostingRegressor", "loss": "gamma"},
+            [0.0, 9.5],
+            "strictly positive y: the lowest value of the target is 0$",
+        ),
+        ("sklearn.linear_model.GammaRegressor", [0.0, 9.5], "lowest value of the target is 0$"),
         ("test_train.Broken", [0, 1], "models.tree: no$"),
     ],
 )
 def test_train_names_the_model_that_does_not_suit_the_table(table, spec, labels, message):
     with pytest.raises(InputError, match=message):
-        fit(table.assign(label=labels * 12), {"tree": {"class": spec}})
+        spec = spec if isinstance(spec, dict) else {"class": spec}
+        fit(table.assign(label=labels * 12), {"tree": spec})
 
 
 @pytest.mark.parametrize(

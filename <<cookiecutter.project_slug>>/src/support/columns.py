@@ -6,7 +6,7 @@ Only the standard library: the template reads a table with this module before th
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -811,9 +811,19 @@ def misfit(name: str, profile: Any, kind: str = "text") -> str:
     return f"row {row}: {name} is {cell!r}"
 
 
-def repeat_by_chance(distinct: Iterable[int], rows: int) -> bool:
-    """Return whether rows must repeat, given the number of distinct values in each column."""
-    return math.prod(distinct) <= CHANCE * rows
+def repeat_by_chance(columns: Iterable[Collection[int]], rows: int) -> bool:
+    """Return whether rows must repeat, given how many rows have each value of each column.
+
+    Each column counts as so many values as would repeat as often if all were as frequent: the
+    inverse of Simpson's index (1949).
+
+    >>> repeat_by_chance([[50, 50], [98, 1, 1]], 100), repeat_by_chance([[1] * 100, [20] * 5], 100)
+    (True, True)
+    >>> repeat_by_chance([[1] * 100, [20] * 5, [20] * 5], 100)
+    False
+    """
+    numbers = (sum(counts) ** 2 / sum(count**2 for count in counts) for counts in columns if counts)
+    return math.prod(numbers) <= CHANCE * rows
 
 
 def tell_classes(counts: dict[Any, int], name: str) -> list[str]:

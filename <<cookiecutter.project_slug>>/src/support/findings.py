@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from support.columns import repeat_by_chance
 from support.duplicates import hash_rows
 from support.metrics import balanced_accuracy, score_numbers
 from support.params import InputError, nearest
@@ -46,8 +47,6 @@ TWINS, TWIN_COLUMNS = 0.99, 300
 TINY = 1e-9
 # The fraction of test rows in training that is worth a finding
 REPEATED = 0.01
-# Rows repeat by chance if their columns have fewer combinations of values than this, per row.
-CHANCE = 10
 # The minimum number of groups, and the likeness at which a group's rows are copies of each other
 FEWEST, ALIKE = 10, 0.8
 # The maximum fraction of rows without a group
@@ -165,7 +164,7 @@ def check_beyond(evidence: Evidence) -> Iterator[Finding]:
     low, high = known.min(), known.max()
     outside = ~evidence.test.target.between(low, high)
     # With few training rows, a target is outside by chance.
-    if outside.mean() < max(BEYOND, CHANCE / len(known)):
+    if outside.mean() < max(BEYOND, 10 / len(known)):
         return
     reached = ~drawn["predicted"].between(low, high)
     if reached.mean() >= outside.mean() / 2:
@@ -534,7 +533,8 @@ def check_duplicates(evidence: Evidence) -> Iterator[Finding]:
     if share < REPEATED:
         return
     rows = pd.concat([training, test])
-    if math.prod(rows.nunique(dropna=False)) > CHANCE * len(rows):
+    columns = [column.value_counts(dropna=False).tolist() for _, column in rows.items()]
+    if not repeat_by_chance(columns, len(rows)):
         seen = f"{share:.0%} of the test rows are in training as well"
         advice = "set prepare.duplicates to drop, or name what they share as prepare.group"
         yield Finding("same-rows", seen, advice)
@@ -610,7 +610,10 @@ def check_useless(evidence: Evidence) -> Iterator[Finding]:
     names = table["feature"][table["importance"] < USELESS].tolist()
     if names:
         seen = f"{name_some(names)}: shuffled, the score is as good"
-        yield Finding("useless-feature", seen, "try without: prepare.drop")
+        advice = "try without: prepare.drop"
+        if len(names) > 1:
+            advice += " (one after another: what several tell may be needed once)"
+        yield Finding("useless-feature", seen, advice)
 
 
 def relate(numbers: pd.DataFrame) -> np.ndarray:

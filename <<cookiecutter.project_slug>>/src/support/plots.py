@@ -123,7 +123,10 @@ def roc(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     table = curve_table(curves, "false_positive_rate", "true_positive_rate")
     # Start at the origin; true positives without any false positive come second.
     origins = pd.DataFrame({"class": list(curves), table.columns[1]: 0.0, table.columns[2]: 0.0})
-    return pd.concat([origins, table]).sort_values("class", kind="stable")
+    places = {name: place for place, name in enumerate(curves)}
+    return pd.concat([origins, table]).sort_values(
+        "class", kind="stable", key=lambda names: names.map(places)
+    )
 
 
 def precision_recall(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
@@ -271,4 +274,6 @@ def plot_data(
             "calibration": stated,
             "classes": per_class(actual, predictions),
         }
+        for name in ("roc_classes", "precision_recall_classes"):
+            tables[name].attrs["left_out"] = len(pairs) > len(drawn)
     return {**tables, "importance": importance(estimator, features, actual)}

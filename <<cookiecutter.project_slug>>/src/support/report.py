@@ -22,6 +22,8 @@ mpl.rcParams.update({"svg.hashsalt": "0", "svg.fonttype": "none"})
 # The report lists at most this many columns; data.json lists all.
 COLUMNS = 100
 COLOR, FAINT = "#3b6ea5", "#b0b0b0"
+# The bars of a picture
+BARS = 15
 # The size of a plot between its axes, in inches
 SIDE = 3
 
@@ -56,15 +58,24 @@ def draw_curves(axes: Axes, table: pd.DataFrame) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
+def of_classes(table: pd.DataFrame) -> str:
+    """Return which classes have a curve, if not all have one."""
+    left_out = table.attrs.get("left_out")
+    return f"\nThe {table['class'].nunique()} most frequent classes" if left_out else ""
+
+
 def draw_roc(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle="--")
     draw_curves(axes, table)
-    axes.set(title="ROC", xlabel="False positive rate", ylabel="True positive rate")
+    axes.set(
+        title=f"ROC{of_classes(table)}", xlabel="False positive rate", ylabel="True positive rate"
+    )
 
 
 def draw_precision_recall(axes: Axes, table: pd.DataFrame) -> None:
     draw_curves(axes, table)
-    axes.set(title="Precision and recall", xlabel="Recall", ylabel="Precision", ylim=(0, 1.05))
+    title = f"Precision and recall{of_classes(table)}"
+    axes.set(title=title, xlabel="Recall", ylabel="Precision", ylim=(0, 1.05))
 
 
 def draw_calibration(axes: Axes, table: pd.DataFrame) -> None:
@@ -74,7 +85,9 @@ def draw_calibration(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def draw_importance(axes: Axes, table: pd.DataFrame) -> None:
-    title, table = table.attrs.get("title", "Permutation importance"), table[:15][::-1]
+    title, first = table.attrs.get("title", "Permutation importance"), table[:BARS]
+    title += f"\nThe first {BARS}" * (len(table) > BARS)
+    table = first[::-1]
     axes.barh(range(len(table)), table["importance"], color=COLOR)
     axes.set_yticks(range(len(table)), [shorten(name) for name in table["feature"]])
     axes.set(title=title, xlabel="Loss of score")
@@ -140,6 +153,11 @@ def escape(text: object) -> str:
     # An underscore within a word means nothing in GitHub's Markdown.
     special = r"[\\`*\[\]<>#|$~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"
     return re.sub(special, r"\\\g<0>", one_line(text))
+
+
+def more(total: int, shown: int, file: str) -> str:
+    """Return a line on what a list of at most `shown` items leaves out; "" for nothing."""
+    return f"\n\n{total - shown} more are in `results/{file}`." if total > shown else ""
 
 
 def table_of(header: list[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -220,7 +238,8 @@ def classes_section(classes: pd.DataFrame) -> str:
         [cell if isinstance(cell, str) else number(cell) for cell in row]
         for row in classes[:CLASSES].astype({"class": str}).itertuples(index=False)
     ]
-    return f"## Classes\n\n{table_of(list(classes.columns), cells)}"
+    rest = more(len(classes), CLASSES, "plots/classes.csv")
+    return f"## Classes\n\n{table_of(list(classes.columns), cells)}{rest}"
 
 
 def errors_section(errors: pd.DataFrame, target: str) -> str:
@@ -243,7 +262,9 @@ def columns_section(data: dict[str, Any]) -> str:
         *data["notes"],
         *(f"{one['name']}: {note}" for one in columns for note in one["notes"]),
     ]
+    lines += more(len(columns), COLUMNS, "data.json")
     listed = "".join(f"\n- {escape(note)}" for note in notes[:COLUMNS])
+    listed += more(len(notes), COLUMNS, "data.json")
     return f"## Columns\n\n{lines}" + (f"\n{listed}" if listed else "")
 
 

@@ -467,7 +467,7 @@ def explain_fit(error: ValueError, name: str, rows: Rows, folds: Folds) -> Input
     if rows.is_classification:
         if any(rows.target.iloc[fitted].nunique() < 2 for fitted, _ in folds):
             problem += ". A fold has no other rows to fit: set train.search.folds to 0"
-    elif "valid range of the loss" in problem:
+    elif re.search("valid range of the loss|strictly positive", problem) and rows.target.min() <= 0:
         problem = f"{problem.rstrip('.')}: the lowest value of the target is {rows.target.min():g}"
     elif re.search(r"\by\b|label|positiv|negativ", problem):
         problem += ". If it takes the target as it is, set train.scale_target to false"

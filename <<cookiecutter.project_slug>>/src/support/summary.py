@@ -24,7 +24,7 @@ class Values:
         self.rows = self.missing = self.counted = 0
         self.low: Any = None
         self.high: Any = None
-        self.seen = pd.Index([])
+        self._counts = pd.Series(dtype="int64")
 
     def add(self, values: pd.Series) -> None:
         filled = int(values.count())
@@ -34,12 +34,24 @@ class Values:
             return
         if len(self.seen) <= DISTINCT:
             self.counted += filled
-            new = pd.Index(values.dropna().unique())
-            self.seen = self.seen.append(new).unique() if len(self.seen) else new
+            new = values.value_counts(sort=False)
+            if len(self.seen):
+                new = pd.concat([self._counts, new]).groupby(level=0, sort=False).sum()
+            self._counts = new
         if self.ordered:
             low, high = values.min(), values.max()
             self.low = low if self.low is None else min(self.low, low)
             self.high = high if self.high is None else max(self.high, high)
+
+    @property
+    def seen(self) -> pd.Index:
+        """The different values, as far as they are counted."""
+        return self._counts.index
+
+    @property
+    def frequencies(self) -> list[int]:
+        """The number of rows with each value, and with none, as far as they are counted."""
+        return [*self._counts.tolist(), *([self.missing] if self.missing else [])]
 
     @property
     def distinct(self) -> int | str:
