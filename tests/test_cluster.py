@@ -130,9 +130,11 @@ def test_a_sweep_on_the_cluster_makes_what_the_queue_makes_here(
     """One worker dies, one experiment fails; the others have their snapshot and the same hashes."""
     project = reproduced.copy(tmp_path / reproduced.path.name)
     project.run("dvc exp run --queue --name first -S train.model=svc")
+    project.run("git commit --quiet --no-verify --allow-empty -m Other")
     project.edit("src/features.py", "    return table\n", "    return table  # queued\n")
     project.run("dvc exp run --queue --name second -S train.model=logistic_regression")
-    project.run("git checkout --quiet src/features.py")
+    # Its base is then on no branch, as one that was amended.
+    project.run("git reset --quiet --hard HEAD~1")
     project.run("dvc exp run --queue --name bad -S train.model=svc -S models.svc.C=no")
     before = project.outcome()
 
@@ -162,10 +164,11 @@ def test_a_sweep_on_the_cluster_makes_what_the_queue_makes_here(
 
     rows = {row["Experiment"]: row for row in exp_show(str(project.path)) if row["Experiment"]}
     states = {name: row["State"] == "Queued" for name, row in rows.items()}
-    assert states == {"first": False, "second": False, "bad": True}
+    assert states == {"first": False, "bad": True}
     lock = project.run(f"git show {rows['first']['rev']}:dvc.lock")
     assert lock == (compared["svc"].path / "dvc.lock").read_text()
-    assert "# queued" in project.run(f"git show {rows['second']['rev']}:src/features.py")
+    [second] = project.run("git for-each-ref --format=%(objectname) refs/exps/*/*/second").split()
+    assert "# queued" in project.run(f"git show {second}:src/features.py")
     project.run("dvc exp apply first")
     assert project.outcome() == compared["svc"].outcome()
 
@@ -178,6 +181,11 @@ def test_a_sweep_sends_nothing_that_is_withheld(cluster, reproduced, tmp_path):
     project.env = {**project.env, "DASK_SCHEDULER_ADDRESS": cluster.address}
     said = project.run("python src/sweep.py", status=1)
     assert said.startswith("models/model.skops is not to be shared, and workers")
+    project.run("git checkout --quiet -b private")
+    project.commit("Withhold the model")
+    project.run("git checkout --quiet -")
+    assert project.run("python src/sweep.py", status=1) == said, "another branch withholds it"
+    assert project.run("python src/sweep.py --help").startswith("usage: sweep.py")
 
 
 def test_a_sweep_needs_a_cluster_and_a_queue(cluster, reproduced):

@@ -5,6 +5,7 @@ outputs of an experiment there; finished experiments come back, and `dvc exp sho
 experiment that fails, or is not finished when this script is stopped, stays in the queue.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from support.cluster import ADDRESS, connect, send
 from support.hooks import ROOT, git
-from support.params import first_line
+from support.params import InputError, first_line
 
 from tqdm import tqdm
 
@@ -153,19 +154,30 @@ def keep(bundle: bytes, snapshot: Snapshot) -> None:
     Repo(str(ROOT)).fetch(revs=[git("rev-parse", snapshot.ref)], workspace=False)
 
 
-def check_withheld() -> None:
+def check_withheld(snapshots: list[Snapshot]) -> None:
     """Raise SystemExit if an output is withheld: workers would send it to the remote."""
+    from support.sharing import withheld_paths
+
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    for out in Repo(str(ROOT)).index.outs:
-        if out.use_cache and (not out.can_push or out.remote):
+    repo = Repo(str(ROOT))
+    own = {str(out) for out in repo.index.outs}
+    try:
+        withheld = set().union(*(withheld_paths(repo, one.base) for one in snapshots))
+    except (DvcException, InputError) as error:
+        raise SystemExit(first_line(error)) from None
+    for path in sorted(own):
+        if {path, *map(str, Path(path).parents)} & withheld:
             raise SystemExit(
-                f"{out} is not to be shared, and workers could not send it back otherwise: `dvc queue "
+                f"{path} is not to be shared, and workers could not send it back otherwise: `dvc queue "
                 "start` runs the queue on this machine"
             )
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Run the queued experiments on a Dask cluster.")
+    parser.parse_args()
     address = os.environ.get(ADDRESS)
     if not address:
         raise SystemExit(
@@ -175,14 +187,16 @@ def main() -> None:
     snapshots = queued()
     if not snapshots:
         raise SystemExit("the queue is empty: `dvc exp run --queue -S ...` queues an experiment")
-    check_withheld()
+    check_withheld(snapshots)
     failed = 0
     with connect(address) as client:
         from distributed import as_completed
 
         output_of(["dvc", "push"])
-        branches = ["git", "bundle", "create", "--quiet", "-", "HEAD", "--branches"]
-        commits = send(output_of(branches), client)
+        # A base that was amended is on no branch.
+        bases = sorted({one.base for one in snapshots})
+        bundle = ["git", "bundle", "create", "--quiet", "-", "HEAD", "--branches", *bases]
+        commits = send(output_of(bundle), client)
         futures = {
             client.submit(perform, commits, one.steps(), pure=False): one for one in snapshots
         }

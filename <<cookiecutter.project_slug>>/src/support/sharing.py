@@ -152,6 +152,19 @@ def opened(repo: Any, commit: str) -> Iterator[None]:
         yield
 
 
+def withheld_paths(repo: Any, commit: str) -> set[str]:
+    """Return the outputs with `push: false` or a remote of their own, in a commit or today.
+
+    Other branches decide as well, as for `git push`.
+    """
+    found = set()
+    for place in (commit, "HEAD", "workspace", *others_that_withhold([commit])):
+        with opened(repo, place):
+            outs = [out for out in repo.index.outs if out.use_cache]
+            found |= {str(out) for out in outs if not out.can_push or out.remote}
+    return found
+
+
 def decide_now(
     repo: Any, commits: dict[str, list[str]], replaced: Iterable[str]
 ) -> tuple[Rules, set[str], set[str]]:
