@@ -193,13 +193,18 @@ def test_data_that_was_not_pushed_fails_unless_a_fork_may_not_read_it(copy, tmp_
     assert ran == ([FETCH] if trusted else [FETCH, "passed"])
 
 
-def test_data_that_is_withheld_is_neither_demanded_nor_needed(copy):
-    path = copy.path / "data/raw/iris.csv.dvc"
+@pytest.mark.parametrize("name", ["data/raw/iris.csv", "data/test.parquet"])
+def test_data_that_is_withheld_is_neither_demanded_nor_needed(copy, name):
+    path = copy.path / (f"{name}.dvc" if "raw" in name else "dvc.lock")
     content = yaml.safe_load(path.read_text())
-    content["outs"][0]["push"] = False
-    path.write_text(yaml.safe_dump(content))
+    outs = content["outs"] if "raw" in name else content["stages"]["split"]["outs"]
+    [md5] = [out["md5"] for out in outs if out["path"] in name]
+    if "raw" in name:
+        outs[0]["push"] = False
+        path.write_text(yaml.safe_dump(content))
+    else:
+        copy.edit("dvc.yaml", f"      - {name}\n\n", f"      - {name}:\n          push: false\n\n")
     copy.commit("Withheld")
-    md5 = content["outs"][0]["md5"]
     store = Path(copy.run("dvc config remote.origin.url").strip())
     cache = Path(copy.run("dvc cache dir").strip())
     objects = [place / "files/md5" / md5[:2] / md5[2:] for place in (store, cache)]
@@ -207,10 +212,11 @@ def test_data_that_is_withheld_is_neither_demanded_nor_needed(copy):
     try:
         for one in objects:
             one.unlink(missing_ok=True)
-        (copy.path / "data/raw/iris.csv").unlink()
+        (copy.path / name).unlink(missing_ok=True)
         ran, said, _ = job(copy, start=FETCH, end=REPRODUCE)
         assert ran == [FETCH, REPRODUCE, "passed"], said
-        assert "Running stage 'evaluate'" in said and "Running stage 'prepare'" not in said
+        assert ("Running stage 'evaluate'" in said) == ("raw" in name)
+        assert "Running stage 'prepare'" not in said and "Running stage 'split'" not in said
     finally:
         objects[0].write_bytes(before)  # the store is that of all tests
 

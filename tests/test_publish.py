@@ -437,9 +437,12 @@ def test_before_the_pipeline_ran_there_is_nothing_to_publish(publisher, tmp_path
         "MLFLOW_TRACKING_USERNAME": server.admin,
         "MLFLOW_TRACKING_PASSWORD": server.password,
     }
-    output = project.run(COMMAND, status=1)
-    assert output.endswith(" Start Iris classifier has no dvc.lock: `dvc repro`, then commit\n")
-    assert len(output.splitlines()) == 1
+    run_command("git init --quiet other", tmp_path, project.env)
+    for named in ({}, {"GIT_DIR": str(tmp_path / "other/.git")}):
+        project.env |= named
+        output = project.run(COMMAND, status=1)
+        assert output.endswith(" Start Iris classifier has no dvc.lock: `dvc repro`, then commit\n")
+        assert len(output.splitlines()) == 1
 
 
 def test_dagshubs_address_is_filled_in(bake, tmp_path):

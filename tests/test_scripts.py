@@ -177,11 +177,15 @@ def test_predictions_are_not_written_over_their_table(reproduced, tmp_path):
         assert said == f"{output} is the table itself: write the predictions to another file\n"
         assert table.read_bytes() == before
     (tmp_path / "new.csv").write_bytes(before)
-    for output in ("models/model.skops", "params.yaml", "data/raw/iris.csv"):
+    own = ["requirements.txt", ".gitignore", ".dvc/config", "results/metrics.csv"]
+    for output in ("models/model.skops", "params.yaml", "data/raw/iris.csv", *own):
         before = (project.path / output).read_bytes()
         said = project.run(f"python src/predict.py ../new.csv -o {output}", status=1)
         assert said == f"{output} is a file of the project: write the predictions to another file\n"
         assert (project.path / output).read_bytes() == before
+    for _ in range(2):
+        project.run("python src/predict.py ../new.csv -o results/new.csv")
+    assert project.run("python src/compare.py", status=1).startswith("usage: compare.py ENTRY")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

@@ -24,6 +24,8 @@ from threadpoolctl import threadpool_limits
 
 
 def main() -> None:
+    if len(sys.argv) != 2:
+        raise InputError("usage: compare.py ENTRY, one of `models` in params.yaml")
     name, params, models = sys.argv[1], load_params("train", EXPECTED), load_params("models")
     if name not in models:
         raise InputError(f"params.yaml: train.compare holds {name!r}{nearest(name, models)}")

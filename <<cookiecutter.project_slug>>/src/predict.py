@@ -15,6 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
+from support import PROJECT
 from support.cells import MARK, as_stored
 from support.files import declared_separator, encoding_of, kind_of, unpack
 from support.metrics import predict
@@ -27,6 +28,8 @@ import pandas as pd
 
 from features import add_features
 
+# Files of the project with a suffix that predictions may have
+OWN = ("LICENSE", "constraints.txt", "requirements.txt")
 # Times in this zone are read as those without one.
 UTC = ("UTC", "Etc/UTC", "+00:00")
 
@@ -203,8 +206,20 @@ def output(path: str | None) -> Iterator[IO[str]]:
 
 def belongs_to_project(path: Path) -> bool:
     """Return whether a path is a file that no earlier predictions can be."""
-    in_data = path.resolve().is_relative_to(Path("data").resolve())
-    return path.is_file() and (in_data or path.suffix.lower() not in ("", ".csv", ".tsv", ".txt"))
+    if not path.is_file():
+        return False
+    if path.suffix.lower() not in ("", ".csv", ".tsv", ".txt"):
+        return True
+    path, root = path.resolve(), Path(PROJECT).resolve()
+    if not path.is_relative_to(root):
+        return False
+    inside = path.relative_to(root).as_posix()
+    if inside.startswith(("data/", ".")):
+        return True
+    # DVC's record names the results.
+    record = root / "dvc.lock"
+    known = record.read_text(encoding="utf-8") if record.exists() else ""
+    return inside in OWN or f" path: {inside}\n" in known
 
 
 def main() -> None:

@@ -185,7 +185,11 @@ def unpack(raw: IO[bytes]) -> IO[bytes]:
         if archive.getinfo(names[0]).flag_bits & 1:
             raise FileError("the archive is protected by a password: unpack it")
         content = archive.open(names[0])
-        packed = suffix_of(content.read(8))
+        start = content.read(8)
+        packed = suffix_of(start)
+        content.seek(0)
+        if start.startswith(b"PK\x03\x04") and unpack(content) is not content:
+            raise FileError(f"the archive holds another archive ({names[0]}): unpack it")
         content.seek(0)
         return unpack(content) if packed else content
     return raw

@@ -1,5 +1,6 @@
 """Find the objects that commits need on the DVC remotes, and check that they are there."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -330,7 +331,8 @@ def check_remote(
         odb = repo.cloud.get_remote_odb(name, hash_name=kind)
         cache = repo.cache.local if kind == "md5" else repo.cache.legacy
         url = address(repo.config["remote"][name])
-        lost = odb.fs.protocol == "local" and not Path(odb.path).exists() and pushed
+        folder = Path(odb.path.removesuffix(os.path.join(os.sep, "files", "md5")))
+        lost = odb.fs.protocol == "local" and not folder.exists() and pushed
         bad = find_bad(cache, odb, needed, url)
         if bad and repair:
             upload(cache, odb, bad, url)
