@@ -529,10 +529,10 @@ def names_in(part: Path, dialect: Dialect) -> list[str]:
 def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
     """Return the result of `read` for a file, or for the largest file in a folder."""
     first, *others = sorted(parts_of(path), key=lambda part: -part.stat().st_size)
-    with first.open("rb") as file:
-        found = read(file, answers, whole=not others)
     if others:
         check_kinds({part: kind_in(part) for part in (first, *others)})
+    with first.open("rb") as file:
+        found = read(file, answers, whole=not others)
     if others and found["kind"] == "csv":
         dialect = Dialect(**{key: found[key] for key in vars(Dialect())})
         check_headers({part: names_in(part, dialect) for part in (first, *others)})

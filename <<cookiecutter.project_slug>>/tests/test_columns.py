@@ -217,6 +217,32 @@ def test_lists_that_look_like_decimals_are_told():
     assert columns_of({"size": ["5½", "6½"]})["size"].kind == "text"
 
 
+def test_times_without_am_or_pm_among_others_are_told():
+    column = columns_of({"x": ["2:30 PM", "9:15 AM", "1:10"]})["x"]
+    assert (column.dates, column.unit) == ("time of day", "")
+    assert column.notes[0].startswith("has 1 times without AM or PM, such as '1:10' (row 4)")
+    assert columns_of({"x": ["2:30 PM", "9:15 AM"]})["x"].unit == "AM/PM"
+    [column] = columns_of({"x": ["2.30 Uhr"]}, columns={"x": "%H.%M Uhr"}).values()
+    assert column.is_clock
+
+
+def test_thousands_that_another_column_makes_decimals_are_told():
+    """Unless the other is named as text, or left out, which then tells nothing."""
+    table = {"version": ["1.1", "1.2", "2.0"], "visits": ["68.797", "252", "28.271"]}
+    column = columns_of(table)["visits"]
+    assert column.kind == "number" and "set prepare.decimal to ','" in column.notes[0]
+    decimals = {"version": table["version"], "weight": ["1.125", "2.375", "7.250"]}
+    assert not columns_of(decimals)["weight"].notes
+    lists = {"answers": ["5,7", "1,2"], "n": ["98,736", "548"]}
+    for params in ({"text": ["answers"]}, {"columns": {"answers": "text"}}, {"drop": ["answers"]}):
+        column = columns_of(lists, **params)["n"]
+        assert (column.kind, column.thousands) == ("integer", ",")
+    days = {"code": ["20/8/12"], "due": ["4/5/2024"]}
+    assert columns_of(days)["due"].dates == "day first"
+    column = columns_of(days, text=["code"])["due"]
+    assert column.dates == "month first" and "set prepare.dates" in column.notes[0]
+
+
 def test_numbers_of_one_precision_are_no_versions():
     found = columns_of(
         {"price": ["1.50", "1.55"], "size": ["1.5", "1.55"], "cost": ["$1.50", "$1.5"]}
@@ -304,6 +330,8 @@ def test_other_columns_decide_what_one_leaves_open():
         (["192.168.100.101", "192.168.100.102"], "points were taken to mark thousands"),
         (["552 100 554", "552 100 611"], "'552 100 554' .row 2. whose blanks were taken to mark"),
         (["1.9", "1.10", "1.11"], "has '1.10' .row 3. beside '1.9', taken as numbers"),
+        (["1.9b", "1.10b"], "has '1.10b' .row 3. beside '1.9b', taken as numbers"),
+        (["18.35 Uhr", "8.05 Uhr"], "prepare.columns takes its pattern, '%H.%M Uhr'$"),
         (["5-", "12"], "has a minus behind numbers, such as '5-', taken as negative"),
         (["7"] * 60 + ["8x", "9 y"], "text because of 2 values .* row 62: '8x'"),
     ],

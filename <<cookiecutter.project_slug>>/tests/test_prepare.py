@@ -232,7 +232,7 @@ def test_a_row_of_a_folder_is_named_by_its_file(run, tmp_path):
     assert "such as row 62 of b.csv: 'oops'" in notes(report)["x"]
     for message, changes in {
         "parts, row 62 of c.csv: label is 'oh', but the target": {"task": "regression"},
-        "parts, row 26 of a.csv: y is '24', which is no date": {"columns": {"y": "%H"}},
+        "parts, row 26 of a.csv: y is '24', which is no time of day": {"columns": {"y": "%H"}},
         "parts, row 62 of b.csv: x is 'oops', but prepare.time": {"time": "x"},
         "parts, row 62 of b.csv: x, the group, is missing": {"group": "x", "na_values": ["oops"]},
     }.items():

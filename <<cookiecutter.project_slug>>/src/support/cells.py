@@ -74,7 +74,8 @@ _WEEKDAY = "(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
 _ZONE = " ?(?:Z|UTC|GMT|[+-][0-2][0-9](?::?[0-5][0-9])?)"
 # Browsers write a no-break space.
 _HALF = "[ \u00a0\u202f]?[AaPp][.]?[Mm][.]?"
-_CLOCK = f"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{{1,9}})?)?(?:{_HALF})?"
+_HOURS = "(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+_CLOCK = f"{_HOURS}(?:{_HALF})?"
 _AT = f"(?:T|,? |:){_CLOCK}"
 _TIME = f"(?:{_AT}(?:{_ZONE})?)?"
 
@@ -171,7 +172,8 @@ FORMS = {
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
     "iso": f"(?:{_DATES['iso']})(?:{_AT})?",
     "iso_zone": f"(?:{_DATES['iso']}){_AT}{_ZONE}",
-    "clock": f"{_CLOCK}|{_TWELVE}(?:[.][0-5][0-9])?{_HALF}",
+    "clock": _HOURS,
+    "clock_half": f"{_HOURS}{_HALF}|{_TWELVE}(?:[.][0-5][0-9])?{_HALF}",
     "stored_integer": f"-?{_WHOLE}{MARK}",
     "stored": f"-?[0-9]+(?:[.][0-9]+(?:[eE][+-]?[0-9]{{1,3}})?|[eE][+-]?[0-9]{{1,3}}){MARK}",
     "stored_date": f"(?:{_DATES['iso']})(?:{_AT})?{MARK}",
@@ -222,7 +224,7 @@ DATES = {
         {"day_first", "day_dot", "either", "day_name", "name_day", "stored_date"}
     ),
     "month first": frozenset({"month_first", "either", "day_name", "name_day", "stored_date"}),
-    "time of day": frozenset({"clock"}),
+    "time of day": frozenset({"clock", "clock_half"}),
 }
 
 
@@ -252,7 +254,7 @@ def undecorate(cell: str) -> tuple[str, str] | None:
     match = _DECORATED.fullmatch(cell)
     if not match or len(match["open"] or match["inner"] or "") != len(match["close"] or ""):
         return None
-    if match["after"] and re.fullmatch(_HALF, match["after"]):
+    if match["after"] and re.fullmatch(f"{_HALF}|(?i:Uhr)", match["after"]):
         return None  # 8.30 pm
     unit = re.sub(f"{PLURAL}$", r"\1", (match["before"] or "") + (match["after"] or ""))
     negative = match["close"] or match["behind"]
@@ -288,12 +290,16 @@ def pattern_of(dates: str) -> str:
 
 
 def with_year(dates: str) -> tuple[str, str]:
-    """Return what to add to a cell, and its pattern, so that it has a year: a leap year if it has none.
+    """Return what to add to a cell, and its pattern, so that it has a year.
 
-    >>> with_year("%d-%b"), with_year("%d.%m.%y")
-    ((' 2000', '%d-%b %Y'), ('', '%d.%m.%y'))
+    That is a leap year if it has a day or a month, and the year of times of day if it has neither.
+
+    >>> with_year("%d-%b"), with_year("%d.%m.%y"), with_year("%H.%M")
+    ((' 2000', '%d-%b %Y'), ('', '%d.%m.%y'), (' 1970', '%H.%M %Y'))
     """
-    return ("", dates) if re.search("%[Yy]", dates) else (" 2000", f"{dates} %Y")
+    if re.search("%[Yy]", dates):
+        return "", dates
+    return " 2000" if re.search("%[mdjbB]", dates) else " 1970", f"{dates} %Y"
 
 
 def spellings(words: Iterable[Any]) -> frozenset[str]:

@@ -100,7 +100,19 @@ _FORMS_OF = {
     "date": frozenset().union(*DATES.values()),
 }
 # Patterns of dates that no column has on its own
-PATTERNS = ("%d.%m.%y", "%d-%b", "%d %b", "%b-%d", "%b %d", "%b-%y", "%b %y", "%y-%b", "%y %b")
+PATTERNS = (
+    "%H.%M Uhr",
+    "%H:%M Uhr",
+    "%d.%m.%y",
+    "%d-%b",
+    "%d %b",
+    "%b-%d",
+    "%b %d",
+    "%b-%y",
+    "%b %y",
+    "%y-%b",
+    "%y %b",
+)
 # Labels that spreadsheets give to sums
 TOTAL = re.compile(
     "(?i)((grand|sub)[ -]?)?totals?|sums?|summe|gesamt(summe)?|insgesamt|average|mean|somme|suma|totale|"
@@ -123,10 +135,13 @@ class Column:
     """A column's name, its kind, and the format of its cells.
 
     `kind` is `empty`, `boolean`, `integer`, `number`, `date` or `text`. Numbers have a `decimal`
-    mark, and may have a mark between `thousands`, a `unit`, brackets, or leading `zeros`. Dates are
-    `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'; if it is known, `all`
-    or `none` of their times have `zones`; `dotted` are those such as 31.12.2024. Each `time of day`
-    is one on 1970-01-01. The words in `gaps` count as missing. `notes` are messages for the user.
+    mark, and may have a mark between `thousands`, a `unit`, brackets, or leading `zeros`, as texts
+    may. Dates are `ISO8601`, `day first`, `month first`, or in a pattern such as '%d/%m/%Y'; if it is
+    known, `all` or `none` of their times have `zones`. `dotted` are those such as 31.12.2024 or
+    31 Dec 2024, of which none tells how 1/2/2024 is read; `periods` are `month` and `quarter` if
+    they are such, and `day` if there are days as well. Each `time of day` is one on 1970-01-01,
+    with the unit AM/PM if all have that. The words in `gaps` count as missing. `notes` are messages
+    for the user.
     """
 
     name: str
@@ -138,8 +153,15 @@ class Column:
     dates: str = ""
     zones: str = ""
     dotted: bool = False
+    periods: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether it holds times of day, which have no order."""
+        pattern = "%" in self.dates and not re.search("%[YymdjbB]", self.dates)
+        return pattern or self.dates == "time of day"
 
     def written(self) -> dict[str, Any]:
         """Return the format of the values, without defaults."""
@@ -203,12 +225,13 @@ def decide(
     Raises ValueError when `params` gives a column an unknown kind.
     """
     hints = Hints(params["separator"])
-    for profile in profiles.values():
-        hints.add(profile)
     wanted = dict.fromkeys(params["text"], "text")
     wanted |= {name: str(kind) for name, kind in params["columns"].items()}
     if params.get("task") == "regression" and number_like(profiles.get(params["target"])):
         wanted = {params["target"]: "number"} | wanted
+    for name, profile in profiles.items():
+        if wanted.get(name) != "text" and name not in params.get("drop", []):
+            hints.add(profile)
     columns = []
     for name, profile in profiles.items():
         kind = wanted.get(name, "")
@@ -412,8 +435,10 @@ class _Decision:
                     f"has values such as {cell!r} (row {row}) whose {marks} were taken to mark "
                     "thousands; if they are codes, name it in prepare.text"
                 )
-        if profile.forms["point0"] and profile.forms["point1"]:
-            (row, cell), (_, shorter) = profile.first["point0"], profile.first["point1"]
+        # 1.10b as well, but hardly $1.10
+        versions = all(re.fullmatch("[A-Za-z]?", unit) for unit in profile.units)
+        if versions and profile.count(["point0"]) and profile.count(["point1"]):
+            (row, cell), (_, shorter) = profile.first_of("point0"), profile.first_of("point1")
             self.note(
                 f"has {cell!r} (row {row}) beside {shorter!r}, taken as numbers, whose last zeros "
                 "mean nothing; if they are versions or the like, name it in prepare.text"
@@ -472,12 +497,16 @@ class _Decision:
             return "," if others[","] > 0 >= others["."] else ".", ""
         decimal, other = (",", ".") if sign == "comma" else (".", ",")
         if (others["."] > 0) != (others[","] > 0):
-            return (".", "") if others["."] > 0 else (",", "")
-        mark = "," if self.hints.separator == ";" and sign == "comma" else "."
-        # 4,702 next to 28271: whoever groups the digits of one number groups them in all. But of
-        # many decimals, some would not have three digits.
-        if profile.count(["large"]) and number < MANY_GROUPED:
-            mark = decimal
+            mark = "." if others["."] > 0 else ","
+            # 68.797 next to 252: of decimals, a whole number would hardly be written so.
+            if mark != decimal or not profile.count(["integer"]):
+                return mark, ""
+        else:
+            mark = "," if self.hints.separator == ";" and sign == "comma" else "."
+            # 4,702 next to 28271: whoever groups the digits of one number groups them in all. But
+            # of many decimals, some would not have three digits.
+            if profile.count(["large"]) and number < MANY_GROUPED:
+                mark = decimal
         row, cell = profile.first_of(f"{sign}3")
         role = "decimals" if mark == decimal else "thousands"
         return mark, (
@@ -533,9 +562,32 @@ class _Decision:
         known = profile.count(DATES[order])
         without = "none" if profile.forms["iso"] == known else ""
         zones = "all" if profile.forms["iso_zone"] == known else without
-        dotted = known > 0 and profile.forms["day_dot"] == known
-        if not self.accept("date", DATES[order], dates=order, zones=zones, dotted=dotted):
+        known_periods = {"quarter" if form == "quarter" else "month" for form in periods}
+        if periods and profile.count(DATES[order] - PERIODS):
+            known_periods.add("day")
+        bare, half = profile.forms["clock"], profile.forms["clock_half"]
+        written = {
+            "dates": order,
+            "zones": zones,
+            "dotted": self.is_dotted(order),
+            "periods": sorted(known_periods),
+            "unit": "AM/PM" if half == known > 0 else "",
+        }
+        if not self.accept("date", DATES[order], **written):
             return False
+        if order == "time of day" and half and bare:
+            row, cell = profile.first["clock"]
+            self.note(
+                f"has {bare} times without AM or PM, such as {cell!r} (row {row}), taken as they are"
+            )
+        swapped = [form for form in ("either", "day_first", "month_first") if profile.forms[form]]
+        if profile.forms["stored_date"] and swapped:
+            row, cell = min(profile.first[form] for form in swapped)
+            self.note(
+                f"has {profile.forms['stored_date']} dates that the file stores as such and others "
+                f"as text, such as {cell!r} (row {row}): if a spreadsheet took the day for the month, "
+                "the stored ones are swapped"
+            )
         if periods:
             what = "quarters" if "quarter" in periods else "months"
             self.note(f"holds {what}, taken as their first days")
@@ -551,6 +603,16 @@ class _Decision:
         if not self.wanted:
             self.tell_short_years(order)
         return True
+
+    def is_dotted(self, order: str) -> bool:
+        """Return whether no date of the column or the table tells how 1/2/2024 is read."""
+        profile = self.profile
+        points, known = profile.forms["day_dot"], profile.count(DATES[order])
+        named = profile.count(["day_name", "name_day"])
+        if order != "day first" or not points + named:
+            return False
+        free = points + named + profile.forms["stored_date"] == known
+        return free and (points == known or not self.hints.day)
 
     def tell_short_years(self, order: str) -> None:
         """Note how a two-digit year was read: it may also come first, or be in another century."""
@@ -600,6 +662,8 @@ class _Decision:
         profile, words = self.profile, self.profile.words
         sure = NO_VALUES | self.hints.words | self.known.listed
         self.column.gaps = sorted(word for word in words if word in sure)
+        stored = profile.count(["stored", "stored_integer"])
+        self.column.zeros = profile.forms["zeros"] > 0 and not stored
         for word, number in words.items():
             self.tell_word(word, number, "missing" if word in sure else "a value")
         if not profile.filled and len(self.column.gaps) == len(words):

@@ -138,10 +138,10 @@ def check_headers(headers: dict[Path, list[str]]) -> None:
 
 
 def check_kinds(kinds: dict[Path, str]) -> None:
-    """Raise FileError when a folder mixes files with typed columns and text files."""
+    """Raise FileError when the files of a folder are of several kinds."""
     (first, kind), *others = kinds.items()
     for part, other in others:
-        if other != kind and {kind, other} & {"parquet", "feather"}:
+        if other != kind:
             raise FileError(f"{part.name} is {other}, but {first.name} is {kind}: make them alike")
 
 
@@ -325,7 +325,8 @@ def kind_of(content: IO[bytes]) -> str:
                 raise FileError(f"it is {name}, not a table: export it as CSV or Parquet")
             return name
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if re.match(rb"(?i)<(!doctype html|html|head|body)|<\?xml", text):
+    tags = rb"!doctype html|!--|html|head|body|table|div|style|meta|script|center|font"
+    if re.match(rb"(?i)<(?:%b)[\s>]|<!--|<\?xml" % tags, text):
         raise FileError(
             "it is a web page, not a table: is this the address of the file itself? What a spreadsheet "
             "opens as a table is to be saved as .xlsx or CSV"

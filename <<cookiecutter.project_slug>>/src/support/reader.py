@@ -181,6 +181,11 @@ class Table:
         """Whether the file stores numbers as numbers, although its cells are read as strings."""
         return not {"excel", "json"}.isdisjoint(self._kinds.values())
 
+    @property
+    def has_separator(self) -> bool:
+        """Whether a sign separates the cells of a row, in some of the files."""
+        return "csv" in self._kinds.values()
+
     def add_absent(self, names: list[str]) -> None:
         """Add columns that no object of the JSON file has: a missing key is a missing value."""
         self.absent = names
@@ -648,8 +653,12 @@ def _excel_text(value: Any) -> str:
     """Return the text of a spreadsheet cell, with dates in ISO format."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e22:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return stored(str(int(value)))
+    if isinstance(value, datetime.timedelta):
+        sign, seconds = "-" * (value.days < 0), abs(value)
+        hours, rest = divmod(seconds, datetime.timedelta(hours=1))
+        return f"{sign}{hours}{str(rest)[1:]}"
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return stored(str(value.date()))
     return stored(str(value)) if isinstance(value, float | int | datetime.date) else str(value)

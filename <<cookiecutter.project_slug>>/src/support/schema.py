@@ -198,17 +198,16 @@ class Schema:
             if not seen and self.roles[column.name] in ("unused", "target"):
                 return None
             kind = {"integer": "number", "boolean": "true or false"}.get(column.kind, column.kind)
-            if column.dates == "time of day":
-                kind = column.dates
+            if column.is_clock:
+                kind = "time of day"
             how = f" that is written {column.dates}" if column.dates and kind == "date" else ""
-            how += " with points" * column.dotted
             how += f" in {column.unit}" if column.unit.strip("()") else ""
             cell = misfit.cell if isinstance(misfit.cell, str | float) else str(misfit.cell)
             if column.kind == "integer" and re.fullmatch("[0-9]+[.][0-9]+", str(cell)):
                 kind = "whole number"
+            why = f": {misfit.why}" if misfit.why else f", which is no {kind}{how}"
             raise InputError(
-                f"{source}, row {row + misfit.position}: {column.name} is {cell!r}, which is no "
-                f"{kind}{how}"
+                f"{source}, row {row + misfit.position}: {column.name} is {cell!r}{why}"
             ) from None
         if not seen and column.name in self.features and pa.types.is_floating(values.type):
             large = pc.greater(pc.abs(values), LARGEST).fill_null(False)
@@ -302,7 +301,7 @@ def decide_schema(
     elif columns[target].kind in ("text", "date"):
         wrong = misfit(target, profiles[target], columns[target].kind)
         raise InputError(f"{source}, {wrong}, but the target of a regression is a number")
-    if time and columns[time].dates == "time of day":
+    if time and columns[time].is_clock:
         raise InputError(
             f"{source}: {time} holds times of day, but prepare.time takes dates or numbers"
         )
@@ -333,7 +332,7 @@ def decide_columns(
     apart = [name for name, role in roles.items() if role in ("group", "split")]
     apart += ["file"] * table.tells_file
     params = params | {"text": [*params["text"], *apart]}
-    if table.has_numbers:
+    if not table.has_separator:
         params["separator"] = ""
     texts = {name: one for name, one in profiles.items() if isinstance(one, Profile)}
     try:
@@ -382,7 +381,17 @@ def agree(earlier: Schema, later: Schema, survey: Survey, row: int) -> bool:
     if (earlier.labels, earlier.whole) != (later.labels, later.whole):
         return False
     for one, other in zip(earlier.columns, later.columns, strict=True):
-        same: dict[str, Any] = {"gaps": [], "notes": [], "zones": "", "dotted": False}
+        same: dict[str, Any] = {
+            "gaps": [],
+            "notes": [],
+            "zones": "",
+            "dotted": False,
+            "periods": [],
+        }
+        if one.kind == "date":
+            same["unit"] = ""
+        elif one.kind == "text":
+            same["zeros"] = False
         if one.kind == "integer" and not one.thousands:
             same["decimal"] = "."
         if replace(one, **same) != replace(other, **same):

@@ -177,7 +177,7 @@ def advise(column: Column, values: Values, has_time: bool) -> list[str]:
     if column.kind == "date" and values.low is not None:
         if not YEARS[0] <= values.low.year <= values.high.year <= YEARS[1]:
             notes.append(f"has dates from {values.low.date()} to {values.high.date()}")
-        if not has_time and values.many and column.dates != "time of day":
+        if not has_time and values.many and not column.is_clock:
             notes.append(
                 "holds times: to predict later rows from earlier ones, name it as prepare.time"
             )

@@ -15,6 +15,7 @@ from support.cells import (
     MAYBE_VALUES,
     NO_VALUES,
     NUMBERS,
+    PERIODS,
     PLURAL,
     SPACE,
     SPACES,
@@ -38,6 +39,7 @@ TYPES = {
     "text": pa.string(),
     "empty": pa.null(),
 }
+LOST_ZEROS = "the file stores a number, without the zeros with which codes for training begin"
 # The formats that Arrow reads by itself: decimal, thousands, unit, dates
 PLAIN = {(".", "", "", ""), (".", "", "", "ISO8601")}
 # The time of a day, or the fraction of a second, that is zero, as Arrow writes it
@@ -53,11 +55,14 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 
 class MisfitError(ValueError):
-    """A cell that does not fit its column's kind, at `position` among the given cells."""
+    """A cell that does not fit its column's kind, at `position` among the given cells.
 
-    def __init__(self, position: int, cell: object) -> None:
-        super().__init__(position, cell)
-        self.position, self.cell = position, cell
+    `why` tells more than that, if it is not "".
+    """
+
+    def __init__(self, position: int, cell: object, why: str = "") -> None:
+        super().__init__(position, cell, why)
+        self.position, self.cell, self.why = position, cell, why
 
 
 def trim(cells: pa.Array) -> pa.Array:
@@ -126,7 +131,9 @@ def unmark(cells: pa.Array, column: Column, gaps: list[str]) -> pa.Array:
         patterns[day] = r"\3.\2.\1\4"
     elif column.dates == "month first":
         patterns[day] = r"\2/\3/\1\4"
-    for pattern, written in {**patterns, rf"{MARK}\z": ""}.items():
+    if column.kind != "text" or not column.zeros:
+        patterns[rf"{MARK}\z"] = ""
+    for pattern, written in patterns.items():
         cells = pc.replace_substring_regex(cells, pattern, written)
     return cells
 
@@ -163,14 +170,15 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
     if pc.any(gaps).as_py():
         cells = pc.if_else(gaps, None, cells)
     if column.kind == "text":
-        return cells
+        if not column.zeros:
+            return cells
+        if not seen:
+            _check(cells, pc.invert(pc.ends_with(cells, MARK)), LOST_ZEROS)
+        return pc.replace_substring(cells, MARK, "")
     if column.kind == "empty":
         return pa.nulls(len(cells))
-    if column.zones and not seen:
-        _check_zones(cells, column.zones)
-    if column.dotted and not seen:
-        # 1/2/2024 comes from elsewhere, and may have the month first.
-        _check(cells, pc.invert(matches(cells, FORMS["either"])))
+    if column.kind == "date" and not seen:
+        _check_dates(cells, column)
     mark = "." if column.kind == "integer" else column.decimal
     if seen and (mark, column.thousands, column.unit, column.dates) in PLAIN:
         with suppress(pa.ArrowInvalid):
@@ -181,23 +189,49 @@ def read_values(cells: pa.Array, column: Column, seen: bool = False) -> pa.Array
     return (_read_dates if column.kind == "date" else _read_numbers)(cells, column)
 
 
-def _check(cells: pa.Array, fits: pa.Array) -> None:
+def _check(cells: pa.Array, fits: pa.Array, why: str = "") -> None:
     """Raise MisfitError for the first of the cells that does not fit."""
     fits = fits.fill_null(True)
     if not pc.all(fits).as_py():
         position = pc.index(fits, False).as_py()
-        raise MisfitError(position, cells[position].as_py())
+        cell = cells[position].as_py()
+        raise MisfitError(position, as_stored(cell) if isinstance(cell, str) else cell, why)
+
+
+def _check_dates(cells: pa.Array, column: Column) -> None:
+    """Raise MisfitError for a date that has several readings, none of which the column tells."""
+    if column.zones:
+        _check_zones(cells, column.zones)
+    if column.dotted:
+        # It comes from elsewhere.
+        swapped = matches(cells, FORMS["either"])
+        why = "the day or the month may be first, and no date for training tells which"
+        _check(cells, pc.invert(swapped), why)
+    if column.unit == "AM/PM":
+        # 02:30:00 is how programs write it, by 24 hours.
+        bare = matches(cells, "(?:0?[1-9]|1[0-2]):[0-9]{2}|[1-9]:[0-9]{2}:[0-9]{2}.*[0-9]")
+        _check(cells, pc.invert(bare), "it has no AM or PM, unlike the times for training")
+    if column.dates == "ISO8601":
+        known = column.periods or ["day"]
+        forms = {"quarter": {"quarter"}, "month": PERIODS - {"quarter"}}
+        forms["day"] = DATES["ISO8601"] - PERIODS
+        for other in sorted(forms.keys() - {*known}):
+            patterns = [FORMS[form] for form in sorted(forms[other])]
+            why = f"it is a {other}, and each date for training a {' or a '.join(known)}"
+            _check(cells, pc.invert(matches(cells, *patterns)), why)
 
 
 def _check_zones(cells: pa.Array, zones: str) -> None:
     """Raise MisfitError for a time that has a zone, or has none, unlike all times for training."""
     with_zone = matches(cells, FORMS["iso_zone"])
     if zones == "all":
-        _check(cells, with_zone)
+        times = matches(cells, f"(?:{FORMS['iso']})")
+        _check(cells, pc.invert(times), "it has no zone, unlike the times for training")
     else:
         # What is in UTC is read as what has no zone.
         in_utc = pc.match_substring_regex(cells, r"(Z|UTC|GMT|[+-]00(:?00)?)\z")
-        _check(cells, pc.or_(pc.invert(with_zone), in_utc))
+        fits = pc.or_(pc.invert(with_zone), in_utc)
+        _check(cells, fits, "it has a zone, unlike the times for training")
 
 
 def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
@@ -214,6 +248,8 @@ def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
             if column.unit.strip("()") and not re.fullmatch(CURRENCY, column.unit):
                 _check(cells, pc.is_null(cells))  # 0.05 may be 5 %
             return cells.cast(wanted, safe=False)
+        if column.kind == "text" and column.zeros:
+            _check(cells, pc.is_null(cells), LOST_ZEROS)
         if "%" in column.dates:
             return _read_pattern(cells.cast(pa.string()), column.dates)
     elif column.gaps:
