@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import zlib
+from datetime import date, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ import pytest
 import yaml
 from cookiecutter.exceptions import FailedHookException
 from helpers import BIN, STAGES, Project, blocks, run, type_in
+from openpyxl import Workbook
 from prepare import prepare
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -24,6 +26,7 @@ from sklearn.metrics import balanced_accuracy_score, r2_score
 from support.cells import stored
 from support.params import InputError
 from support.reader import Table
+from support.schema import Schema
 
 from raw_table import PARAMS, inspect
 
@@ -554,7 +557,10 @@ GOOD = "a,b,label\n1,x,yes\n2,y,no\n3,x,yes\n4,y,no\n"
         (b"r\2\1\0 of 1999", {}, "it is a Stata file"),
         (b"t.csv".ljust(257, b"\0") + b"ustar", {}, "it is a tar archive: unpack"),
         (GOOD.encode() * 9 + b"5,\0,no\n", {}, "row 46 has a NUL byte"),
-        ("<!DOCTYPE html><p>Sign in", {}, "it is a web page, not a table"),
+        *[
+            (f"{start}<p>Sign in", {}, "it is a web page, not a table")
+            for start in ("<!DOCTYPE html>", '<table border="1">', "<!-- x -->\n<div>", "<style>")
+        ],
         (GOOD.encode() + "5,ü,yes\n".encode() + b"6,\xe9,no\n", {}, "row 7 is no UTF-8: byte 0xe9"),
         (gzip.compress(GOOD.encode() * 99, mtime=0)[:50], {}, "Compressed file ended before"),
         ("5.1,3.5,x\n4.9,3,x\n", {}, "its first row is no header: 5.1, 3.5, x"),
@@ -880,6 +886,50 @@ def test_long_numbers_of_a_workbook_keep_their_digits(tmp_path):
     frame.to_excel(tmp_path / "u.xlsx", index=False)
     notes = inspect(str(tmp_path / "u.xlsx"), "classification", "label")["notes"]
     assert "numbers of more than 15 digits, which a spreadsheet rounds: 40" in notes
+
+
+def test_durations_and_two_kinds_of_dates_of_a_workbook_are_told(tmp_path):
+    """As where a spreadsheet took days for months: it keeps as text what it cannot read so."""
+    sheet = (book := Workbook()).active
+    sheet.append(["took", "day", "label"])
+    for n in range(40):
+        day = date(2024, n % 12 + 1, n % 9 + 1) if n % 3 else f"{n % 12 + 1}/{n % 9 + 13}/2024"
+        sheet.append([timedelta(hours=n // 20 * 26, minutes=n), day, "ab"[n % 2]])
+    book.save(tmp_path / "t.xlsx")
+    frame, report = prepared(tmp_path / "t.xlsx", "classification", "label")
+    assert frame["took"][[3, 23]].tolist() == ["0:03:00", "26:23:00"]
+    assert frame["day"][1] == pd.Timestamp(2024, 2, 2)
+    told = {line["name"]: "; ".join(line["notes"]) for line in report["columns"]}
+    assert "has 26 dates that the file stores as such and others as text" in told["day"]
+    assert "text because of 20 values that are no date" in told["took"]
+
+
+def test_numbers_in_place_of_codes_with_zeros_are_refused(tmp_path):
+    rows = "".join(f"0{n % 30 + 1000},{'ab'[n % 2]}\n" for n in range(60))
+    (tmp_path / "t.csv").write_text(f"code,label\n{rows}")
+    prepared(tmp_path / "t.csv", "classification", "label")
+    schema = Schema.of(tmp_path / "t.parquet")
+    numbers = pd.DataFrame({"code": [1001], "label": ["a"]})
+    for frame, fits in ((numbers.astype({"code": str}), True), (numbers, False)):
+        frame.to_excel(tmp_path / "new.xlsx", index=False)
+        frame.to_parquet(tmp_path / "new.parquet")
+        for name in ("new.xlsx", "new.parquet"):
+            table = Table(tmp_path / name, PARAMS)
+            [batch] = table.batches()
+            read = schema.unmarked(batch) if table.has_numbers else batch
+            if fits:
+                assert schema.frame(name, read, 2, lambda one: one)["code"].tolist() == ["1001"]
+                continue
+            with pytest.raises(InputError, match=f"{name}, row 2: code is .*without the zeros"):
+                schema.frame(name, read, 2, lambda one: one)
+
+
+def test_a_folder_of_text_and_workbooks_is_refused(tmp_path):
+    frame = pd.DataFrame({"x": range(400), "label": ["a", "b"] * 200})
+    frame.to_csv(tmp_path / "1.csv", index=False)
+    frame.to_excel(tmp_path / "2.xlsx", index=False)
+    with pytest.raises(FailedHookException, match="1.csv is csv, but 2.xlsx is excel: make them"):
+        inspect(str(tmp_path), "classification", "label")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])

@@ -653,7 +653,7 @@ def _excel_text(value: Any) -> str:
     """Return the text of a spreadsheet cell, with dates in ISO format."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e22:
         return stored(str(int(value)))
     if isinstance(value, datetime.timedelta):
         sign, seconds = "-" * (value.days < 0), abs(value)
