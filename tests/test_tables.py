@@ -901,7 +901,7 @@ def test_durations_and_two_kinds_of_dates_of_a_workbook_are_told(tmp_path):
     assert frame["day"][1] == pd.Timestamp(2024, 2, 2)
     told = {line["name"]: "; ".join(line["notes"]) for line in report["columns"]}
     assert "has 26 dates that the file stores as such and others as text" in told["day"]
-    assert "text because of 20 values that are no date" in told["took"]
+    assert "is text: '26:20:00' in row 22" in told["took"]
 
 
 def test_numbers_in_place_of_codes_with_zeros_are_refused(tmp_path):
