@@ -359,7 +359,11 @@ def test_without_a_server_it_ends_in_one_line(project):
                 address,
                 "MLFLOW_TRACKING_URI is no valid address: signs in a password are %-encoded\n",
             )
-            for address in ("http://[::1", "http://somebody:hid/den@127.0.0.1:1")
+            for address in (
+                "http://[::1",
+                "http://somebody:hid/den@127.0.0.1:1",
+                "http://127.0.0.1:1?token=hidden",
+            )
         ],
         (
             f"http://somebody:hidden@127.0.0.1:{port}/x/",

@@ -220,7 +220,7 @@ def test_lists_that_look_like_decimals_are_told():
 def test_times_without_am_or_pm_among_others_are_told():
     column = columns_of({"x": ["2:30 PM", "9:15 AM", "1:10"]})["x"]
     assert (column.dates, column.unit) == ("time of day", "")
-    assert column.notes[0].startswith("has 1 times without AM or PM, such as '1:10' (row 4)")
+    assert column.notes[0].startswith("has 1 time without AM or PM, such as '1:10' (row 4)")
     assert columns_of({"x": ["2:30 PM", "9:15 AM"]})["x"].unit == "AM/PM"
     [column] = columns_of({"x": ["2.30 Uhr"]}, columns={"x": "%H.%M Uhr"}).values()
     assert column.is_clock
@@ -288,10 +288,10 @@ def test_other_columns_decide_what_one_leaves_open():
         (["8:30"], "was read as times of day; if it holds something else, see prepare.text"),
         (
             ["8:30"] * 200 + ["30:15"],
-            "text because of 1 values that are no date, .*row 202: '30:15'",
+            "text because of 1 value that is no date, .*row 202: '30:15'",
         ),
-        (["8:30"] * 60 + ["-2:11"], "text because of 1 values that are no date, .*: '-2:11'$"),
-        (["8:30"] * 23 + ["24:00"], "text because of 1 values that are no date, .*: '24:00'$"),
+        (["8:30"] * 60 + ["-2:11"], "text because of 1 value that is no date, .*: '-2:11'$"),
+        (["8:30"] * 23 + ["24:00"], "text because of 1 value that is no date, .*: '24:00'$"),
         (["Jan-20", "Feb-14"], "takes its pattern, '%b-%d' or '%b-%y'$"),
         (["26:30", "100:00"], "'26:30' in row 2 is not a recognised number or date"),
         (
@@ -304,7 +304,7 @@ def test_other_columns_decide_what_one_leaves_open():
         (["2009/10", "2013/14"], "text: '2009/10' in row 2 may be a year to the next one"),
         (["2009-10", "2009-11"], "holds months, taken as their first days"),
         (["2024Q1"], "holds quarters, taken as their first days"),
-        (["true", "1", "false"], "text because of 1 values that are no true or false, .* row 3"),
+        (["true", "1", "false"], "text because of 1 value that is no true or false, .* row 3"),
         *[
             (
                 ["", cell],

@@ -578,7 +578,8 @@ class _Decision:
         if order == "time of day" and half and bare:
             row, cell = profile.first["clock"]
             self.note(
-                f"has {bare} times without AM or PM, such as {cell!r} (row {row}), taken as they are"
+                f"has {bare} time{'s' * (bare > 1)} without AM or PM, such as {cell!r} (row {row}), "
+                "taken as they are"
             )
         swapped = [form for form in ("either", "day_first", "month_first") if profile.forms[form]]
         if profile.forms["stored_date"] and swapped:
@@ -705,8 +706,9 @@ class _Decision:
             places = profile.first.items()
             row, cell = min(place for form, place in places if form.removesuffix("*") not in forms)
             note = (
-                f"is text because of {profile.filled - fits} values that are no {what}, such as "
-                f"row {row}: {cell!r}"
+                f"is text because of {profile.filled - fits} "
+                f"{'values that are' if profile.filled - fits > 1 else 'value that is'} no {what}, such "
+                f"as row {row}: {cell!r}"
             )
             words = sorted(profile.others)
             # <0.01 and 24:00 have a meaning.

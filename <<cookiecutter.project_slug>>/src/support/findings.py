@@ -129,7 +129,8 @@ def find(evidence: Evidence, mute: Sequence[str] = ()) -> list[Finding]:
 
 def name_some(names: Sequence[Any], most: int = 5) -> str:
     more = f" (and {len(names) - most} more)" if len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more
+    # A name may have a comma.
+    return ", ".join(repr(name) if "," in str(name) else str(name) for name in names[:most]) + more
 
 
 def check_target(evidence: Evidence) -> Iterator[Finding]:
