@@ -662,8 +662,8 @@ SETTINGS = """
     showUntrackedFiles = no
 [push]
     default = nothing
-[url "https://github.com/"]
-    insteadOf = https://dagshub.com/
+[url "file://{folder}/"]
+    insteadOf = https://example.org/OWNER/
 """
 DVC_SETTINGS = """
 [core]
@@ -685,10 +685,12 @@ def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
     (home / "attributes").write_text(
         "*.csv filter=lfs diff=lfs merge=lfs -text\n*.[djpsty]* filter=lfs\n*.ipynb filter=strip\n"
     )
-    env = settings(SETTINGS)
+    env = settings(SETTINGS.replace("{folder}", str(tmp_path)))
     env |= {"GIT_DEFAULT_HASH": "sha256", "GIT_DEFAULT_REF_FORMAT": "reftable"}
-    project = bake(tmp_path, env=env)
+    address = "https://example.org/OWNER/shared.git"
+    project = bake(tmp_path, env=env, git_remote=address)
     assert "one commit" in project.output
+    assert project.run("git config remote.origin.url") == f"{address}\n"
     assert project.run("git rev-parse --show-object-format") == "sha1\n"
     assert b"\r" not in (project.path / "README.md").read_bytes()
     filters = project.run(["git", "check-attr", "filter", "--", *project.tracked()]).splitlines()
@@ -699,9 +701,9 @@ def test_the_users_settings_of_git_and_dvc_leave_the_same_project(
     project.run("git commit --quiet -m 'Random forest'")
     assert project.outcome() == reproduced.outcome()
     run("git init --quiet --bare shared.git", tmp_path, {**env, "GIT_DEFAULT_HASH": "sha1"})
-    project.run(["git", "remote", "add", "origin", tmp_path / "shared.git"])
     output = project.run("git push origin main")
     assert f"{project.path}-remote: all {len(project.cached())} files are there" in output
+    assert (tmp_path / "shared.git/refs/heads/main").exists(), "git takes the other address"
 
 
 def test_an_index_that_dvc_cannot_read_is_told(reproduced, tmp_path):

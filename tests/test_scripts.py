@@ -163,6 +163,10 @@ def test_predictions_on_standard_output_are_the_bytes_of_a_file(reproduced, tmp_
     project.run(["sh", "-c", f"{predict} > one.csv && {predict} -o other.csv"])
     written = (project.path / "one.csv").read_bytes()
     assert written == (project.path / "other.csv").read_bytes() and "重".encode() in written
+    said = project.run(["sh", "-c", "cat new.csv | python src/predict.py /dev/stdin"], status=1)
+    assert said == (
+        "/dev/stdin cannot be read: it is a pipe, which can be read only once: write it to a file\n"
+    )
     said = project.run(["sh", "-c", f"{predict} >&-"], status=1)
     assert said == "standard output is closed: name a file, -o FILE\n"
 

@@ -541,46 +541,79 @@ class _Decision:
         if dates not in ("auto", *DATES) and profile.count(["pattern"]):
             return self.accept("date", frozenset({"pattern", "stored_date"}), dates=dates)
         order, doubt = self.order_of_dates()
-        longer = any(re.match("[-+\u2212]?[0-9]+:", cell) for cell in profile.others)
-        if order == "time of day" and longer and not self.wanted:
-            return False  # durations
         periods = [form for form in sorted(PERIODS) if profile.forms[form]]
-        if periods == ["season"] and not self.wanted:
+        if not self.wanted and not self.are_dates(order, periods):
+            return False
+        if not self.accept("date", DATES[order], **self.written_dates(order, periods)):
+            return False
+        if periods:
+            what = "quarters" if "quarter" in periods else "months"
+            self.note(f"holds {what}, taken as their first days")
+        if doubt:
+            self.note(doubt)
+        self.tell_clocks(order)
+        self.tell_mixed_dates(order)
+        if not self.wanted:
+            self.tell_short_years(order)
+        return True
+
+    def are_dates(self, order: str, periods: list[str]) -> bool:
+        """Return whether cells in an order, and those in the forms `periods`, can hardly be others.
+
+        Those that can are noted, except for durations such as 26:30.
+        """
+        profile = self.profile
+        if order == "time of day":
+            return not any(re.match("[-+\u2212]?[0-9]+:", cell) for cell in profile.others)
+        if periods == ["season"]:
             row, cell = profile.first["season"]
             self.note(
                 f"is text: {cell!r} in row {row} may be a year to the next one; if it is a month, see "
                 "prepare.columns"
             )
             return False
-        for form in [] if self.wanted else periods:
-            row, cell = profile.first[form]
+        for row, cell in (profile.first[form] for form in periods):
             if not YEARS[0] <= int(re.findall("[0-9]{4}", cell)[0]) <= YEARS[1]:
                 self.note(
                     f"is text: {cell!r} in row {row} may be a code; if not, see prepare.columns"
                 )
                 return False
+        return True
+
+    def written_dates(self, order: str, periods: list[str]) -> dict[str, Any]:
+        """Return the format of dates in an order, some of them in the forms `periods`, see Column."""
+        profile = self.profile
         known = profile.count(DATES[order])
         without = "none" if profile.forms["iso"] == known else ""
-        zones = "all" if profile.forms["iso_zone"] == known else without
-        known_periods = {"quarter" if form == "quarter" else "month" for form in periods}
+        found = {"quarter" if form == "quarter" else "month" for form in periods}
         if periods and profile.count(DATES[order] - PERIODS):
-            known_periods.add("day")
-        bare, half = profile.forms["clock"], profile.forms["clock_half"]
-        written = {
+            found.add("day")
+        return {
             "dates": order,
-            "zones": zones,
+            "zones": "all" if profile.forms["iso_zone"] == known else without,
             "dotted": self.is_dotted(order),
-            "periods": sorted(known_periods),
-            "unit": "AM/PM" if half == known > 0 else "",
+            "periods": sorted(found),
+            "unit": "AM/PM" if profile.forms["clock_half"] == known > 0 else "",
         }
-        if not self.accept("date", DATES[order], **written):
-            return False
-        if order == "time of day" and half and bare:
+
+    def tell_clocks(self, order: str) -> None:
+        """Note that cells were read as times of day, and which may be of the other half."""
+        if order != "time of day":
+            return
+        profile = self.profile
+        bare = profile.forms["clock"]
+        if bare and profile.forms["clock_half"]:
             row, cell = profile.first["clock"]
             self.note(
                 f"has {bare} time{'s' * (bare > 1)} without AM or PM, such as {cell!r} (row {row}), "
                 "taken as they are"
             )
+        if not self.wanted:
+            self.note("was read as times of day; if it holds something else, see prepare.text")
+
+    def tell_mixed_dates(self, order: str) -> None:
+        """Note dates of which some come from elsewhere, it seems."""
+        profile = self.profile
         swapped = [form for form in ("either", "day_first", "month_first") if profile.forms[form]]
         if profile.forms["stored_date"] and swapped:
             row, cell = min(profile.first[form] for form in swapped)
@@ -589,21 +622,11 @@ class _Decision:
                 f"as text, such as {cell!r} (row {row}): if a spreadsheet took the day for the month, "
                 "the stored ones are swapped"
             )
-        if periods:
-            what = "quarters" if "quarter" in periods else "months"
-            self.note(f"holds {what}, taken as their first days")
-        if order == "time of day" and not self.wanted:
-            self.note("was read as times of day; if it holds something else, see prepare.text")
-        if doubt:
-            self.note(doubt)
         if profile.forms["iso_zone"] and profile.count(DATES[order] - PERIODS - {"iso_zone"}):
             row, cell = profile.first["iso_zone"]
             self.note(
                 f"has times with a zone, such as {cell!r} (row {row}), and times without, taken as UTC"
             )
-        if not self.wanted:
-            self.tell_short_years(order)
-        return True
 
     def is_dotted(self, order: str) -> bool:
         """Return whether no date of the column or the table tells how 1/2/2024 is read."""

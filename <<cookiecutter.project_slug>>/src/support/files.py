@@ -325,7 +325,7 @@ def kind_of(content: IO[bytes]) -> str:
                 raise FileError(f"it is {name}, not a table: export it as CSV or Parquet")
             return name
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    tags = rb"!doctype html|!--|html|head|body|table|div|style|meta|script|center|font"
+    tags = rb"!doctype html|html|head|body|table|div|style|meta|script|center|font"
     if re.match(rb"(?i)<(?:%b)[\s>]|<!--|<\?xml" % tags, text):
         raise FileError(
             "it is a web page, not a table: is this the address of the file itself? What a spreadsheet "

@@ -265,6 +265,8 @@ class Table:
     @contextmanager
     def _open(self, part: Path, bar: tqdm | None = None) -> Iterator[tuple[IO[bytes], str]]:
         with part.open("rb") as raw:
+            if not raw.seekable():
+                raise FileError("it is a pipe, which can be read only once: write it to a file")
             told = raw if bar is None else CallbackIOWrapper(partial(advance, bar), raw, "read")
             content = unpack(told)
             try:
