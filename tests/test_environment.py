@@ -296,8 +296,38 @@ def test_a_worktree_and_a_submodule_have_hooks(reproduced, tmp_path, env, kind):
     tree.run(["git", "remote", "add", "origin", tmp_path / "shared.git"], status=None)
     tree.run("dvc pull --allow-missing", status=None)
     tree.run(["dvc", "cache", "dir", "--local", project.path / ".dvc/cache"])
+    tree.run("git commit --quiet --allow-empty -m More")
     tree.run("git push --quiet origin HEAD")
     assert "files are there" in tree.run("python src/share.py check")
+    tree.run("dvc checkout --quiet")
+    assert tree.repro() == []
+    tree.run("dvc repro --single-item --force split")
+    assert tree.run("git status --porcelain") == ""
+
+
+@pytest.mark.parametrize("kind", ["worktree", "submodule"])
+def test_a_bake_in_a_worktree_or_a_submodule_is_a_folder_of_it(bake, tmp_path, env, kind):
+    run("git init --quiet larger", tmp_path, env)
+    larger = Project(tmp_path / "larger", env)
+    larger.run("git commit --quiet --allow-empty -m Before")
+    if kind == "worktree":
+        larger.run("git worktree add --quiet -b second ../tree")
+    else:
+        run("git init --quiet outer", tmp_path, env)
+        run("git submodule --quiet add ../larger tree", tmp_path / "outer", env)
+    tree = Project(tmp_path / ("tree" if kind == "worktree" else "outer/tree"), env)
+    project = bake(tree.path)
+    assert not (project.path / ".git").exists()
+    changed = tree.run("git status --porcelain").splitlines()
+    assert all(line[3:].startswith("iris-classifier/") for line in changed)
+    tree.run("git add .")
+    tree.run("git commit --quiet -m Project")
+    run("git init --quiet --bare shared.git", tmp_path, env)
+    tree.run(["git", "remote", "set-url", "origin", tmp_path / "shared.git"], status=None)
+    tree.run(["git", "remote", "add", "origin", tmp_path / "shared.git"], status=None)
+    project.run(HOOKS)
+    tree.run("git push --quiet origin HEAD")
+    assert "all 1 files are there" in project.run("python src/share.py check")
 
 
 def test_settings_of_python_keep_no_hook_away(bake, env, tmp_path):
