@@ -266,6 +266,10 @@ def test_a_metric_worse_than_its_limit_or_the_target_branch_fails(copy):
     )
     was = f"above the {metrics['log_loss']:g} of the target branch"
     assert second == f"log_loss is {worse['log_loss']:g}, more than 0.05 of it {was}"
+    # The environment may name another repository, as in a hook.
+    run("git init --quiet other", copy.path.parent, copy.env)
+    copy.env = {**copy.env, "GIT_DIR": str(copy.path.parent / "other/.git")}
+    assert copy.run("python src/gate.py origin/main", status=1).splitlines()[-2:] == [first, second]
 
 
 def test_a_fault_of_style_fails(copy):
