@@ -24,6 +24,8 @@ COLUMNS = 100
 COLOR, FAINT = "#3b6ea5", "#b0b0b0"
 # The bars of a picture
 BARS = 15
+# Steps of an axis whose numbers may be long
+STEPS = 4
 # The size of a plot between its axes, in inches
 SIDE = 3
 
@@ -91,6 +93,7 @@ def draw_importance(axes: Axes, table: pd.DataFrame) -> None:
     axes.barh(range(len(table)), table["importance"], color=COLOR)
     axes.set_yticks(range(len(table)), [shorten(name) for name in table["feature"]])
     axes.set(title=title, xlabel="Loss of score")
+    axes.locator_params(axis="x", nbins=STEPS)
 
 
 def draw_predictions(axes: Axes, table: pd.DataFrame) -> None:
@@ -98,12 +101,14 @@ def draw_predictions(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot(ends, ends, color=FAINT, linestyle="--")
     axes.scatter(table["actual"], table["predicted"], s=10, color=COLOR, alpha=0.6, linewidths=0)
     axes.set(title="Predicted against actual", xlabel="Actual value", ylabel="Predicted value")
+    axes.locator_params(axis="x", nbins=STEPS)
 
 
 def draw_residuals(axes: Axes, table: pd.DataFrame) -> None:
     axes.axhline(0, color=FAINT, linestyle="--")
     axes.scatter(table["predicted"], table["residual"], s=10, color=COLOR, alpha=0.6, linewidths=0)
     axes.set(title="Residuals", xlabel="Predicted value", ylabel="Actual - predicted")
+    axes.locator_params(axis="x", nbins=STEPS)
 
 
 # The function that draws each table of plots.plot_data
