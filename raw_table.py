@@ -461,17 +461,22 @@ def check_stored(path: str, kind: str, answers: dict[str, str]) -> dict[str, Any
             report = report_on(table)
     except InputError as error:
         raise FileError(str(error).removeprefix(path).lstrip(" :,")) from None
+    return describe(report, params, table.first_row - 1)
+
+
+def describe(report: dict[str, Any], params: dict[str, Any], header: int) -> dict[str, Any]:
+    """Return what check_stored does; `header` is the row of the header."""
     drop = params["drop"]
     notes = [tell_drop(drop)] if drop else []
     if params["sheet"]:
-        notes.append(f"it is sheet {params['sheet']!r} that has {answers['target']}")
+        notes.append(f"it is sheet {params['sheet']!r} that has {params['target']}")
     if params["skip"]:
-        notes.append(f"its header is row {table.first_row - 1}")
+        notes.append(f"its header is row {header}")
     notes += report["notes"]
     target = next(column for column in report["columns"] if column["role"] == "target")
     # Counting stops at some number: "> 10000"
     classes = int(str(target["distinct"]).removeprefix("> "))
-    model = model_for(report["rows"]["raw"], classes * (answers["task"] == "classification"))
+    model = model_for(report["rows"]["raw"], classes * (params["task"] == "classification"))
     found = {"sheet": params["sheet"], "skip": params["skip"], "model": model}
     return found | {"drop": drop, "notes": notes}
 

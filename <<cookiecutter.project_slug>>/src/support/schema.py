@@ -291,24 +291,41 @@ def decide_schema(
             column.notes.append(emptiness(name, table) if column.kind == "empty" else why)
     if not schema.features and params["features"] == "all":
         raise InputError(f"{source} has no column that could be a feature of {target}")
-
-    if columns[target].kind == "empty":
-        raise InputError(f"{source}: {target}, the target, {emptiness(target, table)}")
-    if params["task"] == "classification":
-        schema.labels = type_of_labels(columns[target])
-        if schema.labels == "text":
-            columns[target].kind = "text"
-    elif columns[target].kind in ("text", "date"):
-        wrong = misfit(target, profiles[target], columns[target].kind)
-        raise InputError(f"{source}, {wrong}, but the target of a regression is a number")
-    if time and columns[time].is_clock:
-        raise InputError(
-            f"{source}: {time} holds times of day, but prepare.time takes dates or numbers"
-        )
-    if time and columns[time].kind not in ("date", "number", "integer"):
-        wrong = misfit(time, profiles[time])
-        raise InputError(f"{source}, {wrong}, but prepare.time takes dates or numbers")
+    settle_target(schema, table, profiles[target], params)
+    if time:
+        check_time(columns[time], profiles[time], source)
     return schema
+
+
+def settle_target(
+    schema: Schema, table: Table, profile: Profile | Stored, params: dict[str, Any]
+) -> None:
+    """Give the schema the type of its labels, in a classification.
+
+    Raises InputError when the target does not suit the task.
+    """
+    source, name = params["raw"], params["target"]
+    target = schema.column(name)
+    if target.kind == "empty":
+        raise InputError(f"{source}: {name}, the target, {emptiness(name, table)}")
+    if params["task"] == "classification":
+        schema.labels = type_of_labels(target)
+        if schema.labels == "text":
+            target.kind = "text"
+    elif target.kind in ("text", "date"):
+        wrong = misfit(name, profile, target.kind)
+        raise InputError(f"{source}, {wrong}, but the target of a regression is a number")
+
+
+def check_time(column: Column, profile: Profile | Stored, source: str) -> None:
+    """Raise InputError when the column prepare.time has no order of time."""
+    if column.is_clock:
+        raise InputError(
+            f"{source}: {column.name} holds times of day, but prepare.time takes dates or numbers"
+        )
+    if column.kind not in ("date", "number", "integer"):
+        wrong = misfit(column.name, profile)
+        raise InputError(f"{source}, {wrong}, but prepare.time takes dates or numbers")
 
 
 def emptiness(name: str, table: Table) -> str:

@@ -237,7 +237,7 @@ def _check_zones(cells: pa.Array, zones: str) -> None:
 def _read_stored(cells: pa.Array, column: Column) -> pa.Array:
     """Return values from a file with typed columns."""
     wanted = TYPES[column.kind]
-    if column.dates == "time of day":
+    if column.is_clock:
         _check(cells, pc.is_null(cells))  # a time on a day is another
     if pa.types.is_null(cells.type) or column.kind == "empty":
         return pa.nulls(len(cells), wanted)
