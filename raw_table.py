@@ -4,6 +4,7 @@ The meaning of cells is defined once, in the project's src/support. Its modules 
 files need only the standard library, because the Python that runs cookiecutter may lack pandas.
 """
 
+import codecs
 import io
 import math
 import os
@@ -115,23 +116,30 @@ def stem(data: str) -> str:
 def decoded(blocks: Iterable[bytes], encoding: str | None) -> Iterator[bytes]:
     """Yield an answer of HTTP, which its server may have compressed: RFC 9110, 8.4.1.
 
-    Raises OSError for bytes that are not in that encoding.
+    Raises OSError for bytes that are not in that encoding, or end too early.
     """
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        yield from blocks
+        return
     unpack = None
     for block in blocks:
-        if encoding not in ("gzip", "x-gzip", "deflate"):
-            yield block
-            continue
-        if not unpack:
-            # Some servers send deflate without its header, RFC 1950, 2.2.
-            headless = encoding == "deflate" and int.from_bytes(block[:2], "big") % 31
-            unpack = zlib.decompressobj(-zlib.MAX_WBITS if headless else zlib.MAX_WBITS | 32)
         try:
             while block:
+                if unpack and unpack.eof and not (block := block.lstrip(b"\0")):
+                    break  # zeros at the end
+                if not unpack or unpack.eof:
+                    # gzip may have several members. Some servers send deflate without its header,
+                    # RFC 1950, 2.2.
+                    headless = encoding == "deflate" and int.from_bytes(block[:2], "big") % 31
+                    unpack = zlib.decompressobj(-zlib.MAX_WBITS if headless else zlib.MAX_WBITS | 32)
                 yield unpack.decompress(block, UNPACKED)
-                block = unpack.unconsumed_tail
+                block = unpack.unconsumed_tail or unpack.unused_data
         except zlib.error as error:
             raise OSError(f"the server's answer is no {encoding}: {error}") from None
+    if unpack:
+        yield unpack.flush()
+    if unpack and not unpack.eof:
+        raise OSError(f"the server's answer in {encoding} ends too early")
 
 
 def fetch_start(url: str) -> bytes | None:
@@ -145,10 +153,14 @@ def fetch_start(url: str) -> bytes | None:
             if len(content) <= LIMIT and response.length:
                 raise OSError(f"the server closed the connection {response.length} bytes too early")
             start = b""
-            for part in decoded([content], response.headers.get("Content-Encoding")):
-                start += part
-                if len(start) > LIMIT:
-                    break
+            try:
+                for part in decoded([content], response.headers.get("Content-Encoding")):
+                    start += part
+                    if len(start) > LIMIT:
+                        break
+            except OSError:
+                if len(content) <= LIMIT:
+                    raise
             return start
     try:
         import fsspec
@@ -375,7 +387,7 @@ def read(raw: IO[bytes], answers: dict[str, str], whole: bool) -> dict[str, Any]
         complete = False
     start = bytes(beginning)
     cut = not complete or len(start) > LIMIT
-    if cut and start.lstrip().startswith(b"["):
+    if cut and start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
         return found | {"notes": ["it is one large JSON array, so stage prepare will check it"]}
     if cut:
         start = start[: start.rfind(b"\n") + 1]

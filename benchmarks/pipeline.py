@@ -255,7 +255,7 @@ def growth(folder: Path) -> Iterator[str]:
     before: dict[str, dict[str, list[Cost]]] = {}
     change = {"raw": "data/raw/large.csv", "target": "label", "features": "all"}
     set_params(ours, {"prepare": change, "train": {"model": "hist_gradient_boosting"}})
-    for rows in (10_000, 100_000, 1_000_000):
+    for rows in (10_000, 100_000, 1_000_000, 10_000_000):
         write_table(ours / "data/raw/large.csv", rows)
         for name in STAGES:
             cost = [measure([stage(ours, name)], ours)]

@@ -21,12 +21,13 @@ from features import add_features
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prepare import prepare
-from support.cells import FORMS, Forms, Profile
+from support.cells import FORMS, Forms, Profile, undecorate
 from support.columns import decide
 from support.files import Dialect, TextRows, find_dialect
 from support.params import InputError
 from support.reader import Survey, Table, count_cells
 from support.schema import Schema
+from support.values import split_units
 
 import raw_table
 from raw_table import inspect, profile
@@ -93,6 +94,19 @@ def tables(draw) -> list[list[str]]:
     rows = draw(st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=20))
     # A row of one kind of blank alone is no row.
     return [["a", "b", "c", "y"][-width:], *([*row[:-1], "z"] for row in rows)]
+
+
+@many
+@given(st.lists(st.text(st.sampled_from("()+-\u2212$%,. 05em"), min_size=1), min_size=1))
+def test_arrow_and_python_take_the_same_signs_and_units_away(some):
+    cells = [cell.strip() for cell in some]
+    numbers, units = (part.to_pylist() for part in split_units(pa.array(cells)))
+    for cell, number, unit in zip(cells, numbers, units, strict=True):
+        if Forms().of(cell).endswith("*"):
+            expected, expected_unit = undecorate(cell)
+            # Arrow reads 5.- francs as 5.
+            assert number in (expected, re.sub("[.,]0$", "", expected)), cell
+            assert unit == expected_unit, cell
 
 
 @many
@@ -358,6 +372,11 @@ def test_the_bake_says_what_it_looked_at(tmp_path, monkeypatch):
     inspect.cache_clear()
     found = inspect(str(tmp_path / "t.csv"), "classification", "y")
     assert found["notes"] == ["the bake looked at the first 0 MB of it"]
+    for mark in (b"", b"\xef\xbb\xbf"):
+        path = tmp_path / f"{len(mark)}.json"
+        path.write_bytes(mark + json.dumps([{"x": n, "y": "u"} for n in range(999)]).encode())
+        found = inspect(str(path), "classification", "y")
+        assert found["notes"] == ["it is one large JSON array, so stage prepare will check it"]
 
 
 def test_excel_is_read_as_it_shows(bake, tmp_path):

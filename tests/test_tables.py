@@ -751,7 +751,20 @@ class Headless(Choosy):
         return zlib.compress(content)[2:-4]
 
 
-@pytest.mark.parametrize("server", [Choosy, Deflating, Headless])
+class InMembers(Choosy):
+    """Packs as `cat one.gz other.gz` does, with zeros behind."""
+
+    @staticmethod
+    def pack(content: bytes) -> bytes:
+        middle = content.index(b"\n", len(content) // 2) + 1
+        return gzip.compress(content[:middle]) + gzip.compress(content[middle:]) + bytes(512)
+
+
+class Broken(Choosy):
+    pack = staticmethod(lambda content: gzip.compress(content)[:-9])
+
+
+@pytest.mark.parametrize("server", [Choosy, Deflating, Headless, InMembers])
 def test_a_table_whose_server_refuses_dvc_is_downloaded(bake, tmp_path, web, server):
     folder, url = web(server)
     (folder / "penguins.csv").write_bytes(penguins())
@@ -781,6 +794,14 @@ def test_a_table_that_arrives_in_part_is_refused(bake, tmp_path, web):
     assert "the server closed the connection" in output and "bytes too early" in output
     assert len(output.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["web"]
+
+
+def test_a_packed_answer_that_ends_too_early_is_refused(bake, tmp_path, web):
+    folder, url = web(Broken)
+    (folder / "penguins.csv").write_bytes(penguins())
+    output = bake(tmp_path, status=1, data=f"{url}/penguins.csv", target="species").output
+    assert "the server's answer in gzip ends too early" in output
+    assert len(output.splitlines()) == 1
 
 
 def test_a_table_on_the_web_is_checked_first(bake, tmp_path, web):

@@ -24,6 +24,8 @@ TRAIN = Path("data/train.parquet")
 TEST = Path("data/test.parquet")
 RESULTS = Path("results")
 PLOTS = RESULTS / "plots"
+# The first rows of the prepared table, in which the findings look for an order
+FIRST = 50_000
 
 
 def evaluate(
@@ -56,7 +58,8 @@ def read_training(test: Rows, data: dict[str, Any]) -> tuple[Rows, Rows]:
     """
     columns = [*test.features.select_dtypes("datetime"), test.target.name]
     everything = list(test.table)
-    first = pq.ParquetFile(PREPARED).read_row_group(0, everything).to_pandas()[everything]
+    with pq.ParquetFile(PREPARED) as file:
+        first = next(file.iter_batches(FIRST, columns=everything)).to_pandas()[everything]
     by_column = any(line["role"] == "split" for line in data["columns"])
     if by_column or "duplicate" not in data["rows"]["dropped"]:
         columns = list(test.table)

@@ -76,12 +76,14 @@ def sample(rows: int, number: int) -> np.ndarray:
     return kept
 
 
-def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str, str]]:
+def retype(frame: pd.DataFrame, schema: Schema, row: int) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return `frame` in the types that the stages know, and notes on its columns.
+
+    `row` is the number of its first row.
 
     Values that no model can hold become missing.
     """
-    columns, notes = {}, {}
+    columns, notes, whole = {}, {}, set(schema.whole)
     for name, column in frame.items():
         if pd.api.types.is_datetime64_any_dtype(column.dtype):
             columns[name] = column.astype("datetime64[us]")
@@ -91,11 +93,12 @@ def retype(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, dict[str,
             numbers = column.astype("float64")
             large = np.abs(numbers.to_numpy()) > LARGEST
             if large.any():
-                row = numbers.index[large.argmax()]
-                notes[name] = f"has {numbers[row]:g} in row {row}, too large for a model: missing"
+                place = int(large.argmax())
+                value = numbers.iloc[place]
+                notes[name] = f"has {value:g} in row {row + place}, too large for a model: missing"
                 numbers = numbers.mask(large)
-            whole = name in schema.whole and schema.column(name).kind == "integer"
-            columns[name] = numbers.astype("int64") if whole else numbers
+            is_whole = name in whole and schema.column(name).kind == "integer"
+            columns[name] = numbers.astype("int64") if is_whole else numbers
     return pd.DataFrame(columns, index=frame.index, copy=False), notes
 
 
@@ -156,7 +159,7 @@ class Preparation:
         frame = schema.frame(self.source, batch, self.row, add_features, seen=True, check=check)
         schema.add_derived(frame, self.params)
         self._derived = self._derived or schema.derived
-        frame, notes = retype(frame, schema)
+        frame, notes = retype(frame, schema, self.row)
         self._notes = notes | self._notes
         if len(self._kept):
             frame = frame[self._kept[frame.index - self.first_row]]

@@ -56,6 +56,7 @@ def test_examples_in_docstrings(module):
         (["1,234.5", "1,234,567.25"], "number", [1234.5, 1234567.25]),
         (["12,34,567", "1,00,000.5"], "number", [1234567, 100000.5]),
         (["70,8", "7.823"], "number", [70.8, 7823]),
+        (["7.823", "1.234.567", "70"], "integer", [7823, 1234567, 70]),
         ([",5", "-,25"], "number", [0.5, -0.25]),
         (["11.239,75", "3"], "number", [11239.75, 3]),
         (["4,702", "28271"], "number", [4.702, 28271]),
@@ -65,6 +66,10 @@ def test_examples_in_docstrings(module):
         (["12 €", "1.234,50 €"], "number", [12, 1234.5]),
         (["5%", "6 %", "-7%"], "integer", [5, 6, -7]),
         (["(3)", "4", "5"], "integer", [-3, 4, 5]),
+        (["(-3)", "4", "$-5-"], "text", ["(-3)", "4", "$-5-"]),
+        (["(-3)", "4", "-(5)"], "integer", [-3, 4, -5]),
+        (["(+3)", "4"], "text", ["(+3)", "4"]),
+        (["-3-", "4"], "text", ["-3-", "4"]),
         (["(4)", "-Infinity", "1,234"], "number", [-4, float("-inf"), 1234]),
         (["$ (3.50)", "US$4", "$5"], "text", ["$ (3.50)", "US$4", "$5"]),
         (["R$ 1.234,50", "R$(3,00)", ""], "number", [1234.5, -3, None]),
@@ -209,6 +214,14 @@ def test_codes_in_groups_say_nothing_of_other_columns():
     for some in (telephones, ["101,205,310", "99,128,200"]):
         [column] = columns_of({"code": some}).values()
         assert column.kind == "integer" and "if they are codes" in column.notes[0]
+
+
+def test_whole_numbers_have_the_thousands_that_other_columns_tell():
+    columns = {"people": ["141.891", "268.459"], "area": ["73,2", "16,8"]}
+    people = columns_of(columns)["people"]
+    assert (people.kind, people.decimal, people.thousands) == ("integer", ",", ".")
+    values = read_values(pa.array(columns["people"]), people)
+    assert values.to_pylist() == [141_891, 268_459]
 
 
 def test_lists_that_look_like_decimals_are_told():

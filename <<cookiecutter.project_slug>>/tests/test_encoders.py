@@ -103,6 +103,23 @@ def test_numbers_are_codes_if_the_target_jumps_between_them(classes):
     # Too few values, or too few rows of each
     assert not is_code(table["shop"], 60, target)
     assert not is_code(table["shop"][:250], 40, target[:250])
+    # Two values have none between them.
+    assert not is_code(table["shop"] % 2, 1, target)
+
+
+@pytest.mark.parametrize("bins", [20, 255])
+def test_categories_are_as_many_as_boosting_has_bins(bins):
+    random = np.random.default_rng(0)
+    shop = random.integers(0, 30, 900)
+    table = pd.DataFrame({"shop": [f"s{n}" for n in shop], "x": random.normal(size=900)})
+    target = pd.Series(random.normal(size=30)[shop])
+    entry = MODELS["boosting"] | {"max_bins": bins}
+    estimator = fit_entry(
+        table.assign(y=target), {"boosting": entry}, model="boosting", max_categories=40
+    )
+    categories = estimator["model"].is_categorical_
+    assert (categories is not None and categories.any()) == (bins > 30)
+    assert r2_score(target, estimator.predict(table)) > 0.5
 
 
 @pytest.mark.parametrize("number", [5, 30, 300])

@@ -1,5 +1,6 @@
 """Scores, the data of plots, and the report."""
 
+from evaluate import read_training
 from prepare import prepare
 from support.findings import Finding
 from support.logs import encoding, hyperparameters, write_metrics_csv
@@ -7,6 +8,8 @@ from support.metrics import CLASSIFICATION, REGRESSION, baseline
 from support.plots import precision_recall, roc
 from support.reader import Table
 from support.report import classes_section, columns_section, draw_pictures, write_report
+from support.rows import Rows
+from support.schema import Schema, Writer
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,20 @@ def test_evaluate_scores_each_row(estimator, table):
     assert metrics["accuracy"] == 0.75
     cells = plots["confusion"].set_index(["actual", "predicted"])["count"].to_dict()
     assert cells == {("a", "a"): 6, ("a", "b"): 0, ("b", "a"): 6, ("b", "b"): 12}
+
+
+def test_findings_see_the_first_rows_however_they_were_written(table, tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluate.PREPARED", tmp_path / "prepared")
+    monkeypatch.setattr("evaluate.TRAIN", tmp_path / "train")
+    table[:18].to_parquet(tmp_path / "train", index=False)
+    with Writer(tmp_path / "prepared") as writer:
+        for some in (table[:0], table[:2], table[2:]):
+            writer.write(some.reset_index(drop=True))
+        writer.finish(Schema({}, [], {}))
+    data = {"columns": [], "rows": {"dropped": {"duplicate": 0}}}
+    training, first = read_training(Rows(table[18:]), data)
+    pd.testing.assert_frame_equal(first.table, table)
+    assert len(training) == 18
 
 
 def test_every_metric_has_its_name(estimator, table):

@@ -120,6 +120,18 @@ def test_precision_recall_and_f1_are_of_the_class_that_is_named(positive):
     assert floor["recall"] == (positive == actual.mode()[0])
 
 
+@pytest.mark.parametrize(("known", "positive"), [("no", "yes"), (0, 1), (0, "1")])
+def test_a_fold_that_knows_one_class_alone_never_predicts_the_other(known, positive):
+    actual = pd.Series([known, known, type(known)(positive), known])
+    classes = np.array([known])
+    for kind in [classes.dtype, object] if known == "no" else [classes.dtype]:
+        predictions = Predictions(classes.repeat(4), np.ones((4, 1)), classes.astype(kind))
+        for name, rates in {positive: (0, 0), known: (0.75, 1)}.items():
+            scores = score(actual, put_second(predictions, name))
+            assert (scores["precision"], scores["recall"]) == rates
+            assert scores["accuracy"] == 0.75
+
+
 def test_the_positive_class_holds_in_training_and_cross_validation(table):
     changed = table.assign(label=table["label"].where(table["x"] % 5 > 0, "a"))
     recall = {}

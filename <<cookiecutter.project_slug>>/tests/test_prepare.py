@@ -230,6 +230,10 @@ def test_a_row_of_a_folder_is_named_by_its_file(run, tmp_path):
     settings = {"name": "parts", "duplicates": "keep"}
     _, report = run("", **settings)
     assert "such as row 62 of b.csv: 'oops'" in notes(report)["x"]
+    (tmp_path / "parts/b.csv").write_text("x,y,label\n\n1.5,1.5e300,3\n")
+    _, report = run("", **settings)
+    assert "1.5e+300 in row 3 of b.csv, too large for a model" in notes(report)["y"]
+    (tmp_path / "parts/b.csv").write_text("x,y,label\n" + "".join(rows) + "oops,2,3\n")
     for message, changes in {
         "parts, row 62 of c.csv: label is 'oh', but the target": {"task": "regression"},
         "parts, row 26 of a.csv: y is '24', which is no time of day": {"columns": {"y": "%H"}},
@@ -279,6 +283,11 @@ def test_objects_of_a_folder_may_lack_values(run, tmp_path):
         (tmp_path / f"parts/{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     prepared, _ = run("", name="parts", duplicates="keep")
     assert prepared["z"].isna().tolist() == [True] * 12 + [False] * 12
+    # A key may have the name of the column that tells the files of others.
+    rows = [{"x": n, "label": "uv"[n % 2], "file": "s"} for n in range(12)]
+    (tmp_path / "parts/c.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    prepared, _ = run("", name="parts", duplicates="keep", na_values=[])
+    assert prepared["file"].isna().tolist() == [True] * 24 + [False] * 12
 
 
 def test_rows_with_a_cell_more_than_the_header(run):
@@ -607,6 +616,8 @@ def test_duplicates_are_found_across_parts():
             parts = [found.find(rows[start : start + size], drop) for start in starts]
             expected = rows.drop(columns=drop).duplicated()
             assert np.concatenate(parts).tolist() == expected.tolist()
+    zeros = pd.DataFrame({"x": [0.0, -0.0, 1.0]})
+    assert Duplicates().find(zeros).tolist() == zeros.duplicated().tolist() == [False, True, False]
 
 
 def test_texts_are_told_apart_by_all_their_bytes():

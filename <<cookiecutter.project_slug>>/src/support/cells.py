@@ -45,8 +45,8 @@ SPELLINGS = 20
 
 # The forms are regular expressions that Python and RE2, Arrow's engine, read alike.
 # Includes the typographic minus, and a dash used as a minus
-_SIGNS = "[+\u2212\u2013-]"
-_SIGN = f"{_SIGNS}?"
+SIGNS = "[+\u2212\u2013-]"
+_SIGN = f"{SIGNS}?"
 # At most 15 digits: a floating-point number would lose the last of more.
 _WHOLE = "(?:0|[1-9][0-9]{0,14})"
 # A fraction shows that it is a number, however long.
@@ -152,7 +152,7 @@ FORMS = {
     "spaces_point": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}}){{1,4}}[.][0-9]+",
     "spaces_comma": f"{_SIGN}{_GROUP}(?:{SPACE}[0-9]{{3}}){{1,4}},[0-9]+",
     "exponent": f"{_SIGN}(?:[0-9]+[.][0-9]*|[.][0-9]+)[eE]{_SIGN}[0-9]{{1,3}}",
-    "exponent_whole": f"{_SIGN}[0-9]+[eE]{_SIGNS}[0-9]{{1,3}}",
+    "exponent_whole": f"{_SIGN}[0-9]+[eE]{SIGNS}[0-9]{{1,3}}",
     "exponent_comma": f"{_SIGN}[0-9]+,[0-9]+[eE]{_SIGN}[0-9]{{1,3}}",
     # 12e45 may be a number or a code.
     "bare_exponent": f"{_SIGN}[0-9]+[eE][0-9]{{1,3}}",
@@ -190,12 +190,16 @@ CURRENCY = (
 _LETTER = "A-Za-z\u00b0\u00b5\u00ba\u00c0-\u1fff\u2030-\u214f\u2190-\ufefe"
 _UNIT = f"[{_LETTER}\"'%][{_LETTER}/\u00b2\u00b3\u00b7\u00b9]{{0,9}}[.]?"
 DECORATED = (
-    f"(?P<open>[(])?(?P<minus>{_SIGNS})? ?(?P<before>{CURRENCY})?[ \u00a0\u202f]?(?P<inner>[(])?"
+    f"(?P<open>[(])?(?P<minus>{SIGNS})? ?(?P<before>{CURRENCY})?[ \u00a0\u202f]?(?P<inner>[(])?"
     f"(?P<number>{_SIGN}[0-9.,](?:[0-9.,eE+\u2212\u2013-]|{SPACE})*?)"
     "(?P<whole>[.,](?:--?|[\u2013\u2014]))?"  # 5.- is 5 francs
     f"[ \u00a0\u202f]?(?P<after>{CURRENCY}|{_UNIT})?(?P<close>[)])?(?P<behind>-)?"
 )
 _DECORATED = re.compile(DECORATED)
+# Brackets or a minus at the end, which is not that of 5.- francs
+NEGATIVE = ".*(?:[(].*|[^.,-]-|[^0-9.,][.]-)"
+# A plus beside brackets and a minus on both sides contradict themselves.
+CONTRARY = f"[^0-9]*[+][^0-9]*[(].*|[^0-9]*[(][^0-9]*[+].*|[^0-9(]*{SIGNS}[^0-9(]*[0-9][^(]*-"
 # Days and day are one unit.
 PLURAL = "([A-Za-z]{2,})s"
 
@@ -250,19 +254,26 @@ def undecorate(cell: str) -> tuple[str, str] | None:
     (('1,234.50', '$'), ('-12', ''), ('5', '%'), None)
     >>> undecorate("$(3)"), undecorate("4.20-"), undecorate("2 days"), undecorate("CHF 5.-")
     (('-3', '$'), ('-4.20', ''), ('2', 'day'), ('5.0', 'CHF'))
+    >>> undecorate("(-3)"), undecorate("(+3)"), undecorate("-3-")
+    (('-3', ''), None, None)
     """
     match = _DECORATED.fullmatch(cell)
-    if not match or len(match["open"] or match["inner"] or "") != len(match["close"] or ""):
+    if not match or cell.count("(") != cell.count(")"):
         return None
     if match["after"] and re.fullmatch(f"{_HALF}|(?i:Uhr)", match["after"]):
         return None  # 8.30 pm
+    negative = re.fullmatch(NEGATIVE, cell)
+    if negative and re.fullmatch(CONTRARY, cell):
+        return None
     unit = re.sub(f"{PLURAL}$", r"\1", (match["before"] or "") + (match["after"] or ""))
-    negative = match["close"] or match["behind"]
     if not unit and not negative and not match["whole"]:
         return None
     # Its mark is the decimal mark: 12.000,- is written as 12.000,0 may be.
     fraction = f"{match['whole'][0]}0" if match["whole"] else ""
-    return ("-" if negative else match["minus"] or "") + match["number"] + fraction, unit
+    number = (match["minus"] or "") + match["number"]
+    if negative:
+        number = "-" + re.sub(f"\\A{SIGNS}", "", number)
+    return number + fraction, unit
 
 
 def pattern_of(dates: str) -> str:

@@ -65,7 +65,11 @@ def bits_of(column: pd.Series) -> np.ndarray:
         parts = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
         return np.concatenate([hash_texts(part) for part in parts])
     values = column.to_numpy()
-    return (values.astype(np.int64) if values.dtype == bool else values).view(np.uint64)
+    if values.dtype == bool:
+        values = values.astype(np.int64)
+    elif values.dtype == float:
+        values = values + 0.0  # -0.0 is 0.0
+    return values.view(np.uint64)
 
 
 def hash_texts(texts: pa.LargeStringArray) -> np.ndarray:

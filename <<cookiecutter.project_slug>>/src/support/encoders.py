@@ -32,8 +32,6 @@ REPEATS = 5
 TWICE = 2
 # Boosting takes a column as categorical if its values occur at least this often on average.
 FREQUENT = 20
-# HistGradientBoosting accepts at most as many categories per feature as bins.
-MOST_CATEGORIES = 255
 # The n-grams of texts are numbered by a hash: a vocabulary would take tens of megabytes.
 NGRAMS = 2**13
 COMPONENTS = 15
@@ -381,9 +379,11 @@ def is_smooth(numbers: np.ndarray, values: np.ndarray) -> bool:
 
     The mean of each value is compared with the means of its two neighbours. If the means follow a
     line, the squared difference is on average what the rows within the values explain; half as much
-    again is allowed, plus what few values add by chance.
+    again is allowed, plus what few values add by chance. Of two values, neither is between others.
     """
     groups, place = np.unique(values, return_inverse=True)
+    if len(groups) < 3:
+        return True
     count = np.bincount(place)[:, None]
     means = np.column_stack([np.bincount(place, column) for column in numbers.T]) / count
     within = ((numbers - means[place]) ** 2).sum(axis=0) / max(len(place) - len(groups), 1)
@@ -567,10 +567,10 @@ def encode_ordinal(missing: float, unknown: float) -> OrdinalEncoder:
     )
 
 
-def codes_of(columns: ColumnTransformer, features: pd.DataFrame) -> list[int]:
+def codes_of(columns: ColumnTransformer, features: pd.DataFrame, bins: int) -> list[int]:
     """Return the positions of the columns of an encoder that are categorical.
 
-    They are codes of `features`, the rows to fit. Columns with more values than boosting has bins
+    They are codes of `features`, the rows to fit. Columns with more values than boosting has `bins`
     stay numeric, and so do columns whose values have few rows: scikit-learn's boosting ignores all
     categories with fewer than 10 rows.
     """
@@ -579,7 +579,7 @@ def codes_of(columns: ColumnTransformer, features: pd.DataFrame) -> list[int]:
         place
         for place, name in enumerate(names)
         if rows_per_value(features[name]) >= FREQUENT
-        and features[name].nunique() <= MOST_CATEGORIES
+        and features[name].nunique() <= bins
     ]
 
 

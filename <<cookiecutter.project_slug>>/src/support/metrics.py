@@ -69,7 +69,12 @@ def put_second(predictions: Predictions, positive: Any) -> Predictions:
     classes, probabilities = predictions.classes, predictions.probabilities
     if positive == "" or classes is None:
         return predictions
-    if str(classes[0]) == str(positive):
+    if len(classes) == 1 and str(classes[0]) != str(positive):
+        # A fold in order of time may have been fitted to the other class alone.
+        classes = np.append(classes, np.array([str(positive)]).astype(classes.dtype.type))
+        if probabilities is not None:
+            probabilities = np.column_stack([probabilities, np.zeros(len(probabilities))])
+    elif str(classes[0]) == str(positive):
         classes = classes[::-1]
         probabilities = None if probabilities is None else probabilities[:, ::-1]
     return Predictions(predictions.values, probabilities, classes, positive=True)

@@ -29,6 +29,8 @@ NUMBERED = ["xgboost"]
 QUIET = {"lightgbm": {"verbose": -1}}
 # A model, or several models by name, to average
 Model: TypeAlias = BaseEstimator | dict[str, BaseEstimator]
+# Boosting accepts at most as many categories per feature as bins, this many by default.
+BINS = 255
 HIST_GRADIENT_BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 
 
@@ -95,7 +97,7 @@ def build(model: BaseEstimator, rows: Rows, params: dict[str, Any]) -> Pipeline:
     limit, seed = params["max_categories"], params["seed"]
     features = rows.features
     columns = encoder_of(features, rows.target, takes_gaps, params["scale"], limit, seed)
-    codes = codes_of(columns, features)
+    codes = codes_of(columns, features, getattr(model, "max_bins", BINS))
     by_type = getattr(model, "categorical_features", None) == "from_dtype"
     if isinstance(model, HIST_GRADIENT_BOOSTING) and by_type and codes:
         model.set_params(categorical_features=codes)
@@ -128,7 +130,7 @@ def fit(model: Model, rows: Rows, params: dict[str, Any]) -> BaseEstimator:
         estimator = build(clone(model), rows, params)
         if package_of(model) == "lightgbm":
             # XGBoost takes codes as numbers: as categories, its scores were no better.
-            arguments["model__categorical_feature"] = codes_of(estimator["columns"], features)
+            arguments["model__categorical_feature"] = codes_of(estimator["columns"], features, BINS)
             tell_unknown(model)
         if params["class_weight"] != "none" and not weighs_classes(model):
             weights = compute_sample_weight(params["class_weight"], target)

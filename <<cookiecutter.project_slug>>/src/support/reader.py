@@ -303,7 +303,8 @@ class Table:
                 self._starts[part] = row
                 for batch in ahead(grouped(self._batches(part, bar))):
                     row += len(batch)
-                    for name in set(self.names) - set(self._headers[part]) - {"file"}:
+                    absent = set(self._stored_names) - set(self._headers[part])
+                    for name in sorted(absent):
                         batch = batch.append_column(name, pa.repeat("", len(batch)))
                     spelt = [name for name in batch.schema.names if name.endswith(MARK)]
                     batch = batch.select([*self._stored_names, *spelt])

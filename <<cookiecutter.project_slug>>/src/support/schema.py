@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, get_origin
 
@@ -113,8 +114,12 @@ class Schema:
         keys = [(kinds[one], name) for name, one in self.roles.items() if one in kinds]
         return keys[0] if keys else ("", "")
 
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {one.name: one for one in [*self.columns, *self.derived]}
+
     def column(self, name: str) -> Column:
-        return next(one for one in [*self.derived, *self.columns] if one.name == name)
+        return self._by_name[name]
 
     def add_derived(self, frame: pd.DataFrame, params: dict[str, Any]) -> None:
         """Add the columns of `frame` that the file does not have, or has in another kind.
@@ -136,6 +141,7 @@ class Schema:
 
     def adopt(self, derived: list[Column], params: dict[str, Any]) -> None:
         self.derived = derived
+        self.__dict__.pop("_by_name", None)
         for column in derived:
             role = "feature" if params["features"] == "all" else "unused"
             self.roles.setdefault(column.name, role)
@@ -158,7 +164,8 @@ class Schema:
 
         Raises InputError for a cell that does not fit its column.
         """
-        there = [one for one in self.columns if one.name in batch.schema.names]
+        names = set(batch.schema.names)
+        there = [one for one in self.columns if one.name in names]
         # If several cells do not fit, the error names the first column's.
         values = POOL.map(lambda one: self._read(source, batch, one, row, seen), there)
         columns = {
@@ -176,9 +183,10 @@ class Schema:
 
     def unmarked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return rows of a file that stores numbers, each cell in the format of its column."""
+        places = {name: place for place, name in enumerate(batch.schema.names)}
         for column in self.columns:
-            if column.name in batch.schema.names:
-                place = batch.schema.names.index(column.name)
+            if column.name in places:
+                place = places[column.name]
                 cells = unmark(batch.column(place), column, self.gaps)
                 batch = batch.set_column(place, column.name, cells)
         return batch
@@ -209,7 +217,8 @@ class Schema:
             raise InputError(
                 f"{source}, row {row + misfit.position}: {column.name} is {cell!r}{why}"
             ) from None
-        if not seen and column.name in self.features and pa.types.is_floating(values.type):
+        is_feature = self.roles[column.name] in ("feature", "time")
+        if not seen and is_feature and pa.types.is_floating(values.type):
             large = pc.greater(pc.abs(values), LARGEST).fill_null(False)
             if pc.any(large).as_py():
                 position = pc.index(large, True).as_py()
@@ -500,6 +509,8 @@ class Writer:
 
     def write(self, frame: pd.DataFrame) -> None:
         """Write a batch of rows; the columns keep the types of the first batch."""
+        if not len(frame):
+            return
         self.rows += len(frame)
         keep = frame.index.name is not None
         if not self._writer:

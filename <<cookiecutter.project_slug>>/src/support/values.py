@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from support.cells import (
     BOOLEANS,
+    CONTRARY,
     CURRENCY,
     DATES,
     DECORATED,
@@ -13,10 +14,12 @@ from support.cells import (
     GROUPED,
     MARK,
     MAYBE_VALUES,
+    NEGATIVE,
     NO_VALUES,
     NUMBERS,
     PERIODS,
     PLURAL,
+    SIGNS,
     SPACE,
     SPACES,
     as_stored,
@@ -101,13 +104,15 @@ def split_units(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
 
     Any other cell is in both unchanged. Brackets or a trailing minus mean a minus.
     """
-    numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\9\2\5")
-    negative = pc.match_substring(cells, "(")
-    numbers = pc.if_else(negative, pc.binary_join_element_wise("-", numbers, ""), numbers)
+    numbers = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\2\5")
+    absolute = pc.replace_substring_regex(numbers, rf"\A{SIGNS}", "")
+    negative = matches(cells, NEGATIVE)
+    numbers = pc.if_else(negative, pc.binary_join_element_wise("-", absolute, ""), numbers)
     units = pc.replace_substring_regex(cells, f"\\A{DECORATED}\\z", r"\3\7")
     units = pc.replace_substring_regex(units, f"{PLURAL}$", r"\1")
     paired = pc.equal(pc.count_substring(cells, "("), pc.count_substring(cells, ")"))
-    return pc.if_else(paired, numbers, cells), pc.if_else(paired, units, cells)
+    read = pc.and_not(paired, pc.and_(negative, matches(cells, CONTRARY)))
+    return pc.if_else(read, numbers, cells), pc.if_else(read, units, cells)
 
 
 def unmark(cells: pa.Array, column: Column, gaps: list[str]) -> pa.Array:
@@ -288,7 +293,7 @@ def _read_numbers(cells: pa.Array, column: Column) -> pa.Array:
         forms = forms - GROUPED[column.decimal]
     if " " not in column.thousands:
         forms = forms - SPACES
-    if column.kind == "integer":
+    if column.kind == "integer" and column.decimal == ".":
         forms = forms - {"point3"}  # 4.403 may be 4403
     if column.zeros:
         forms = forms | {"zeros", "long"}
