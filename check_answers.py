@@ -83,6 +83,7 @@ def check_answers(answers: Mapping[str, str]) -> str:
 
 def existing(folder: str) -> str:
     """Return the folder, or the nearest above it that exists."""
+    folder = os.path.abspath(folder)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     return folder

@@ -75,11 +75,19 @@ def files() -> list[Path]:
 
 
 def write(folder: Path) -> None:
-    """Write the portable form into a folder, replacing the folder."""
+    """Write the portable form into a folder, replacing one that was written before.
+
+    Raises SystemExit for a folder with other contents.
+    """
+    paths = files()
+    if folder.exists() and any(folder.iterdir()) and (
+        not (folder / "cookiecutter.json").is_file() or ROOT.is_relative_to(folder.resolve())
+    ):
+        raise SystemExit(f"{folder} is not empty, and no portable form: name another folder")
     questions = (ROOT / "cookiecutter.json").read_text(encoding="utf-8")
     own = json.loads(questions)["_jinja2_env_vars"]
     shutil.rmtree(folder, ignore_errors=True)
-    for path in files():
+    for path in paths:
         name = convert(path.as_posix(), own).replace('"', "'")
         content = (ROOT / path).read_bytes()
         if path.name == "cookiecutter.json":

@@ -150,6 +150,8 @@ def steps(
     source, raw = table["source"], table["raw"]
     if source and table["copied"]:
         yield ["curl", *CURL, raw, source] if "://" in source else ["cp", "-R", source, raw]
+        if os.path.isdir(source):
+            yield ["find", raw, "-path", "*/.*", "-delete"]
     if not nested:
         yield ["git", "init", "--quiet"]
         yield ["git", "symbolic-ref", "HEAD", "refs/heads/main"]
@@ -216,10 +218,11 @@ def do_step(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
         try:
             fetch_table(table["source"], table["raw"])
         except Exception as error:  # noqa: BLE001, each kind of source raises its own
-            with suppress(OSError):
-                os.unlink(table["raw"])
+            remove(table["raw"])
             return f"{type(error).__name__}: {error}".splitlines()[0]
         return ""
+    if program == "find":
+        return ""  # fetch_table copies no hidden file
     if program != "dvc":
         done = run(command)
     elif is_init(command):
@@ -227,6 +230,13 @@ def do_step(command: list[str], dvc: list[str], table: dict[str, Any]) -> str:
     else:
         done = run([*dvc, *arguments], shown=takes_long(table["source"]))
     return reason(done) if done.returncode else ""
+
+
+def remove(path: str) -> None:
+    """Remove a file or a folder, if it is there."""
+    with suppress(OSError):
+        os.unlink(path)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def fetch_table(source: str, raw: str) -> None:

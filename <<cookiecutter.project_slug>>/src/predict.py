@@ -149,7 +149,8 @@ def open_table(path: str, schema: Schema) -> Table:
     """
     file, plain = schema.file, {"skip": 0, "sheet": ""}
     known = {"separator": file["separator"]}
-    with suppress(OSError, ValueError), open(path, "rb") as raw:  # which the reader reports
+    # Each kind of file raises its own errors, which the reader reports.
+    with suppress(Exception), open(path, "rb") as raw:
         content = unpack(raw)
         if kind_of(content) == "csv":
             file = file | {"encoding": encoding_of(content, file["encoding"])}

@@ -63,6 +63,7 @@ def test_examples_in_docstrings(module):
         (["1 234,5", "12", "1\u202f000"], "number", [1234.5, 12, 1000]),
         (["1'234.50", "2'000'000"], "number", [1234.5, 2000000]),
         (["$1,234.50", "$5", "-$7", "($3)"], "number", [1234.5, 5, -7, -3]),
+        (["\\1,234", "\\500"], "integer", [1234, 500]),
         (["12 €", "1.234,50 €"], "number", [12, 1234.5]),
         (["5%", "6 %", "-7%"], "integer", [5, 6, -7]),
         (["(3)", "4", "5"], "integer", [-3, 4, 5]),
@@ -218,10 +219,26 @@ def test_codes_in_groups_say_nothing_of_other_columns():
 
 def test_whole_numbers_have_the_thousands_that_other_columns_tell():
     columns = {"people": ["141.891", "268.459"], "area": ["73,2", "16,8"]}
-    people = columns_of(columns)["people"]
-    assert (people.kind, people.decimal, people.thousands) == ("integer", ",", ".")
-    values = read_values(pa.array(columns["people"]), people)
-    assert values.to_pylist() == [141_891, 268_459]
+    for separator in ";,":
+        people = columns_of(columns, separator=separator)["people"]
+        assert (people.kind, people.decimal, people.thousands) == ("integer", ",", ".")
+        values = read_values(pa.array(columns["people"]), people)
+        assert values.to_pylist() == [141_891, 268_459]
+        # Commas separate the columns as well: 73,2 may be a list.
+        assert ("taken to mark thousands" in "".join(people.notes)) == (separator == ",")
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "cells"),
+    [(["1,3", "2", "1,2"], ["906,035", "941,200"]), (["1.9", "1.10", "2.0"], ["498.491", "7.200"])],
+)
+def test_lists_and_versions_do_not_tell_how_others_are_written(doubtful, cells):
+    other = columns_of({"x": cells, "answers": doubtful})["x"]
+    alone = columns_of({"x": cells})["x"]
+    assert other == alone and "was taken to mark" in "".join(alone.notes)
+    # Several columns of such numbers are hardly all lists.
+    many = {"x": ["906.035", "1.200"], "a": ["1,3", "7"], "b": ["22,5", "1,2"]}
+    assert columns_of(many)["x"].decimal == "," and not columns_of(many)["x"].notes
 
 
 def test_lists_that_look_like_decimals_are_told():
@@ -265,7 +282,7 @@ def test_numbers_of_one_precision_are_no_versions():
 
 def test_other_columns_decide_what_one_leaves_open():
     """Decimal marks, the order of day and month, and which words are gaps."""
-    found = columns_of({"a": ["7.823"], "b": ["70,8"]})
+    found = columns_of({"a": ["7.823"], "b": ["70,8"]}, separator=";")
     assert found["a"].kind == "integer" and not found["a"].notes
     found = columns_of({"a": ["1,100"] * 60 + ["1,23"], "b": ["0.25"]})  # one may be a mistake
     assert (found["a"].kind, found["a"].gaps) == ("integer", ["1,23"])
@@ -451,6 +468,16 @@ def notes_on(cells, **changes):
         (["24/03/31", "23/11/30"], {}, "date", "'24/03/31' (row 2) was read as 2031-03-24"),
         (["13.02.45", "1.2.1968"], {}, "date", "'13.02.45' (row 2) was read as 2045-02-13"),
         (["2/28/71"], {}, "date", "'2/28/71' (row 2) was read as 1971-02-28"),
+        (["01-JAN-40", "2-Sep-41"], {}, "date", "'01-JAN-40' (row 2) was read as 2040-01-01"),
+        (["Mon, 6 Dec 71"], {}, "date", "'Mon, 6 Dec 71' (row 2) was read as 1971-12-06"),
+        (["01-JAN-1940", "6 Dec 1971 10:30"], {}, "date", ""),
+        # Why it is text, whatever stands for a gap
+        (["11-02-11", "NaN", "12-03-12"] * 9, {}, "text", "'11-02-11' in row 2 is not a recognised"),
+        (["6.5 l/100km", "7 l/100km"], {}, "text", "'6.5 l/100km' in row 2 is not a recognised"),
+        (["12 Elm St", "7 Oak St"], {}, "text", ""),
+        (["August 3, 2000 at 11:02 AM"], {}, "text", "in row 2 is not a recognised"),
+        (["3 srpna 2000", "1 ledna 2001"], {}, "text", "in row 2 is not a recognised"),
+        (["2000. augusztus 3."], {}, "text", "in row 2 is not a recognised"),
         (["24/03/31"], {"columns": {"x": "%y/%m/%d"}}, "date", ""),
         (["31/03/2024"], {}, "date", ""),
     ],
@@ -554,4 +581,5 @@ def test_a_number_among_texts_says_nothing_of_other_columns():
     table = {"x": ["1.234", "12.500", "2.000"] * 9, "note": ["good", "2,5", "bad"] * 9}
     assert "set prepare.decimal to ','" in columns_of(table)["x"].notes[0]
     table["note"] = ["3,25", "2,5", ""] * 9
-    assert columns_of(table)["x"].thousands == "." and not columns_of(table)["x"].notes
+    told = columns_of(table, separator=";")["x"]
+    assert told.thousands == "." and not told.notes

@@ -345,7 +345,7 @@ def test_numbers_of_a_file_with_types_may_stand_for_gaps(run, tmp_path, table):
         (b"\x80\x04\x95", {}, "it is a pickle"),
         (b"version https://git-lfs", {}, "git lfs pull"),
         (gzip.compress(b"a,label\n" * 999, mtime=0)[:30], {}, "t.csv cannot be read"),
-        (b"PAR1 and no more", {}, "t.csv cannot be read"),
+        (b"PAR1\x15 and no more", {}, "t.csv cannot be read"),
         (b'a,label\n1,x\n"2,y\n3,z\n', {}, "row 3 opens a quote that is never closed"),
         (b'a,label\n1,x\n2,"y\n3,z\n', {}, "row 3 opens a quote that is never closed"),
         (b'{"a": 1}\n{"a": \n', {}, "no JSON"),

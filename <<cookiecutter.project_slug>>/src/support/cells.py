@@ -172,16 +172,18 @@ FORMS = {
     **{name: f"(?:{day}){_TIME}" for name, day in _DATES.items()},
     "iso": f"(?:{_DATES['iso']})(?:{_AT})?",
     "iso_zone": f"(?:{_DATES['iso']}){_AT}{_ZONE}",
+    "iso_slash": f"{_DATES['iso_slash']}(?:{_AT})?",
+    "iso_slash_zone": f"{_DATES['iso_slash']}{_AT}{_ZONE}",
     "clock": _HOURS,
     "clock_half": f"{_HOURS}{_HALF}|{_TWELVE}(?:[.][0-5][0-9])?{_HALF}",
     "stored_integer": f"-?{_WHOLE}{MARK}",
     "stored": f"-?[0-9]+(?:[.][0-9]+(?:[eE][+-]?[0-9]{{1,3}})?|[eE][+-]?[0-9]{{1,3}}){MARK}",
     "stored_date": f"(?:{_DATES['iso']})(?:{_AT})?{MARK}",
 }
-# What may stand next to a number: a currency, a percent sign, brackets or a trailing minus, which
-# accountants write, or a unit, such as km/h
+# What may stand next to a number: a currency (in Shift-JIS, the yen is a backslash), a percent
+# sign, brackets or a trailing minus, which accountants write, or a unit, such as km/h
 CURRENCY = (
-    "[A-Z]{0,3}[$\u00a2-\u00a5\u20a0-\u20bf\uff04\uffe1\uffe5]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD"
+    "[A-Z]{0,3}[$\\\\\u00a2-\u00a5\u20a0-\u20bf\uff04\uffe1\uffe5]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD"
     "|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|UAH|RUB|TRY|ILS|ZAR|BRL|MXN|ARS|CLP|COP|KRW|TWD|HKD"
     "|SGD|THB|IDR|MYR|PHP|VND|AED|SAR|EGP|NGN|KES"
     "|Rs[.]?|RM|kr[.]?|Fr[.]|z\u0142|K\u010d|Ft|TL|\u0440\u0443\u0431[.]?"
@@ -221,9 +223,10 @@ GROUPED = {
 }
 SPACES = frozenset({"spaces", "spaces_point", "spaces_comma"})
 PERIODS = frozenset({"season", "month", "month_slash", "month_name", "quarter"})
+ZONED = frozenset({"iso_zone", "iso_slash_zone"})
 # The forms of dates, by their first part
 DATES = {
-    "ISO8601": PERIODS | {"iso", "iso_zone", "iso_slash", "stored_date"},
+    "ISO8601": PERIODS | {"iso", "iso_slash", "stored_date"} | ZONED,
     "day first": frozenset(
         {"day_first", "day_dot", "either", "day_name", "name_day", "stored_date"}
     ),

@@ -27,6 +27,7 @@ from support.cells import (
     SPACE,
     SPACES,
     SPELLINGS,
+    ZONED,
     Profile,
     as_stored,
     pattern_of,
@@ -53,8 +54,9 @@ IDENTIFIER = re.compile(
 # Words in times and dates, and a date with a month in any language
 _IN_DATES = re.compile(
     "(?i)(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*"
-    "|[ap]m?|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?|h|uhr|[ck]w|week|min"
+    "|[ap]m?|at|m|t|z|w|q|utc|gmt|[bcemp][ds]t|[cew]es?t|msk|ist|jst|days?|h|uhr|[ck]w|week|min"
     "|[\u5e74\u6708\u65e5\u6642\u65f6\u5206\u79d2\u70b9]"  # Chinese and Japanese: year to second
+    "|[\ub144\uc6d4\uc77c\uc2dc\ubd84\ucd08]"  # Korean
     "|\u6c11\u56fd|\u6c11\u570b|\u4ee4\u548c|\u5e73\u6210|\u662d\u548c"  # and their eras
 )
 # How months start in Western, Slavic and Turkish languages, if not as in English
@@ -63,6 +65,8 @@ _FOREIGN_MONTH = (
     "|d\u00e9c|dez|dic|sty|lut|kwi|cze|lip|sie|wrz|pa\u017a|lis|gru|oca|\u015fub|nis|haz|tem|a\u011fu|eyl|eki|kas"
     "|ara|\u044f\u043d\u0432|\u0444\u0435\u0432|\u043c\u0430\u0440|\u0430\u043f\u0440|\u043c\u0430\u0439|\u043c\u0430\u044f"
     "|\u0438\u044e\u043d|\u0438\u044e\u043b|\u0430\u0432\u0433|\u0441\u0435\u043d|\u043e\u043a\u0442|\u043d\u043e\u044f|\u0434\u0435\u043a"
+    "|led|\u00fano|b\u0159e|dub|kv\u011b|\u010der|srp|z\u00e1\u0159|\u0159\u00edj|pro"  # Czech
+    "|tam|hel|huh|tou|kes|hei|elo|syy|lok|jou|\u00e1pr|m\u00e1r|m\u00e1j|j\u00fan|j\u00fal"
     "|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 )
 # A day, a month by its name, and a year; a month and a year; a date in digits beside a weekday; and
@@ -70,13 +74,18 @@ _FOREIGN_MONTH = (
 _FOREIGN_DATE = re.compile(
     rf"(?i)([^\W\d_]+[.,]* +)?\d{{1,2}}(er)?[ ./-]+(de )?({_FOREIGN_MONTH})\w*[ ./-]+(del? )?(\d{{4}}|\d\d)\b.*"
     rf"|({_FOREIGN_MONTH})\w*[ ./-]+(de )?(19|20)\d\d"
+    rf"|(19|20)\d\d[.]? ({_FOREIGN_MONTH})\w* \d{{1,2}}[.]?"
     r"|[^\W\d_]{2,10}[.,]* +\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b.*"
     r"|\d{1,4}[./-] ?\d{1,2}[./-] ?\d{1,4}[.]? .*\d[.:]\d\d.*"
     r"|\d{1,2}:\d\d(:\d\d)? [^\W\d_]{1,4}"
 )
 # Durations as ISO 8601 has them, and numbers to the base of 16
 _OTHER_VALUE = re.compile("P(?=.)([0-9.,]+[YMWD])*(T([0-9.,]+[HMS])+)?|0x[0-9A-Fa-f]+")
-_SHORT_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{2})(?!\d)")
+# A date whose year has two digits; the month may be a word
+_SHORT_YEAR = re.compile(
+    r"(?:[A-Za-z]+,? )?(\d{1,2})(?:st|nd|rd|th|[.])?[./ -](\d{1,2}|[A-Za-z]{3,})[./ ,-]+(\d{2})(?![\d:])"
+)
+MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 # The forms of numbers that are not integers, by decimal mark
 _FRACTIONS = {
     ".": {
@@ -175,13 +184,14 @@ class Column:
 class Hints:
     """Evidence from the unambiguous columns of a table for the other columns.
 
-    `point` and `comma` count the columns whose decimal mark is certain, `day` and `month` those
-    whose dates are; `words` stand for gaps among numbers, dates or booleans.
+    `point` and `comma` count the columns whose decimal mark is certain, `lists` those whose decimal
+    comma is not, `day` and `month` those whose dates are; `words` stand for gaps among numbers, dates or booleans.
     """
 
     separator: str
     point: int = 0
     comma: int = 0
+    lists: int = 0
     day: int = 0
     month: int = 0
     words: set[str] = field(default_factory=set)
@@ -189,13 +199,35 @@ class Hints:
     def add(self, profile: Profile) -> None:
         if profile.is_text or 4 * profile.forms[""] > profile.filled:
             return  # one number among texts
-        if not may_be_codes(profile):
-            self.point += shows(profile, ".")
-            self.comma += shows(profile, ",")
+        self.point += self.are_decimals(profile, ".")
+        self.comma += self.are_decimals(profile, ",")
+        self.lists += self.may_be_lists(profile)
         self.day += profile.count(["day_first", "day_dot"]) > 0
         self.month += profile.count(["month_first"]) > 0
         if profile.filled and not profile.forms[""]:
             self.words |= set(profile.words)
+
+    def are_decimals(self, profile: Profile, mark: str) -> bool:
+        """Return whether a column is evidence that this is the decimal mark of a table."""
+        doubtful = may_be_versions(profile) if mark == "." else self.may_be_lists(profile)
+        return shows(profile, mark) and not doubtful and not may_be_codes(profile)
+
+    def may_be_lists(self, profile: Profile) -> bool:
+        """Return whether values such as 1,3 may be lists: commas separate the columns as well."""
+        alone = not profile.count(COMMA - {"comma"})
+        return self.separator == "," and shows(profile, ",") and alone
+
+    def others(self, profile: Profile) -> dict[str, int]:
+        """Return the number of other columns with each decimal mark.
+
+        Columns that may be lists count if there are several.
+        """
+        comma = self.comma + (self.lists if self.lists > 1 else 0)
+        listed = self.lists > 1 and self.may_be_lists(profile)
+        return {
+            ".": self.point - self.are_decimals(profile, "."),
+            ",": comma - (listed or self.are_decimals(profile, ",")),
+        }
 
 
 def shows(profile: Profile, mark: str) -> bool:
@@ -210,6 +242,12 @@ def shows(profile: Profile, mark: str) -> bool:
 def may_be_codes(profile: Profile) -> bool:
     """Return whether all numbers have three groups of digits or more, as those of telephones have."""
     return any(0 < profile.count([form]) == profile.filled for form in ("points", "commas"))
+
+
+def may_be_versions(profile: Profile) -> bool:
+    """Return whether numbers such as 1.10 beside 1.9 may be versions; $1.10 is none, 1.10b may be."""
+    bare = all(re.fullmatch("[A-Za-z]?", unit) for unit in profile.units)
+    return bare and bool(profile.count(["point0"]) and profile.count(["point1"]))
 
 
 def decide(
@@ -435,9 +473,7 @@ class _Decision:
                     f"has values such as {cell!r} (row {row}) whose {marks} were taken to mark "
                     "thousands; if they are codes, name it in prepare.text"
                 )
-        # 1.10b as well, but hardly $1.10
-        versions = all(re.fullmatch("[A-Za-z]?", unit) for unit in profile.units)
-        if versions and profile.count(["point0"]) and profile.count(["point1"]):
+        if may_be_versions(profile):
             (row, cell), (_, shorter) = profile.first_of("point0"), profile.first_of("point1")
             self.note(
                 f"has {cell!r} (row {row}) beside {shorter!r}, taken as numbers, whose last zeros "
@@ -472,11 +508,7 @@ class _Decision:
             fits = profile.count(NUMBERS[mark]) >= profile.count(NUMBERS[other])
             if fits or "forced" in self.params:
                 return mark, ""
-        itself = not may_be_codes(profile)
-        others = {
-            ".": hints.point - (itself and shows(profile, ".")),
-            ",": hints.comma - (itself and shows(profile, ",")),
-        }
+        others = hints.others(profile)
         if forms & (POINT | COMMA):
             mark = "." if profile.count(POINT) >= profile.count(COMMA) else ","
             if others[mark] > 0 or shows(profile, mark):
@@ -502,7 +534,9 @@ class _Decision:
             if mark != decimal or not profile.count(["integer"]):
                 return mark, ""
         else:
-            mark = "," if self.hints.separator == ";" and sign == "comma" else "."
+            # Another column's lists may be decimals, if they agree with this one.
+            commas = self.hints.separator == ";" if sign == "comma" else self.hints.lists
+            mark = "," if commas else "."
             # 4,702 next to 28271: whoever groups the digits of one number groups them in all. But
             # of many decimals, some would not have three digits.
             if profile.count(["large"]) and number < MANY_GROUPED:
@@ -584,13 +618,14 @@ class _Decision:
         """Return the format of dates in an order, some of them in the forms `periods`, see Column."""
         profile = self.profile
         known = profile.count(DATES[order])
-        without = "none" if profile.forms["iso"] == known else ""
+        zoned = profile.count(ZONED)
+        plain = profile.count(["iso", "iso_slash"])
         found = {"quarter" if form == "quarter" else "month" for form in periods}
         if periods and profile.count(DATES[order] - PERIODS):
             found.add("day")
         return {
             "dates": order,
-            "zones": "all" if profile.forms["iso_zone"] == known else without,
+            "zones": "all" if zoned == known else "none" * (plain == known),
             "dotted": self.is_dotted(order),
             "periods": sorted(found),
             "unit": "AM/PM" if profile.forms["clock_half"] == known > 0 else "",
@@ -622,8 +657,8 @@ class _Decision:
                 f"as text, such as {cell!r} (row {row}): if a spreadsheet took the day for the month, "
                 "the stored ones are swapped"
             )
-        if profile.forms["iso_zone"] and profile.count(DATES[order] - PERIODS - {"iso_zone"}):
-            row, cell = profile.first["iso_zone"]
+        if profile.count(ZONED) and profile.count(DATES[order] - PERIODS - ZONED):
+            row, cell = min(profile.first[form] for form in ZONED if form in profile.first)
             self.note(
                 f"has times with a zone, such as {cell!r} (row {row}), and times without, taken as UTC"
             )
@@ -645,6 +680,7 @@ class _Decision:
                 day, month, year = found.groups()
                 if order == "month first" and cell[len(day)] != ".":
                     day, month = month, day
+                month = str(MONTHS.find(month[:3].lower()) // 3 + 1) if month.isalpha() else month
                 century = 20 if int(year) <= 68 else 19
                 self.note(
                     f"has years of two digits: {cell!r} (row {row}) was read as "
@@ -688,6 +724,7 @@ class _Decision:
         self.column.gaps = sorted(word for word in words if word in sure)
         stored = profile.count(["stored", "stored_integer"])
         self.column.zeros = profile.forms["zeros"] > 0 and not stored
+        told = bool(self.column.notes)
         for word, number in words.items():
             self.tell_word(word, number, "missing" if word in sure else "a value")
         if not profile.filled and len(self.column.gaps) == len(words):
@@ -698,7 +735,7 @@ class _Decision:
         if 0 < profile.padded < 0.9 * (profile.rows - profile.blank):
             self.note(f"has blanks around {profile.padded} values, which are left out")
         if self.wanted != "text" and not any(n.startswith("is text") for n in self.column.notes):
-            self.explain()
+            self.explain(told)
 
     def compare(self) -> None:
         """Note different values that people may take for the same."""
@@ -712,8 +749,8 @@ class _Decision:
             self.note(f"has values that differ in {how}, such as {pair}")
             return
 
-    def explain(self) -> None:
-        """Note why a column that looks like numbers or dates is text."""
+    def explain(self, told: bool) -> None:
+        """Note why a column that looks like numbers or dates is text; other notes may have `told`."""
         profile = self.profile
         is_class = self.column.name == self.params.get("target")
         families = {
@@ -745,12 +782,9 @@ class _Decision:
                 f"is text because its {what}s are written in more than one way, such as row {row}: "
                 f"{cell!r}"
             )
-        elif (
-            not self.column.notes
-            and not is_class
-            and profile.others
-            and all(map(like_value, profile.others))
-        ):
+        elif told or is_class or not profile.others:
+            return
+        elif all(map(like_value, profile.others)) or have_unit(profile.others):
             row, cell = min((profile.rows_of[cell], cell) for cell in profile.others)
             found = [one for one in PATTERNS if have_pattern(profile.others, one)]
             how = "src/features.py can make a number or date of it"
@@ -772,6 +806,16 @@ def have_pattern(cells: Iterable[str], pattern: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def have_unit(cells: Iterable[str]) -> bool:
+    """Return whether all cells are numbers with the same text behind, which is no known unit.
+
+    >>> have_unit(["6.5 l/100km", "7 l/100km"]), have_unit(["12 Elm St", "7 Oak St"])
+    (True, False)
+    """
+    behind = {re.sub(r"^[-+\u2212]?\d[\d.,]*", "", cell) for cell in cells}
+    return len(behind) == 1 and all(re.match(r"[-+\u2212]?\d", cell) for cell in cells)
 
 
 def look_of(cell: str) -> str:

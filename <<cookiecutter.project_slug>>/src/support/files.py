@@ -73,7 +73,8 @@ NO_TABLE = re.compile(
     r"|((data|columns?)[ _-]?)?(readme|licen[cs]e|citation|changelog|index|descriptions?|dictionary|codebook)([.]txt)?)$"
     r"|[.](ini|cff|md|rst|pdf|html?|docx?|names|png|jpe?g|ya?ml|py|ipynb|crc)$|(^|/)__MACOSX/|/$"
 )
-PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
+PACKED = {b"\x1f\x8b": ".gz", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
+PACKED |= {f"BZh{level}1AY&".encode(): ".bz2" for level in range(1, 10)}
 # What to know of rows that have a cell more than the header
 ROW_NAMES = (
     "each row has a cell more than the header: the first ones are taken for names of the rows; if "
@@ -320,7 +321,9 @@ def kind_of(content: IO[bytes]) -> str:
     if start[257:262] == b"ustar":
         raise FileError("it is a tar archive: unpack the table in it")
     for magic, name in MAGIC.items():
-        if start.startswith(magic):
+        # A column may be called PAR1.
+        is_text = magic.isalnum() and re.match(rb"[\t\n\r -~]", start[len(magic) :])
+        if start.startswith(magic) and not is_text:
             if " " in name:
                 raise FileError(f"it is {name}, not a table: export it as CSV or Parquet")
             return name
@@ -564,14 +567,17 @@ def find_dialect(sample: str, target: str, cut: bool) -> Dialect:
 def names_of(header: list[str]) -> list[str]:
     """Return unique names of columns: missing and repeated ones are named as in pandas.
 
-    >>> names_of(["", "x", " x "])
-    ['Unnamed: 0', 'x', 'x.1']
+    No other name of the header is taken.
+
+    >>> names_of(["", "x", " x "]), names_of(["x", "x", "x.1"])
+    (['Unnamed: 0', 'x', 'x.1'], ['x', 'x.2', 'x.1'])
     """
     names: dict[str, None] = {}
     repeated: Counter[str] = Counter()
-    for position, cell in enumerate(header):
-        name = base = cell.strip() or f"Unnamed: {position}"
-        while name in names:
+    bases = [cell.strip() or f"Unnamed: {position}" for position, cell in enumerate(header)]
+    for base in bases:
+        name = base
+        while name in names or (name != base and name in bases):
             repeated[base] += 1
             name = f"{base}.{repeated[base]}"
         names[name] = None
@@ -776,7 +782,8 @@ class TextRows:
         except RecursionError:
             raise FileError("its JSON is nested too deeply") from None
         finally:
-            text.detach()
+            with suppress(ValueError):  # it may be closed
+                text.detach()
 
     def _checked(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
         width = len(self.names)

@@ -192,8 +192,9 @@ def is_later(evidence: Evidence) -> bool:
 def times_in(features: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of times; times of day have no order, see columns.Column."""
     times = features.select_dtypes("datetime")
-    day = pd.Timestamp(0).date()
-    return times.loc[:, [set(column.dropna().dt.date) != {day} for _, column in times.items()]]
+    day = pd.Timestamp(0)
+    ordered = [(column.dropna().dt.normalize() != day).any() for _, column in times.items()]
+    return times.loc[:, ordered]
 
 
 def check_baseline(evidence: Evidence) -> Iterator[Finding]:

@@ -137,8 +137,8 @@ class Table:
         self.first_row: int = 2
         self._below = 2  # the row below the header of the last sheet
         self.row_names = False
-        # Names that occur more than once in the header
-        self.repeated: set[str] = set()
+        # Names that occur more than once in the header, and what the second is called
+        self.repeated: dict[str, str] = {}
         # The types that the columns of Parquet or Feather files become
         self._types: dict[str, pa.DataType] = {}
         # The time zones of columns of times in these files; "" for none
@@ -206,8 +206,8 @@ class Table:
     def notes(self) -> list[str]:
         """Return notes on the header, and on the rows that `batches` has yielded."""
         notes = [
-            f"the header has {name!r} more than once: the second one is called {name}.1"
-            for name in sorted(self.repeated - {""})
+            f"the header has {name!r} more than once: the second one is called {second}"
+            for name, second in sorted(self.repeated.items())
         ]
         if self.row_names:
             notes.append(ROW_NAMES)
@@ -243,8 +243,9 @@ class Table:
                 folder = self.path.is_dir() and kind == "csv"
                 self._encodings[part] = encoding_of(content, encoding) if folder else encoding
                 rows = TextRows(content, kind, self._dialect(part))
-                counts = Counter(cell.strip() for cell in rows.raw_names)
-                self.repeated |= {name for name, number in counts.items() if number > 1}
+                cells = [cell.strip() for cell in rows.raw_names]
+                for name in {cell for cell in cells if cell and cells.count(cell) > 1}:
+                    self.repeated[name] = rows.names[cells.index(name, cells.index(name) + 1)]
                 self.row_names = rows.row_names
                 self.first_row = self._first_rows[part] = rows.first_row
                 return rows.names
@@ -621,7 +622,12 @@ def plain(column: pa.Array) -> pa.Array:
         count = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
         return pc.divide(count.cast(pa.float64()), 1e6)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        times = column.cast(pa.timestamp("us"), safe=False)
+        # Nanoseconds are cut off; larger units may have no number in microseconds.
+        cut = pa.types.is_timestamp(kind) and kind.unit == "ns"
+        try:
+            times = column.cast(pa.timestamp("us"), safe=not cut)
+        except pa.ArrowInvalid:
+            raise FileError("it has a time that is not in the years 1 to 9999") from None
         ends = pc.min_max(times.cast(pa.int64())).as_py()
         if not TIMES[0] <= (ends["min"] or 0) <= (ends["max"] or 0) < TIMES[1]:
             raise FileError("it has a time that is not in the years 1 to 9999")

@@ -22,6 +22,7 @@ from support.cells import (
     SIGNS,
     SPACE,
     SPACES,
+    ZONED,
     as_stored,
     with_year,
 )
@@ -228,9 +229,9 @@ def _check_dates(cells: pa.Array, column: Column) -> None:
 
 def _check_zones(cells: pa.Array, zones: str) -> None:
     """Raise MisfitError for a time that has a zone, or has none, unlike all times for training."""
-    with_zone = matches(cells, FORMS["iso_zone"])
+    with_zone = matches(cells, *(FORMS[form] for form in sorted(ZONED)))
     if zones == "all":
-        times = matches(cells, f"(?:{FORMS['iso']})")
+        times = matches(cells, FORMS["iso"], FORMS["iso_slash"])
         _check(cells, pc.invert(times), "it has no zone, unlike the times for training")
     else:
         # What is in UTC is read as what has no zone.
