@@ -80,8 +80,10 @@ def write(folder: Path) -> None:
     Raises SystemExit for a folder with other contents.
     """
     paths = files()
-    if folder.exists() and any(folder.iterdir()) and (
-        not (folder / "cookiecutter.json").is_file() or ROOT.is_relative_to(folder.resolve())
+    if (
+        folder.exists()
+        and any(folder.iterdir())
+        and (not (folder / "cookiecutter.json").is_file() or ROOT.is_relative_to(folder.resolve()))
     ):
         raise SystemExit(f"{folder} is not empty, and no portable form: name another folder")
     questions = (ROOT / "cookiecutter.json").read_text(encoding="utf-8")

@@ -131,7 +131,9 @@ def decoded(blocks: Iterable[bytes], encoding: str | None) -> Iterator[bytes]:
                     # gzip may have several members. Some servers send deflate without its header,
                     # RFC 1950, 2.2.
                     headless = encoding == "deflate" and int.from_bytes(block[:2], "big") % 31
-                    unpack = zlib.decompressobj(-zlib.MAX_WBITS if headless else zlib.MAX_WBITS | 32)
+                    unpack = zlib.decompressobj(
+                        -zlib.MAX_WBITS if headless else zlib.MAX_WBITS | 32
+                    )
                 yield unpack.decompress(block, UNPACKED)
                 block = unpack.unconsumed_tail or unpack.unused_data
         except zlib.error as error:

@@ -129,7 +129,11 @@ def settle_ci(ci: str, url: str, outer: str) -> None:
     if ci == "none":
         return
     if outer:
-        say(f"CI runs only what is at the root of a repository: move its file to {outer}.")
+        here = Path.cwd().relative_to(Path(outer).resolve()).as_posix()
+        say(
+            f"CI runs only what is at the root of a repository: move its file to {outer}, and have its "
+            f"steps run in {here}."
+        )
     if "://" not in url:
         say("CI cannot reach a DVC remote that is a folder of this machine, see CI in README.md.")
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from addresses import check_git_remote, read_remote, refuse_secret
-from check_answers import check_place, check_text, read_table
+from check_answers import check_place, check_text, existing, read_table
 from raw_table import inspect
 
 DELIMITERS = ["<<", ">>", "<%", "%>", "<#", "#>", "{{", "}}", "${", "$(", "`", "```", "'''", '"""']
@@ -542,3 +542,8 @@ def test_a_folder_that_holds_the_project_is_no_table(bake, tmp_path, folder):
     output = bake(tmp_path / folder, status=1, data=data, target="label", project_slug="p").output
     assert "is a folder with the place of the project in it" in output
     assert len(output.splitlines()) == 1 and not (tmp_path / folder / "p").exists()
+
+
+def test_a_relative_folder_that_is_not_there_is_below_this_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert existing("no/such") == existing(str(tmp_path / "no")) == str(tmp_path)

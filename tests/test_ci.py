@@ -456,8 +456,8 @@ def test_the_secrets_that_a_remote_needs_reach_one_step_and_are_in_the_readme(
 def test_the_bake_says_where_ci_does_not_work(bake, tmp_path, env):
     run("git init --quiet", tmp_path, env)
     project = bake(tmp_path, ci="github")
-    root = f"CI runs only what is at the root of a repository: move its file to {tmp_path}."
-    assert root in project.output
+    root = f"CI runs only what is at the root of a repository: move its file to {tmp_path}, and have its "
+    assert f"{root}steps run in iris-classifier." in project.output
     assert "CI cannot reach a DVC remote that is a folder of this machine" in project.output
     assert (project.path / WORKFLOW).exists()
 

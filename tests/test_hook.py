@@ -1,6 +1,7 @@
 """The post-generation hook where tools are missing or somebody else's repository is around."""
 
 import os
+import shlex
 import shutil
 import sys
 from importlib.metadata import version
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from helpers import BIN, Project, run
+
+import set_up
 
 DONE = "iris-classifier is a git repository with one commit"
 
@@ -290,3 +293,26 @@ def test_inside_an_ignored_folder_the_project_has_its_own_repository(bake, outer
     assert DONE in project.output
     assert (project.path / ".git").is_dir()
     assert run("git status --porcelain", outer, env).stdout == ""
+
+
+def test_a_folder_that_is_copied_in_part_leaves_nothing(tmp_path, monkeypatch):
+    """What is printed to be typed would copy the folder into the rest."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "b.csv", ".env"):
+        (tmp_path / "source" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "source" / name).write_text("x,y\n1,2\n")
+    table = {"source": str(tmp_path / "source"), "raw": "data/raw/source", "copied": True}
+
+    def copy_one(source: Path, copy: Path) -> None:
+        if source.name == "b.csv":
+            raise OSError("no space left")
+        shutil.copy(source, copy)
+
+    commands = list(set_up.steps({"project_name": "p"}, "", table, nested=True))
+    monkeypatch.setattr("set_up.copy_file", copy_one)
+    assert "no space left" in set_up.do_step(commands[0], [], table)
+    assert not (tmp_path / "data/raw/source").exists()
+    (tmp_path / "data/raw").mkdir(parents=True, exist_ok=True)
+    for command in commands[:2]:
+        run(shlex.join(command), tmp_path, {**os.environ})
+    assert sorted(os.listdir(tmp_path / "data/raw/source")) == ["a.csv", "b.csv"]

@@ -27,6 +27,20 @@ def form(tmp_path_factory, env):
     return path
 
 
+def test_it_replaces_no_other_folder(tmp_path, monkeypatch, env):
+    run(f"git clone --quiet {ROOT} clone", tmp_path, env)
+    (tmp_path / "thesis.txt").write_text("precious")
+    monkeypatch.setattr("portable.ROOT", tmp_path / "clone")
+    for folder in (tmp_path, tmp_path / "clone"):
+        with pytest.raises(SystemExit, match="is not empty, and no portable form"):
+            portable.write(folder)
+    assert (tmp_path / "thesis.txt").exists() and (tmp_path / "clone/portable.py").exists()
+    portable.write(tmp_path / "form")
+    (tmp_path / "form/old.txt").write_text("of an earlier version")
+    portable.write(tmp_path / "form")
+    assert not (tmp_path / "form/old.txt").exists()
+
+
 def test_windows_allows_its_names(form):
     paths = [path.relative_to(form) for path in form.rglob("*") if ".git" not in path.parts]
     assert len(paths) > len(portable.files())

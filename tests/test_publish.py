@@ -330,6 +330,11 @@ def test_what_is_withheld_is_not_published(member, client):
     member.repro()
     member.commit("Withheld model")
     assert "models/model.skops is not to be shared" in member.run(COMMAND, status=1)
+    # Nor is what lies in a folder that is withheld.
+    member.edit("dvc.yaml", f"{model}{withheld}", f"- models{withheld}")
+    member.repro()
+    member.commit("Withheld folder")
+    assert "models/model.skops is not to be shared" in member.run(COMMAND, status=1)
 
 
 def test_a_project_in_a_larger_repository_is_published(member, client, env):

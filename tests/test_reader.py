@@ -2,6 +2,7 @@
 
 import bz2
 import csv
+import gc
 import gzip
 import io
 import json
@@ -361,6 +362,16 @@ def test_what_prepare_accepts_it_reads_again_as_new_rows(tmp_path, some, seed):
         for name in schema.names("feature"):
             # As the target has gaps, some rows may not have been prepared.
             assert {*prepared[name].dropna()} <= {*new[name].dropna()}
+
+
+def test_an_array_of_json_is_closed_without_a_word(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("sys.unraisablehook", said.append)
+    rows = [{"x": n, "y": n / 2} for n in range(9)]
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    inspect(str(tmp_path / "t.json"), "regression", "y")
+    gc.collect()
+    assert not said
 
 
 def test_the_bake_says_what_it_looked_at(tmp_path, monkeypatch):

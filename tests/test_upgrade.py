@@ -102,6 +102,36 @@ def test_a_project_of_the_first_version_keeps_everything_when_it_is_updated(
     assert re.search("<{7} HEAD\nA line of the user.\n={7}\nA line of the template.\n>{7}", text)
 
 
+def test_an_update_of_a_folder_leaves_the_rest_of_its_repository(bake, tmp_path, env):
+    outer = tmp_path / "outer"
+    (outer / "ml").mkdir(parents=True)
+    (outer / "a.txt").write_text("kept")
+    run("git init --quiet", outer, env)
+    for folder in (outer / "ml", tmp_path / "newer"):
+        folder.mkdir(exist_ok=True)
+    project = bake(outer / "ml")
+    newer = bake(tmp_path / "newer")
+    for place, name, line in ((project, "params.yaml", "mine"), (newer, "README.md", "newer")):
+        place.run("git add --all :/")
+        place.run("git commit --quiet --message All", status=None)
+        with (place.path / name).open("a") as file:
+            file.write(f"# {line}\n")
+        (place.path / f"src/{line}.py").write_text("")
+        place.run("git add --all")
+        place.run("git commit --quiet --message More")
+    newer.run("git rm --quiet src/compare.py")
+    newer.run("git commit --quiet --message gone")
+    before = {*run("git ls-files", outer, env).stdout.splitlines()}
+    [update] = blocks(newer, "Update it")
+    project.run(["sh", "-ec", update.replace("../newer", str(tmp_path / "newer"))])
+    gone = (project.path / "src/compare.py").relative_to(outer).as_posix()
+    assert before - {*run("git ls-files", outer, env).stdout.splitlines()} == {gone}
+    assert (outer / "a.txt").read_text() == "kept"
+    assert (project.path / "params.yaml").read_text().endswith("# mine\n")
+    assert (project.path / "README.md").read_text().endswith("# newer\n")
+    assert project.run("git status --porcelain") == ""
+
+
 @pytest.mark.parametrize("name", ["my table.csv", "parts"])
 def test_a_project_is_made_again_from_its_own_record(bake, template, tmp_path, name):
     """The file that it was made of may be gone."""

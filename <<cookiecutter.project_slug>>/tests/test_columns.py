@@ -472,7 +472,12 @@ def notes_on(cells, **changes):
         (["Mon, 6 Dec 71"], {}, "date", "'Mon, 6 Dec 71' (row 2) was read as 1971-12-06"),
         (["01-JAN-1940", "6 Dec 1971 10:30"], {}, "date", ""),
         # Why it is text, whatever stands for a gap
-        (["11-02-11", "NaN", "12-03-12"] * 9, {}, "text", "'11-02-11' in row 2 is not a recognised"),
+        (
+            ["11-02-11", "NaN", "12-03-12"] * 9,
+            {},
+            "text",
+            "'11-02-11' in row 2 is not a recognised",
+        ),
         (["6.5 l/100km", "7 l/100km"], {}, "text", "'6.5 l/100km' in row 2 is not a recognised"),
         (["12 Elm St", "7 Oak St"], {}, "text", ""),
         (["August 3, 2000 at 11:02 AM"], {}, "text", "in row 2 is not a recognised"),

@@ -1,8 +1,10 @@
 """Predictions for new rows, which are read as the table was."""
 
+import bz2
 import datetime
 import gzip
 import json
+import lzma
 import os
 import re
 import threading
@@ -370,6 +372,12 @@ def read_time(folder, trained: str, new: str, problem: str) -> None:
         ("2024-01-{:02d} 10:00", "2024-06-01 10:00+02:00", False),
         ("2024-01-{:02d} 10:00+02:00", "2024-06-01 10:00+01:00", True),
         ("2024-01-{:02d} 10:00+02:00", "2024-06-01 10:00", False),
+        ("2024-01-{:02d} 10:00+02:00", "2024/06/01 10:00", False),
+        ("2024/01/{:02d} 10:00", "2024-06-01 10:00", True),
+        ("2024/01/{:02d} 10:00", "2024-06-01 10:00+02:00", False),
+        ("2024.01.{:02d}", "2024/06/01 10:00 +0200", False),
+        ("2024/01/{:02d} 10:00+02:00", "2024-06-01 10:00Z", True),
+        ("2024/01/{:02d} 10:00+02:00", "2024.06.01", False),
     ],
 )
 def test_times_of_new_rows_have_a_zone_as_those_for_training(tmp_path, trained, new, fits):
@@ -405,6 +413,20 @@ def test_times_of_new_rows_have_a_zone_as_those_for_training(tmp_path, trained, 
 def test_a_date_of_another_style_is_not_guessed(tmp_path, trained, new, fits):
     why = "the day or the month may be first|it is a |it has no AM or PM"
     read_time(tmp_path, trained, new, "" if fits else why)
+
+
+@pytest.mark.parametrize(
+    ("pack", "suffix"),
+    [(gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")],
+)
+def test_a_packed_file_that_is_damaged_is_refused(tmp_path, pack, suffix):
+    schema = schema_of(tmp_path, "x,label\n" + "1.5,a\n2.5,b\n" * 9)
+    path = tmp_path / f"new.csv.{suffix}"
+    packed = pack(b"x\n" + b"1.5\n2.25\n" * 99)
+    for damaged in (packed[:-9], packed[:30] + bytes(9) + packed[39:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be read"):
+            list(open_table(str(path), schema).batches())
 
 
 def test_an_empty_line_of_a_single_column_is_a_row(tmp_path):

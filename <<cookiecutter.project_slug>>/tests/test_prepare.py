@@ -433,6 +433,13 @@ def test_short_rows_are_filled_and_counted(run):
     )
 
 
+def test_a_header_may_begin_as_other_formats_do(run):
+    rows = "".join(f"{n},{n % 5},{'ab'[n % 2]}\n" for n in range(24))
+    for name in ("PAR1", "ARROW1", "FEA1", "BZh9"):
+        prepared, _ = run(f"{name},x,label\n{rows}", duplicates="keep")
+        assert prepared.columns.tolist() == [name, "x", "label"]
+
+
 def test_names_that_repeat_are_told(run):
     table, report = run("x,x,label\n1,2,a\n3,4,a\n5,6,b\n7,8,b\n")
     assert table.columns.tolist() == ["x", "x.1", "label"]
@@ -884,6 +891,7 @@ def test_what_is_doubtful_in_a_time_is_told(run):
         ([1_700_000_000 + 60 * n for n in range(24)], "seconds since 1970, from 2023-11-14: if so"),
         ([1_700_000_000_000.0 + n for n in range(24)], "milliseconds since 1970, from 2023-11-14"),
         ([45_000 + n / 2 for n in range(24)], "hold the days of a spreadsheet, from 2023-03-15"),
+        ([f"{2000 + n}.{n % 12 + 1:02d}" for n in range(24)], "months such as 2000.01, .*'%Y.%m'"),
         ([201_512 + 89 * (n > 11) for n in range(24)], "months such as 201512: .* takes '%Y%m'"),
     ]:
         table = pd.DataFrame({"when_ts": times, "x": range(24), "label": ["a", "b"] * 12})

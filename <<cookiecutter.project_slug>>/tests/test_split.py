@@ -64,7 +64,9 @@ def test_each_row_is_written_to_its_part_in_order(tmp_path):
         write(file, {tmp_path / "a": chosen, tmp_path / "b": ~chosen}, drop=["file"])
     for name, rows in (("a", chosen), ("b", ~chosen)):
         part = pd.read_parquet(tmp_path / name)
-        assert part.columns.tolist() == ["x"] and part["x"].tolist() == np.flatnonzero(rows).tolist()
+        assert (
+            part.columns.tolist() == ["x"] and part["x"].tolist() == np.flatnonzero(rows).tolist()
+        )
         assert pq.read_metadata(tmp_path / name).metadata[KEY] == b"{}"
 
 

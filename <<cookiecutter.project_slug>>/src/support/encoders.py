@@ -578,8 +578,7 @@ def codes_of(columns: ColumnTransformer, features: pd.DataFrame, bins: int) -> l
     return [
         place
         for place, name in enumerate(names)
-        if rows_per_value(features[name]) >= FREQUENT
-        and features[name].nunique() <= bins
+        if rows_per_value(features[name]) >= FREQUENT and features[name].nunique() <= bins
     ]
 
 

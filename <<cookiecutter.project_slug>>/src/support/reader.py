@@ -5,7 +5,7 @@ import datetime
 import io
 import json
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress

@@ -450,7 +450,10 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
     keys = [(params[key], key) for key in ("target", "group", "time") if params[key]]
     keys += [(split_by, "split")] * bool(split_by)
     listed, drop = [] if features == "all" else features, params["drop"]
-    check_columns([*drop, *(column for column, _ in keys)], names, source)
+    owners = {"split": "split.column"}
+    wanted = dict.fromkeys(drop, "prepare.drop")
+    wanted |= {name: owners.get(key, f"prepare.{key}") for name, key in reversed(keys)}
+    check_columns(wanted, names, source)
     # In the order of the list, if `features` is a list
     roles = dict.fromkeys([*listed, *names], "unused" if listed else "feature")
     roles |= dict.fromkeys(listed, "feature") | dict.fromkeys(drop, "unused")
@@ -467,20 +470,31 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
             raise InputError(f"params.yaml: {column!r} has two roles under `prepare`")
     if table.tells_file and features == "all" and roles["file"] == "feature":
         roles["file"] = "unused"
-    check_columns([*params["text"], *params["columns"]], names, source)
+    wanted = dict.fromkeys(params["text"], "prepare.text")
+    check_columns(wanted | dict.fromkeys(params["columns"], "prepare.columns"), names, source)
     if params["target"] in table.repeated:
         raise InputError(f"{source} has more than one column {params['target']!r}, the target")
     return roles
 
 
-def check_columns(wanted: Iterable[str], names: Iterable[str], source: str | Path) -> None:
-    """Raise InputError with the missing columns and the closest match to the first."""
+def check_columns(
+    wanted: Iterable[str] | dict[str, str], names: Iterable[str], source: str | Path
+) -> None:
+    """Raise InputError with the missing columns and the closest match to the first.
+
+    `wanted` may map each column to the parameter that names it.
+    """
+    names = list(names)
     missing = [column for column in wanted if column not in names]
     if missing:
         listed = ", ".join(map(repr, missing))
+        if isinstance(wanted, dict):
+            listed += f", which {wanted[missing[0]]} names"
         hint = nearest(missing[0], names)
-        if len(missing) > 1 and len(list(names)) == 1:
-            hint = f"; there is one, {next(iter(names))!r}: is its separator another one?"
+        lone = [name for name in names if name != "file"]
+        joined = len(lone) == 1 and re.search(r"[;,\t|]", lone[0])
+        if joined and (len(missing) > 1 or missing[0] in lone[0]):
+            hint = f"; there is one, {lone[0]!r}: is its separator another one?"
         raise InputError(f"{source} has no column {listed}{hint}")
 
 

@@ -157,11 +157,11 @@ def tell_stamps(column: Column, values: Values) -> list[str]:
     if column.kind == "number" and all(YEARS[0] <= end < YEARS[1] for end in ends):
         months = [round(number % 1 * 100, 4) for number in values.seen]
         if len(months) > 2 and {*months} <= {*range(1, 13)} and len({*months}) > 2:
-            example = f"{values.low:.2f}"
-            return [
-                f"may hold months such as {example}, whose last zero means nothing to a number: if so, "
-                "prepare.columns takes '%Y.%m' as its pattern"
-            ]
+            note = (
+                f"may hold months such as {values.low:.2f}, whose last zero means nothing to a number: "
+                "if so, prepare.columns takes '%Y.%m' as its pattern"
+            )
+            return [note]
     if not CLOCK.search(column.name):
         return []
     for name, seconds, start, arguments in (
