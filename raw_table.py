@@ -336,7 +336,7 @@ def read_text(start: bytes, kind: str, answers: dict[str, str], whole: bool) -> 
         if guessed:
             notes.append(f"its encoding was guessed: {encoding}")
         if not dialect.quote:
-            notes.append("a quote in it has no end, so quotes are parts of values")
+            notes.append("its quotes do not enclose values, so they are parts of them")
         if dialect.skip:
             notes.append(f"its header is line {dialect.skip + 1}")
     rows = TextRows(io.BytesIO(start), kind, dialect, cut=not whole)

@@ -423,3 +423,31 @@ def test_excel_is_read_as_it_shows(bake, tmp_path):
     (tmp_path / "broken.xlsx").write_bytes(Path(tmp_path / "book.xlsx").read_bytes()[:2000])
     output = bake(tmp_path, status=1, data=str(tmp_path / "broken.xlsx"), target="class").output
     assert len(output.splitlines()) == 1 and "damaged zip archive" in output
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        ['"lone'] * 2,  # two cells of rows that are not next to each other
+        ['"The best" of them'] * 30,
+        ['"lone', 'an "inside" one'],
+    ],
+)
+def test_quotes_that_enclose_no_cells_are_parts_of_them(tmp_path, notes):
+    """As databases write text between tabs."""
+    cells = [f"{notes[n // 3 % len(notes)]} {n}" if n % 3 == 1 else f"fine {n}" for n in range(90)]
+    cells[6:80:9] = ["plain"] * len(cells[6:80:9])
+    rows = "".join(f"{n}\t{cell}\t{n / 3:.2f}\t{'ab'[n % 2]}\n" for n, cell in enumerate(cells))
+    path = tmp_path / "t.tsv"
+    path.write_text(f"row\tnote\tsize\ty\n{rows}")
+    found = inspect(str(path), "classification", "y")
+    assert found["quote"] == "" and "its quotes do not enclose values" in found["notes"][0]
+    table = Table(path, PARAMS | {key: found[key] for key in vars(Dialect())})
+    assert [row[1] for row in cells_of(table)] == cells
+
+
+def test_a_slip_does_not_make_quotes_parts_of_all_cells(tmp_path):
+    rows = "".join(f'"{n}"\t"a, {n}"\t"{"ab"[n % 2]}"\n' for n in range(60))
+    path = tmp_path / "t.tsv"
+    path.write_text(f'"row"\t"note"\t"y"\n{rows}"61"\t"The best" of them\t"a"\n')
+    assert inspect(str(path), "classification", "y")["quote"] == '"'

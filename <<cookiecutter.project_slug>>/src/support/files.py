@@ -479,15 +479,38 @@ def check_quotes(row: Iterable[list[str]], quote: str) -> str:
     return ""
 
 
-def fit_of(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float, int, float]:
-    """Return whether the header has the target, the share of rows with its length, its names.
+def encloses(lines: list[str], dialect: Dialect) -> bool:
+    """Return whether the quotes between tabs enclose cells; databases write those of the text.
+
+    >>> encloses(['"a"\\t1', '"b, c"\\t2'], Dialect("utf-8", "\\t"))
+    True
+    >>> encloses(['"The best" of\\t1', '"lone\\t2'], Dialect("utf-8", "\\t"))
+    False
+    """
+    if dialect.separator != "\t" or not dialect.quote:
+        return True
+    quote = dialect.quote
+    try:
+        for _ in csv.reader(lines, delimiter="\t", quotechar=quote, strict=True):
+            pass
+    except csv.Error as error:
+        cells = [cell for line in lines for cell in line.rstrip("\r\n").split("\t")]
+        opened = [cell for cell in cells if cell.startswith(quote)]
+        closed = [cell for cell in opened if len(cell) > 1 and cell.endswith(quote)]
+        return "end of data" in str(error) or 2 * len(closed) >= len(opened)
+    return True
+
+
+def fit_of(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float, bool, int, float]:
+    """Return whether the header has the target, the share of rows with its length, `encloses`, the
+    number of its names.
 
     The share comes first rounded, because some rows may be ragged, and last exact.
     """
     try:
         header, *rows = parse(lines[dialect.skip : dialect.skip + 500], dialect)
     except (ValueError, csv.Error):
-        return False, 0, 0, 0
+        return False, 0, False, 0, 0
     width = len(header)
     has = target in [name.strip() for name in header]
     even = sum(len(row) == width for row in rows) / len(rows) if rows else 1
@@ -498,7 +521,8 @@ def fit_of(lines: list[str], dialect: Dialect, target: str) -> tuple[bool, float
         even = 0.9 if length == width + 1 else 0.6 if 1 < length < width else even
     # The rest of n | w | y, split at blanks, is not a name.
     named = sum(bool(re.search(r"\w", name)) for name in header)
-    return has, round(even, 1) if width > 1 or has else 0, named, even
+    share = round(even, 1) if width > 1 or has else 0
+    return has, share, encloses(lines, dialect), named, even
 
 
 def candidates(sample: str, separators: Iterable[str], skip: int) -> Iterator[Dialect]:
