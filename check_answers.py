@@ -54,6 +54,8 @@ def check_answers(answers: Mapping[str, str]) -> str:
         choice(answers, name)
     check_extras(text(answers, "extras"))
 
+    if not text(answers, "project_name").strip():
+        raise FailedHookException("project_name is empty: give the project a title.")
     slug = text(answers, "project_slug")
     if not slug:
         raise FailedHookException("project_slug is empty: give the folder to create a name.")

@@ -21,6 +21,28 @@ if sys.version_info < (3, 11):  # noqa: UP036, others may run it
 TEMPLATE = Path(__file__).parent
 
 
+def times_of_modules() -> dict[Path, int]:
+    """Return when each module that the template imports was changed."""
+    modules = [*TEMPLATE.glob("*.py"), *TEMPLATE.glob("*cookiecutter.project_slug*/src/support/*.py")]
+    return {path: path.stat().st_mtime_ns for path in modules}
+
+
+IMPORTED = times_of_modules()
+
+
+def forget_modules() -> None:
+    """Have the template's modules imported again if they have changed.
+
+    cruft bakes two versions, one after the other, in one process and in one folder.
+    """
+    if times_of_modules() != IMPORTED:
+        own_templates.cache_clear()
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if file and Path(file) in IMPORTED:
+                del sys.modules[name]
+
+
 @cache
 def own_templates() -> set[str]:
     """Return the texts that cookiecutter is meant to render: defaults, names of files, hooks."""
@@ -38,6 +60,10 @@ class LiteralAnswers(Extension):
     The name of the project's folder is the first text rendered after the questions, before anything
     is written: at that point, the answers of --replay are checked, too.
     """
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        forget_modules()
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         env: Environment = self.environment

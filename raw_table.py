@@ -550,8 +550,11 @@ def look_at_path(path: Path, answers: dict[str, str]) -> dict[str, Any]:
     first, *others = sorted(parts_of(path), key=lambda part: -part.stat().st_size)
     if others:
         check_kinds({part: kind_in(part) for part in (first, *others)})
-    with first.open("rb") as file:
-        found = read(file, answers, whole=not others)
+    try:
+        with first.open("rb") as file:
+            found = read(file, answers, whole=not others)
+    except FileError as error:
+        raise FileError(f"{first.name}: {error}" if others else error) from None
     if others and found["kind"] == "csv":
         dialect = Dialect(**{key: found[key] for key in vars(Dialect())})
         check_headers({part: names_in(part, dialect) for part in (first, *others)})

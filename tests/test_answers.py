@@ -240,6 +240,7 @@ def test_answers_of_a_replay_are_checked_too(bake, template, env, tmp_path):
             if os.name != "nt"
         ],
         ("data", " ", "give bundled, a file"),
+        ("project_name", " ", "is empty: give the project a title"),
         ("data", "/dev/zero", "is neither a file nor a folder"),
         ("data", "https://127.0.0.1/a.csv?sig=s3cr3t", "holds a key or signature ('sig')"),
     ],

@@ -104,13 +104,20 @@ def test_cruft_keeps_the_users_edits(form, tmp_path, env):
     newer = Project(tmp_path / "newer/iris-classifier", env)
     url = newer.run("dvc config remote.origin.url").strip()
     assert url == str(tmp_path / "iris-classifier-remote")
-    project.edit("src/split.py", "# A table with more values", "# MINE: a table with more values")
+    project.edit("src/split.py", "# The numbers of this", "# MINE: the numbers of this")
     project.set("train.seed", 7)
     project.run("git add .")
     project.run("git commit --quiet -m Mine")
     assert "# MINE" in project.run("cruft diff")
     path = next(form.glob("*slug*/src/split.py"))
     path.write_text(path.read_text() + "# newer\n")
+    # A newer version may have more extensions.
+    with (form / "check_answers.py").open("a") as code:
+        code.write("\n\n@simple_filter\ndef newer(value):\n    return value\n")
+    questions = (form / "cookiecutter.json").read_text()
+    more = questions.replace('"check_answers.plan"', '"check_answers.plan", "check_answers.newer"')
+    assert more != questions
+    (form / "cookiecutter.json").write_text(more)
     run("git commit --quiet --all -m Newer", form, env)
     project.run("cruft update --skip-apply-ask")
     text = (project.path / "src/split.py").read_text()
