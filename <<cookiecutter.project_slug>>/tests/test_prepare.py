@@ -981,7 +981,11 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         ),
         ({}, {"columns": {"x": None}}, "prepare.columns: x is 'None'; give text"),
         ({"y": None}, {"time": "y"}, "y has no values, but prepare.time"),
-        ({}, {"target": "Label"}, r"no column 'Label', which prepare.target names; did you mean 'label'\?"),
+        (
+            {},
+            {"target": "Label"},
+            r"no column 'Label', which prepare.target names; did you mean 'label'\?",
+        ),
         ({}, {"group": "x", "time": "y"}, "prepare.group or prepare.time, not both"),
         ({}, {"task": "regression"}, "row 2: label is 'a', but the target of a regression"),
         ({"label": [*range(23), "9.5.1"]}, {"task": "regression"}, "row 25: label is '9.5.1', but"),

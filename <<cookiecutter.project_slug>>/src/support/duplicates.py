@@ -15,7 +15,7 @@ BYTES = np.array([256**number - 1 for number in range(9)], dtype=np.uint64)
 
 
 class Duplicates:
-    """Remembers rows by a 64-bit hash: in one of a million tables of ten million rows, two
+    """Remembers rows by a 64-bit hash: in three of a million tables of ten million rows, two
     different rows have the same hash.
     """
 

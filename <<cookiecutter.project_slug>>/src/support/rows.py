@@ -10,8 +10,8 @@ import pandas as pd
 class Rows:
     """Rows in the format of stage split.
 
-    `table` has a column for each feature, and the target as the last column: text for a
-    classification, numbers for a regression. If prepare.group or prepare.time names a column, the
+    `table` has a column for each feature, and the target as the last column: text, integers or
+    booleans for a classification, floating-point numbers for a regression. If prepare.group or prepare.time names a column, the
     index has the group or the time of each row, and is called `group` or `time`.
     """
 
