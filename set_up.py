@@ -48,14 +48,15 @@ def set_up(answers: dict[str, str], remote: dict[str, Any], table: dict[str, Any
     try:
         leave_other_repositories()
         outer = enclosing_repository()
-        settle_ci(answers["ci"], remote["url"], outer)
+        origin = answers["git_remote"] or remote["git"]
+        settle_ci(answers["ci"], remote["url"], origin, outer)
         place = Path(os.path.normpath(Path.cwd().parent / os.path.expanduser(remote["url"])))
         if outer and "://" not in remote["url"] and place.is_relative_to(outer):
             ignore = f"/{place.relative_to(outer).as_posix()}/"
             say(f"The DVC remote lies in {outer}: add {ignore} to the .gitignore there.")
         ignore_raw(Path(table["raw"]))
         say("Setting up git and DVC ...")
-        commands = steps(answers, answers["git_remote"] or remote["git"], table, nested=bool(outer))
+        commands = steps(answers, origin, table, nested=bool(outer))
         problem, left = carry_out(commands, table)
         if problem:
             left.append(HOOKS)
@@ -120,8 +121,11 @@ def enclosing_repository() -> str:
     return root.stdout.strip()
 
 
-def settle_ci(ci: str, url: str, outer: str) -> None:
-    """Remove the folder of a workflow that was not chosen, and say if CI cannot work."""
+def settle_ci(ci: str, url: str, origin: str, outer: str) -> None:
+    """Remove the folder of a workflow that was not chosen, and say if CI cannot work.
+
+    `url` is that of the DVC remote, `origin` that of the git remote.
+    """
     if ci != "github":
         # cookiecutter can skip files, but not folders. An existing folder may have other files.
         with suppress(OSError):
@@ -134,6 +138,8 @@ def settle_ci(ci: str, url: str, outer: str) -> None:
             f"CI runs only what is at the root of a repository: move its file to {outer}, and have its "
             f"steps run in {here}."
         )
+    if not outer and "dagshub.com" in origin:
+        say(f"DagsHub runs no CI: mirror the code on {ci}.com, or answer git_remote with its address.")
     if "://" not in url:
         say("CI cannot reach a DVC remote that is a folder of this machine, see CI in README.md.")
 

@@ -462,6 +462,14 @@ def test_the_bake_says_where_ci_does_not_work(bake, tmp_path, env):
     assert (project.path / WORKFLOW).exists()
 
 
+@pytest.mark.parametrize(
+    ("code", "told"), [("", True), ("https://gitlab.com/me/repo.git", False)], ids=["data", "code"]
+)
+def test_the_bake_says_that_ci_needs_a_home_for_the_code(bake, tmp_path, code, told):
+    project = bake(tmp_path, ci="gitlab", remote="https://dagshub.com/me/repo", git_remote=code)
+    assert ("DagsHub runs no CI: mirror the code on gitlab.com" in project.output) == told
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("fork", [False, True], ids=["own", "fork"])
 def test_the_job_of_gitlab_passes(author, baked_files, tmp_path, fork):
