@@ -185,7 +185,8 @@ class Hints:
     """Evidence from the unambiguous columns of a table for the other columns.
 
     `point` and `comma` count the columns whose decimal mark is certain, `lists` those whose decimal
-    comma is not, `day` and `month` those whose dates are; `words` stand for gaps among numbers, dates or booleans.
+    comma is not, `day` and `month` those whose dates are; `words` stand for gaps among numbers,
+    dates or booleans.
     """
 
     separator: str

@@ -5,7 +5,7 @@ import datetime
 import io
 import json
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -243,9 +243,12 @@ class Table:
                 folder = self.path.is_dir() and kind == "csv"
                 self._encodings[part] = encoding_of(content, encoding) if folder else encoding
                 rows = TextRows(content, kind, self._dialect(part))
-                cells = [cell.strip() for cell in rows.raw_names]
-                for name in {cell for cell in cells if cell and cells.count(cell) > 1}:
-                    self.repeated[name] = rows.names[cells.index(name, cells.index(name) + 1)]
+                seen: Counter[str] = Counter()
+                for cell, name in zip(rows.raw_names, rows.names, strict=True):
+                    if cell.strip():
+                        seen[cell.strip()] += 1
+                        if seen[cell.strip()] == 2:
+                            self.repeated[cell.strip()] = name
                 self.row_names = rows.row_names
                 self.first_row = self._first_rows[part] = rows.first_row
                 return rows.names

@@ -11,8 +11,9 @@ class Rows:
     """Rows in the format of stage split.
 
     `table` has a column for each feature, and the target as the last column: text, integers or
-    booleans for a classification, floating-point numbers for a regression. If prepare.group or prepare.time names a column, the
-    index has the group or the time of each row, and is called `group` or `time`.
+    booleans for a classification, floating-point numbers for a regression. If prepare.group or
+    prepare.time names a column, the index has the group or the time of each row, and is called
+    `group` or `time`.
     """
 
     table: pd.DataFrame

@@ -450,9 +450,9 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
     keys = [(params[key], key) for key in ("target", "group", "time") if params[key]]
     keys += [(split_by, "split")] * bool(split_by)
     listed, drop = [] if features == "all" else features, params["drop"]
-    owners = {"split": "split.column"}
     wanted = dict.fromkeys(drop, "prepare.drop")
-    wanted |= {name: owners.get(key, f"prepare.{key}") for name, key in reversed(keys)}
+    for name, key in keys:
+        wanted.setdefault(name, "split.column" if key == "split" else f"prepare.{key}")
     check_columns(wanted, names, source)
     # In the order of the list, if `features` is a list
     roles = dict.fromkeys([*listed, *names], "unused" if listed else "feature")
