@@ -104,7 +104,7 @@ def test_cruft_keeps_the_users_edits(form, tmp_path, env):
     newer = Project(tmp_path / "newer/iris-classifier", env)
     url = newer.run("dvc config remote.origin.url").strip()
     assert url == str(tmp_path / "iris-classifier-remote")
-    project.edit("src/split.py", "# The numbers of this", "# MINE: the numbers of this")
+    project.edit("src/split.py", "# A table with more values", "# MINE: a table with more values")
     project.set("train.seed", 7)
     project.run("git add .")
     project.run("git commit --quiet -m Mine")

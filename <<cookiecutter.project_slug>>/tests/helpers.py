@@ -70,5 +70,5 @@ def evaluate(estimator: Any, table: pd.DataFrame, *arguments: Any, **options: An
 def split_frame(table: pd.DataFrame, **params: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the training and the test rows of a prepared table."""
     key = table.index.to_series() if table.index.name else table.iloc[:, -1]
-    is_test = split(key, table.index.name or "target", **params)
-    return table[~is_test], table[is_test]
+    train_rows, test_rows = split(key, table.index.name or "target", **params)
+    return table.iloc[train_rows], table.iloc[test_rows]

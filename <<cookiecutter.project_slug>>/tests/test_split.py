@@ -1,14 +1,21 @@
 """Stage split: which rows are the test."""
 
 from prepare import prepare
-from split import read_key, split, split_by, write
+from split import (
+    check_stratify,
+    read_key,
+    split,
+    split_by,
+    split_large,
+    write_large,
+    write_small,
+)
 from support.params import InputError
 from support.reader import Table
-from support.schema import KEY
+from support.schema import Schema
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers import PREPARE
@@ -32,9 +39,14 @@ def prepared(tmp_path, table):
 
 def test_a_column_says_which_rows_are_the_test(prepared, table, tmp_path):
     path = prepared(group="y")
-    is_test = split_by(read_key(path, "file"), ["test.csv"])
     with pq.ParquetFile(path) as file:
-        write(file, {tmp_path / "a": ~is_test, tmp_path / "b": is_test}, drop=["file"])
+        is_test = split_by(read_key(path, "file", large=False), ["test.csv"])
+        same = split_by(read_key(path, "file", large=True), ["test.csv"])
+        assert is_test.tolist() == same.tolist()
+        parts = [np.flatnonzero(~is_test), np.flatnonzero(is_test)]
+        write_small(
+            file, dict(zip([tmp_path / "a", tmp_path / "b"], parts, strict=True)), drop=["file"]
+        )
     for name, expected in {"a": table[:16], "b": table[16:]}.items():
         part = pd.read_parquet(tmp_path / name)
         assert part.index.name == "group" and part.columns.tolist() == ["x", "label"]
@@ -53,74 +65,43 @@ def test_values_that_leave_a_part_empty_are_named():
             split_by(column, test)
 
 
-def test_each_row_is_written_to_its_part_in_order(tmp_path):
-    table = pd.DataFrame({"x": range(100), "file": "a.csv"})
-    with pq.ParquetWriter(tmp_path / "all", pa.Schema.from_pandas(table)) as writer:
-        for start in range(0, 100, 30):  # parts of a row group each
-            writer.write_table(pa.Table.from_pandas(table[start : start + 30]))
-        writer.add_key_value_metadata({KEY: b"{}"})
-    chosen = np.isin(np.arange(100), [0, 29, 30, 31, 99])
-    with pq.ParquetFile(tmp_path / "all") as file:
-        write(file, {tmp_path / "a": chosen, tmp_path / "b": ~chosen}, drop=["file"])
-    for name, rows in (("a", chosen), ("b", ~chosen)):
-        part = pd.read_parquet(tmp_path / name)
-        assert (
-            part.columns.tolist() == ["x"] and part["x"].tolist() == np.flatnonzero(rows).tolist()
-        )
-        assert pq.read_metadata(tmp_path / name).metadata[KEY] == b"{}"
+def test_a_table_larger_than_memory_is_written_as_another(prepared, tmp_path):
+    rows = np.array([0, 2, 3, 20])
+    with pq.ParquetFile(prepared()) as file:
+        chosen = np.isin(np.arange(file.metadata.num_rows), rows)
+        write_small(file, {tmp_path / "a": rows}, drop=["file"])
+        write_large(file, {tmp_path / "b": chosen, tmp_path / "c": ~chosen}, drop=["file"])
+    whole, part, rest = (pd.read_parquet(tmp_path / name) for name in "abc")
+    pd.testing.assert_frame_equal(whole, part)
+    assert len(rest) == 20 and not rest["x"].isin(part["x"]).any()
+    assert Schema.of(tmp_path / "c") == Schema.of(tmp_path / "prepared.parquet")
 
 
-@pytest.mark.parametrize(
-    ("counts", "size"),
-    [
-        ({"a": 50, "b": 50, "c": 50}, 0.3),
-        ({"a": 700, "b": 203, "c": 97}, 0.25),
-        ({"a": 2, "b": 2, "c": 2, "d": 3}, 0.5),
-        ({"a": 997, "b": 2, "c": 2}, 0.9),
-        ({name: 4 for name in "abcdefghij"}, 0.3),
-    ],
-)
-def test_each_class_is_in_the_parts_as_in_the_table(counts, size):
-    names = pd.Series([name for name, number in counts.items() for _ in range(number)])
-    key = names.sample(frac=1, random_state=1, ignore_index=True)
-    settings = {"test_size": size, "stratify": True, "seed": 0}
-    test = split(key, "target", **settings)
-    assert test.sum() == min(round(len(key) * size), len(key) - len(counts))
-    for name, number in counts.items():
-        # A row of each class is for training in any case.
-        share = test.sum() / (len(key) - len(counts))
-        assert abs((key[test] == name).sum() - share * (number - 1)) <= 1
-        assert (key[~test] == name).any()
-    assert split(key, "target", **settings).tolist() == test.tolist()
-    others = [split(key, "target", **settings | {"seed": seed}).tolist() for seed in range(1, 5)]
-    assert any(other != test.tolist() for other in others)
-    # Numbers in the place of names, and texts that are stored once, are split alike.
-    for other in (key.map(ord), key.astype("category")):
-        assert split(other, "target", **settings).tolist() == test.tolist()
-
-
-def test_rows_are_drawn_from_everywhere():
-    key = pd.Series(np.arange(10_000.0))
-    test = split(key, "target", test_size=0.3, stratify=False, seed=0)
-    assert test.sum() == 3000
-    # 500 binomial draws of 20: their variance is 20 x 0.3 x 0.7, less than a percent corrected.
-    spread = test.reshape(-1, 20).sum(axis=1).var() / (20 * 0.3 * 0.7)
-    assert 0.8 < spread < 1.2
-
-
-def test_a_group_is_in_one_part():
-    rng = np.random.default_rng(0)
+def test_a_table_larger_than_memory_is_split_by_the_same_rules():
     settings = {"test_size": 0.3, "stratify": True, "seed": 0}
+    rng = np.random.default_rng(0)
+    label = pd.Series(rng.choice(list("abc"), 1000, p=[0.7, 0.2, 0.1]))
     group = pd.Series(rng.integers(0, 50, 1000))
-    test = split(group, "group", **settings)
+    _, by_sklearn = split(label, "target", **settings)
+    test = split_large(label, "target", **settings)
+    assert split_large(label, "target", **settings).tolist() == test.tolist()
+    assert split_large(label, "target", **settings | {"seed": 1}).tolist() != test.tolist()
+    counts = label[test].value_counts() - label[by_sklearn].value_counts()
+    assert counts.abs().max() <= 1
+    assert split_large(label, "target", **settings | {"stratify": False}).sum() == len(by_sklearn)
+
+    test = split_large(group, "group", **settings)
     assert group[test].nunique() == 15 and not set(group[test]) & set(group[~test])
-    with pytest.raises(InputError, match="by group: one part is empty"):
-        split(group * 0, "group", **settings)
+    _, by_time = split(group, "time", **settings)
+    assert np.flatnonzero(split_large(group, "time", **settings)).tolist() == sorted(by_time)
     with pytest.raises(InputError, match="none is older"):
-        split(group * 0, "time", **settings)
+        split_large(group * 0, "time", **settings)
+    with pytest.raises(InputError, match="by group: one part is empty"):
+        split_large(group * 0, "group", **settings)
 
 
 def test_a_number_is_no_class():
-    for rows in (24, 100_000):
-        with pytest.raises(InputError, match="split.stratify is for classes: set it to false"):
-            split(pd.Series(np.arange(rows) / 7), "target", 0.3, True, 0)
+    check_stratify(pd.Series(["a", "b"]), stratify=True)
+    check_stratify(pd.Series([0.5, 1.5]), stratify=False)
+    with pytest.raises(InputError, match="split.stratify is for classes: set it to false"):
+        check_stratify(pd.Series([0.5, 1.5]), stratify=True)

@@ -57,7 +57,7 @@ def test_the_newest_rows_are_the_test_in_a_split_and_in_each_fold(table):
     train_rows, test_rows = split_frame(times, test_size=0.3, stratify=True, seed=0)
     assert len(train_rows) + len(test_rows) == len(table)
     pairs = [(train_rows.index, test_rows.index)]
-    train_rows = train_rows.sample(frac=1, random_state=1)  # as the file may have them
+    train_rows = train_rows.sample(frac=1, random_state=1)  # as a large table keeps its order
     for rows, others in make_folds(Rows(train_rows), 3, seed=0):
         pairs.append((train_rows.index[rows], train_rows.index[others]))
     assert len(pairs) == 4

@@ -406,7 +406,7 @@ def as_numbers(target: Any) -> np.ndarray:
 def stretches(index: pd.Index, number: int) -> np.ndarray:
     """Return the period of each row, from 0, the oldest; periods have equal numbers of rows.
 
-    Rows are in any order: `split` leaves them in the order of the file.
+    Rows are in any order: `split` leaves those of a large table in the order of the file.
     """
     stretch = np.empty(len(index), dtype=int)
     stretch[np.argsort(index, kind="stable")] = np.arange(len(index)) * number // len(index)
