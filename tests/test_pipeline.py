@@ -322,7 +322,7 @@ def test_a_bad_parameter_stops_its_stage_and_nothing_is_lost(project, setting, m
         ("split.test_size", 0.01, "params.yaml: split of 150 rows"),
         ("split.seed", "x", "params.yaml: split.seed is 'x'; give a whole number"),
         ("prepare.features", ["petallengthcm"], "did you mean 'PetalLengthCm'?"),
-        ("prepare.target", "Specie", "which prepare.target names; did you mean 'Species'?"),
+        ("prepare.target", "Specie", "no column 'Specie'; did you mean 'Species'?"),
         ("models.random_forest.n_estimators", 0, "'n_estimators' parameter"),
         ("models.random_forest.class", "sklearn.svm.SVM", "no attribute 'SVM'"),
         ("train.search.folds", "x", "train.search.folds is 'x'; give a whole number"),

@@ -984,7 +984,7 @@ def test_prepare_warns_of_what_looks_wrong_by_name(run, table):
         (
             {},
             {"target": "Label"},
-            r"no column 'Label', which prepare.target names; did you mean 'label'\?",
+            r"no column 'Label'; did you mean 'label'\?",
         ),
         ({}, {"group": "x", "time": "y"}, "prepare.group or prepare.time, not both"),
         ({}, {"task": "regression"}, "row 2: label is 'a', but the target of a regression"),

@@ -453,6 +453,7 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
     wanted = dict.fromkeys(drop, "prepare.drop")
     for name, key in keys:
         wanted.setdefault(name, "split.column" if key == "split" else f"prepare.{key}")
+    wanted[params["target"]] = ""  # nobody need be told
     check_columns(wanted, names, source)
     # In the order of the list, if `features` is a list
     roles = dict.fromkeys([*listed, *names], "unused" if listed else "feature")
@@ -482,13 +483,13 @@ def check_columns(
 ) -> None:
     """Raise InputError with the missing columns and the closest match to the first.
 
-    `wanted` may map each column to the parameter that names it.
+    `wanted` may map each column to the parameter that names it, or "".
     """
     names = list(names)
     missing = [column for column in wanted if column not in names]
     if missing:
         listed = ", ".join(map(repr, missing))
-        if isinstance(wanted, dict):
+        if isinstance(wanted, dict) and wanted[missing[0]]:
             listed += f", which {wanted[missing[0]]} names"
         hint = nearest(missing[0], names)
         lone = [name for name in names if name != "file"]
