@@ -453,7 +453,7 @@ def find_roles(table: Table, params: dict[str, Any], split_by: str = "") -> dict
     wanted = dict.fromkeys(drop, "prepare.drop")
     for name, key in keys:
         wanted.setdefault(name, "split.column" if key == "split" else f"prepare.{key}")
-    wanted[params["target"]] = ""  # nobody need be told
+    wanted[params["target"]] = ""  # its name says enough
     check_columns(wanted, names, source)
     # In the order of the list, if `features` is a list
     roles = dict.fromkeys([*listed, *names], "unused" if listed else "feature")
