@@ -23,7 +23,10 @@ TEMPLATE = Path(__file__).parent
 
 def times_of_modules() -> dict[Path, int]:
     """Return when each module that the template imports was changed."""
-    modules = [*TEMPLATE.glob("*.py"), *TEMPLATE.glob("*cookiecutter.project_slug*/src/support/*.py")]
+    modules = [
+        *TEMPLATE.glob("*.py"),
+        *TEMPLATE.glob("*cookiecutter.project_slug*/src/support/*.py"),
+    ]
     return {path: path.stat().st_mtime_ns for path in modules}
 
 

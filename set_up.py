@@ -139,7 +139,9 @@ def settle_ci(ci: str, url: str, origin: str, outer: str) -> None:
             f"steps run in {here}."
         )
     if not outer and "dagshub.com" in origin:
-        say(f"DagsHub runs no CI: mirror the code on {ci}.com, or answer git_remote with its address.")
+        say(
+            f"DagsHub runs no CI: mirror the code on {ci}.com, or answer git_remote with its address."
+        )
     if "://" not in url:
         say("CI cannot reach a DVC remote that is a folder of this machine, see CI in README.md.")
 
