@@ -140,8 +140,8 @@ def decoded(blocks: Iterable[bytes], encoding: str | None) -> Iterator[bytes]:
             raise OSError(f"the server's answer is no {encoding}: {error}") from None
     if unpack:
         yield unpack.flush()
-    if unpack and not unpack.eof:
-        raise OSError(f"the server's answer in {encoding} ends too early")
+        if not unpack.eof:
+            raise OSError(f"the server's answer in {encoding} ends too early")
 
 
 def fetch_start(url: str) -> bytes | None:

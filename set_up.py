@@ -133,7 +133,7 @@ def settle_ci(ci: str, url: str, origin: str, outer: str) -> None:
     if ci == "none":
         return
     if outer:
-        here = Path.cwd().relative_to(Path(outer).resolve()).as_posix()
+        here = Path(os.path.relpath(Path.cwd(), Path(outer).resolve())).as_posix()
         say(
             f"CI runs only what is at the root of a repository: move its file to {outer}, and have its "
             f"steps run in {here}."
